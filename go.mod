@@ -1,0 +1,3 @@
+module infer
+
+go 1.26.0

@@ -1,0 +1,59 @@
+// Package atomicfile owns writing a file as a whole or not at all.
+package atomicfile
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Write calls fill with a temporary file in path's folder, syncs it and renames it to path. When anything fails the
+// temporary file is gone and whatever stood at path still stands. The file gets mode 0644 less the process's umask,
+// or the mode of the file that it replaces.
+func Write(path string, fill func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".infer-*.tmp")
+	if err != nil {
+		return fmt.Errorf("write %q: %w", path, cause(err))
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if err = fill(f); err != nil {
+		return fmt.Errorf("write %q: %w", path, cause(err))
+	}
+	if err = f.Chmod(mode(path)); err != nil {
+		return fmt.Errorf("write %q: %w", path, cause(err))
+	}
+	if err = f.Sync(); err != nil {
+		return fmt.Errorf("write %q: %w", path, cause(err))
+	}
+	if err = f.Close(); err != nil {
+		return fmt.Errorf("write %q: %w", path, cause(err))
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("write %q: %w", path, cause(err))
+	}
+	return nil
+}
+
+// cause drops the temporary name from an error: the reader knows only the final one.
+func cause(err error) error {
+	switch e := err.(type) {
+	case *os.PathError:
+		return e.Err
+	case *os.LinkError:
+		return e.Err
+	}
+	return err
+}
+
+func mode(path string) os.FileMode {
+	if info, err := os.Stat(path); err == nil {
+		return info.Mode().Perm()
+	}
+	return 0o644 &^ umask()
+}

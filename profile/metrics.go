@@ -1,0 +1,109 @@
+package profile
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"infer/internal/stats"
+	"infer/model/measure"
+	"infer/report"
+)
+
+// confidence is that of every interval of a profile.
+const confidence = 0.95
+
+// addLatency adds the latency metrics of a series of runs of rows rows each. Labels may be nil.
+func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[string]string) {
+	add := func(name string, value, lo, hi float64, ok bool, method string) {
+		m := report.NewMetric(name)
+		m.N, m.Labels = len(s.Seconds), maps.Clone(labels)
+		if ok && !math.IsNaN(value) {
+			m.Value = &value
+			if method != "" {
+				m.Lo, m.Hi, m.Confidence, m.Method = &lo, &hi, confidence, method
+			}
+		}
+		d.Add(m)
+	}
+	mean := s.Mean()
+	add("latency_mean", mean.Value, mean.Lo, mean.Hi, mean.OK, "t")
+	for _, q := range []struct {
+		name string
+		p    float64
+	}{{"latency_p50", .5}, {"latency_p90", .9}, {"latency_p95", .95}, {"latency_p99", .99}} {
+		e := s.Quantile(q.p)
+		add(q.name, e.Value, e.Lo, e.Hi, e.OK, "order-statistic")
+		if !e.OK {
+			d.Warn("%s%s needs %d runs, this sample has %d", q.name, labelText(labels), e.Need, e.N)
+		}
+	}
+	if n := len(s.Seconds); n > 0 {
+		add("latency_max", slices.Max(s.Seconds), 0, 0, true, "")
+	}
+	if mean.OK && mean.Lo > 0 {
+		r := float64(rows)
+		add("throughput", r/mean.Value, r/mean.Hi, r/mean.Lo, true, "t")
+	}
+}
+
+func labelText(labels map[string]string) string {
+	if b := labels["batch"]; b != "" {
+		return " at batch " + b
+	}
+	return ""
+}
+
+// addCold adds the medians over fresh processes; with fewer than six there is no 95 % interval, so the range stands
+// in its place and the method says so.
+func addCold(d *report.Document, starts []report.ColdStart) {
+	if len(starts) == 0 {
+		return
+	}
+	for _, c := range []struct {
+		name  string
+		value func(report.ColdStart) float64
+	}{
+		{"library_load", func(s report.ColdStart) float64 { return s.LibraryLoad }},
+		{"session_init", func(s report.ColdStart) float64 { return s.SessionInit }},
+		{"first_run", func(s report.ColdStart) float64 { return s.FirstRun }},
+		{"peak_rss", func(s report.ColdStart) float64 { return s.PeakRSS }},
+	} {
+		values := make([]float64, len(starts))
+		for i, s := range starts {
+			values[i] = c.value(s)
+		}
+		slices.Sort(values)
+		m := report.NewMetric(c.name)
+		m.N = len(values)
+		e := stats.Quantile(values, .5, confidence)
+		v, lo, hi := e.Value, e.Lo, e.Hi
+		m.Confidence, m.Method = confidence, "median of processes, order-statistic"
+		if !e.OK {
+			v, lo, hi = median(values), values[0], values[len(values)-1]
+			m.Confidence, m.Method = 0, "median of processes, range"
+		}
+		m.Value, m.Lo, m.Hi = &v, &lo, &hi
+		d.Add(m)
+	}
+}
+
+// median returns the nearest-rank median of values, NaN for none.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	s := slices.Sorted(slices.Values(values))
+	return s[(len(s)-1)/2]
+}
+
+// count adds an exact number: no interval, N counts what it was counted over.
+func count(d *report.Document, name string, value float64, n int) {
+	m := report.NewMetric(name)
+	m.Value, m.N, m.Method = &value, n, "count"
+	d.Add(m)
+}
+
+// percent formats a ratio.
+func percent(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }

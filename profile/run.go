@@ -1,0 +1,270 @@
+package profile
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"infer/internal/host"
+	"infer/internal/progress"
+	"infer/model"
+	"infer/model/engine"
+	"infer/model/measure"
+	"infer/model/tensor"
+	"infer/report"
+)
+
+// Target is what is profiled, and how to make what the profile needs of it.
+type Target struct {
+	Model    *model.Model
+	Provider engine.Provider
+	Config   engine.Config
+	// Inputs returns the tensors of one run; batch 0 is the size that the model was bound to.
+	Inputs func(batch int64) ([]tensor.Tensor, error)
+	// Cold returns a fresh process that starts cold, runs once and prints a report.ColdStart; nil for none.
+	Cold     func(ctx context.Context) *exec.Cmd
+	Progress progress.Func
+}
+
+// Run profiles t into d. What was measured before ctx was cancelled is in d, whose verdict is then interrupted; err
+// is for what made measuring impossible.
+func Run(ctx context.Context, t Target, o Options, d *report.Document) error {
+	r := &runner{t: t, o: o, d: d, cpus: host.EffectiveCPUs().Count}
+	if err := r.measure(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	r.finish(ctx.Err() != nil)
+	return d.SetDetails(r.details)
+}
+
+// runner carries one profile from phase to phase.
+type runner struct {
+	t       Target
+	o       Options
+	d       *report.Document
+	cpus    int
+	details report.ProfileDetails
+
+	base        *measure.Series // the unprofiled timed runs at the bound size
+	rows        int64           // rows a run at the bound size
+	profiledP50 float64
+}
+
+func (r *runner) measure(ctx context.Context) error {
+	Static(r.t.Model, r.inputShapes(), r.d, &r.details)
+	if err := r.steady(ctx); err != nil {
+		return err
+	}
+	for _, b := range r.o.Batches {
+		if err := r.batch(ctx, b); err != nil {
+			return fmt.Errorf("batch %d: %w", b, err)
+		}
+	}
+	if r.o.ProfiledRuns > 0 && ctx.Err() == nil {
+		if err := r.profiled(ctx); err != nil {
+			return fmt.Errorf("profiled pass: %w", err)
+		}
+	}
+	return r.cold(ctx)
+}
+
+// inputShapes returns the shape of every input as it is run.
+func (r *runner) inputShapes() map[string]tensor.Shape {
+	in, err := r.t.Inputs(0)
+	if err != nil {
+		return nil // steady reports it
+	}
+	shapes := map[string]tensor.Shape{}
+	for _, t := range in {
+		shapes[t.Name] = t.Shape
+	}
+	return shapes
+}
+
+// steady measures the bound size: the latency metrics without labels.
+func (r *runner) steady(ctx context.Context) error {
+	in, err := r.t.Inputs(0)
+	if err != nil {
+		return err
+	}
+	r.rows = rowsOf(in)
+	s, err := r.series(ctx, in, "timed runs")
+	if err != nil {
+		return err
+	}
+	r.base = s
+	r.details.WarmUp = report.WarmUp{Runs: len(s.WarmUp), Class: string(s.Class)}
+	addLatency(r.d, s, r.rows, nil)
+	for _, c := range measure.Checks(s, r.t.Config.Threads) {
+		r.d.Validity.Checks = append(r.d.Validity.Checks, report.Check{Name: c.Name, OK: c.OK, Detail: c.Detail})
+	}
+	return nil
+}
+
+// batch measures one size of the sweep: the latency metrics labelled with it.
+func (r *runner) batch(ctx context.Context, size int64) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	in, err := r.t.Inputs(size)
+	if err != nil {
+		return err
+	}
+	s, err := r.series(ctx, in, "batch "+strconv.FormatInt(size, 10))
+	if err != nil {
+		return err
+	}
+	addLatency(r.d, s, size, map[string]string{"batch": strconv.FormatInt(size, 10)})
+	return nil
+}
+
+// series opens a session of its own, so that every size starts alike, and times it.
+func (r *runner) series(ctx context.Context, in []tensor.Tensor, phase string) (*measure.Series, error) {
+	r.t.Progress.Send(progress.Event{Phase: "open the session"})
+	s, err := r.t.Provider.Open(ctx, r.t.Model, r.t.Config)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	run, closeRun, err := runnable(ctx, s, in)
+	if err != nil {
+		return nil, err
+	}
+	defer closeRun()
+	return measure.Steady(ctx, run, measure.Options{
+		Runs: r.o.Runs, Duration: r.o.Duration, WarmUp: r.o.WarmUp, Progress: r.t.Progress, Phase: phase,
+	})
+}
+
+// runnable returns one run of s on fixed inputs by the fastest path that s has, and what releases it.
+func runnable(ctx context.Context, s engine.Session, in []tensor.Tensor) (measure.Run, func(), error) {
+	if b, ok := s.(engine.Binder); ok {
+		bound, err := b.Bind(ctx, in)
+		if err != nil {
+			return nil, nil, err
+		}
+		return bound.Run, func() { _ = bound.Close() }, nil
+	}
+	n := len(s.Outputs())
+	return func(ctx context.Context) error { return s.Run(ctx, in, make([]tensor.Tensor, n)) }, func() {}, nil
+}
+
+// profiled runs a session that writes a trace and folds it into shares. Its times are for shares alone: tracing
+// itself costs time, which Inflation tells.
+func (r *runner) profiled(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "infer-trace-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	c := r.t.Config
+	c.TracePrefix = dir + "/trace"
+	s, err := r.t.Provider.Open(ctx, r.t.Model, c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	in, err := r.t.Inputs(0)
+	if err != nil {
+		return err
+	}
+	run, closeRun, err := runnable(ctx, s, in)
+	if err != nil {
+		return err
+	}
+	series, err := measure.Steady(ctx, run, measure.Options{
+		Runs: r.profiledRuns(), WarmUp: profiledWarmUp, Progress: r.t.Progress, Phase: "profiled runs",
+	})
+	closeRun()
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		return err
+	}
+	r.profiledP50 = median(series.Seconds)
+	tracer, ok := s.(engine.Tracer)
+	if !ok || tracer.TracePath() == "" {
+		r.d.Warn("provider %s wrote no trace: no shares by operator", r.t.Provider.Name())
+		return nil
+	}
+	t, err := readTrace(tracer.TracePath(), profiledWarmUp)
+	if err != nil {
+		return err
+	}
+	r.shares(t)
+	return r.keepTrace(tracer.TracePath())
+}
+
+// profiledWarmUp runs come first in the profiled pass and are left out of the shares.
+const profiledWarmUp = 3
+
+// profiledRuns keeps the profiled pass of a slow model short: at most about the time of the timed runs.
+func (r *runner) profiledRuns() int {
+	mean := r.base.Mean().Value
+	if mean <= 0 {
+		return r.o.ProfiledRuns
+	}
+	fit := int(max(r.o.Duration, 2*time.Second).Seconds() / mean)
+	return max(min(r.o.ProfiledRuns, fit), 3)
+}
+
+// cold starts fresh processes one after the other, for at most coldBudget.
+func (r *runner) cold(ctx context.Context) error {
+	if r.t.Cold == nil || r.o.Cold == 0 {
+		r.memory()
+		return nil
+	}
+	begin := time.Now()
+	for i := range r.o.Cold {
+		if ctx.Err() != nil {
+			break
+		}
+		if i > 0 && time.Since(begin) > coldBudget {
+			r.d.Warn("cold start: stopped after %d of %d processes, %s", i, r.o.Cold, coldBudget)
+			break
+		}
+		r.t.Progress.Send(progress.Event{Phase: "cold starts", Done: float64(i), Total: float64(r.o.Cold), Unit: "processes"})
+		var one report.ColdStart
+		if err := measure.Child(ctx, r.t.Cold(ctx), &one); err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			return fmt.Errorf("cold start: %w", err)
+		}
+		r.details.Cold = append(r.details.Cold, one)
+	}
+	addCold(r.d, r.details.Cold)
+	r.memory()
+	return nil
+}
+
+const coldBudget = 20 * time.Second
+
+// memory adds the peak of this process where no fresh process told one.
+func (r *runner) memory() {
+	if len(r.details.Cold) > 0 {
+		return
+	}
+	m, err := host.ProcessMemory()
+	if err != nil || m.PeakRSS == 0 {
+		return
+	}
+	p := report.NewMetric("peak_rss")
+	v := float64(m.PeakRSS)
+	p.Value, p.N, p.Method = &v, 1, "VmHWM of this process"
+	r.d.Add(p)
+}
+
+// rowsOf returns the rows of one run: axis 0 of the first input of rank two or more, else 1.
+func rowsOf(in []tensor.Tensor) int64 {
+	for _, t := range in {
+		if len(t.Shape) >= 2 {
+			return max(t.Shape[0], 1)
+		}
+	}
+	return 1
+}

@@ -1,0 +1,108 @@
+package profile
+
+import (
+	"cmp"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"infer/internal/atomicfile"
+	"infer/internal/stats"
+	"infer/report"
+)
+
+// shares turns a trace into the tables by node, operator and block. A share is of the nodes' summed self time.
+func (r *runner) shares(t *trace) {
+	if t.Runs == 0 || len(t.Nodes) == 0 {
+		r.d.Warn("the trace of the profiled pass holds no run: no shares by operator")
+		return
+	}
+	if t.Repaired > 0 {
+		r.d.Warn("%d lines of the trace had node names that are no valid JSON; they were repaired", t.Repaired)
+	}
+	r.details.ProfiledRuns = t.Runs
+	if p50 := median(r.base.Seconds); p50 > 0 && r.profiledP50 > 0 {
+		r.details.Inflation = r.profiledP50 / p50
+		if r.details.Inflation > inflated {
+			r.d.Warn("tracing made a run %.1f times slower: read the shares of short nodes as upper bounds", r.details.Inflation)
+		}
+	}
+	r.details.ByNode = table(t, func(n *nodeTime) string { return n.Name })
+	r.details.ByOp = table(t, func(n *nodeTime) string { return n.Op })
+	r.details.ByBlock = table(t, func(n *nodeTime) string { return block(n.Name) })
+	r.details.By, r.details.Top = r.o.By, r.o.Top
+}
+
+// inflated is the slow-down by tracing from which shares of short nodes say more of the tracing than of the node.
+const inflated = 1.5
+
+// table groups the nodes by key, largest share first. Seconds are means a run with a t interval over the runs.
+func table(t *trace, key func(*nodeTime) string) []report.Share {
+	index := map[string]int{}
+	var rows []report.Share
+	var perRun [][]float64
+	for _, n := range t.Nodes {
+		k := key(n)
+		i, ok := index[k]
+		if !ok {
+			i = len(rows)
+			index[k] = i
+			rows = append(rows, report.Share{Name: k, Op: n.Op, Provider: n.Provider, Shapes: n.Shapes})
+			perRun = append(perRun, make([]float64, t.Runs))
+		}
+		rows[i].Count++
+		if rows[i].Count > 1 {
+			rows[i].Shapes = ""
+		}
+		if rows[i].Op != n.Op {
+			rows[i].Op = ""
+		}
+		if rows[i].Provider != n.Provider {
+			rows[i].Provider = "mixed"
+		}
+		for j, s := range n.Seconds {
+			perRun[i][j] += s
+		}
+	}
+	var total float64
+	for i := range rows {
+		m := stats.Mean(perRun[i], confidence)
+		rows[i].Seconds, rows[i].Lo, rows[i].Hi = m.Value, max(m.Lo, 0), m.Hi
+		total += m.Value
+	}
+	for i := range rows {
+		if total > 0 {
+			rows[i].Share = rows[i].Seconds / total
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b report.Share) int { return cmp.Compare(b.Seconds, a.Seconds) })
+	return rows
+}
+
+// block returns the part of the model that a node belongs to by its name: the first two parts of a path such as
+// /encoder/layer.3/attention/MatMul, or the first of a dotted name; "" parts are passed over.
+func block(name string) string {
+	sep := "/"
+	if !strings.Contains(strings.Trim(name, "/"), "/") {
+		return "(unnamed)"
+	}
+	parts := strings.Split(strings.Trim(name, "/"), sep)
+	return strings.Join(parts[:min(2, len(parts)-1)], "/")
+}
+
+// keepTrace copies the runtime's trace to where --trace asks for it.
+func (r *runner) keepTrace(from string) error {
+	if r.o.TracePath == "" {
+		return nil
+	}
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	return atomicfile.Write(r.o.TracePath, func(w io.Writer) error {
+		_, err := io.Copy(w, src)
+		return err
+	})
+}

@@ -2,7 +2,11 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -38,10 +42,78 @@ type Document struct {
 	Extra    map[string]json.RawMessage `json:"-"`
 }
 
+// New returns a document of a kind, created now, with verdict ok, validity valid and nothing in it.
+// Its slices are empty and not nil, so that its JSON has [] everywhere.
+func New(kind string) *Document {
+	return &Document{
+		Schema:   Schema,
+		Kind:     kind,
+		Created:  time.Now().UTC().Truncate(time.Millisecond),
+		Verdict:  OK,
+		Metrics:  []Metric{},
+		Gates:    []GateResult{},
+		Validity: Validity{Verdict: Valid, Checks: []Check{}},
+		Warnings: []string{},
+		Details:  json.RawMessage("{}"),
+	}
+}
+
+// Add appends metrics.
+func (d *Document) Add(ms ...Metric) { d.Metrics = append(d.Metrics, ms...) }
+
+// Warn appends a warning, formatted like fmt.Sprintf, unless the same text is already there.
+func (d *Document) Warn(format string, args ...any) {
+	w := fmt.Sprintf(format, args...)
+	if !slices.Contains(d.Warnings, w) {
+		d.Warnings = append(d.Warnings, w)
+	}
+}
+
+// AddCheck appends a check of the measuring conditions; one that is not ok makes the validity invalid.
+func (d *Document) AddCheck(name string, ok bool, format string, args ...any) {
+	d.Validity.Checks = append(d.Validity.Checks, Check{Name: name, OK: ok, Detail: fmt.Sprintf(format, args...)})
+	if !ok {
+		d.Validity.Verdict = NotValid
+	}
+}
+
+// SetDetails stores v, usually one of the …Details types of this package, as the document's details.
+// It fails when v has no JSON form, a NaN for instance.
+func (d *Document) SetDetails(v any) error {
+	b, err := marshal(v)
+	if err != nil {
+		return fmt.Errorf("details of the %s report: %w", d.Kind, err)
+	}
+	d.Details = b
+	return nil
+}
+
+// Metric returns the metric of exactly this name and these labels (nil is no labels), or nil.
+// The pointer is into d.Metrics.
+func (d *Document) Metric(name string, labels map[string]string) *Metric {
+	for i := range d.Metrics {
+		if m := &d.Metrics[i]; m.Name == name && maps.Equal(m.Labels, labels) {
+			return m
+		}
+	}
+	return nil
+}
+
+// marshal is json.Marshal without the escapes for HTML: a report is read by people, too.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
 // Metric is one measured or counted number.
 type Metric struct {
 	Name       string            `json:"name"`                 // "latency_p99"
-	Unit       string            `json:"unit"`                 // base unit: "s", "B", "1/s", or "1" for ratios and counts
+	Unit       string            `json:"unit"`                 // base unit: "s", "B", "1/s", "1" for ratios and counts, or "dB"
 	Better     string            `json:"better"`               // "lower" or "higher"; "" where neither is better
 	Value      *float64          `json:"value"`                // nil: the sample cannot support it
 	Lo         *float64          `json:"lo,omitempty"`         // interval at Confidence, by Method; absent for exact counts
@@ -51,6 +123,15 @@ type Metric struct {
 	Method     string            `json:"method,omitempty"`     // "order-statistic", "count", …
 	Labels     map[string]string `json:"labels,omitempty"`     // {"batch": "8"}
 }
+
+// The verdicts of one gate, in GateResult.Verdict, and of Validity.
+const (
+	Pass             = "pass"
+	Fail             = "fail"
+	GateInconclusive = "inconclusive"
+	Valid            = "valid"
+	NotValid         = "invalid"
+)
 
 // GateResult is one gate with its outcome.
 type GateResult struct {

@@ -1,0 +1,244 @@
+package report
+
+// The …Details types are what Document.Details holds, by kind. Verbs fill them, renderers read them.
+// Times are seconds, sizes bytes, shares in [0, 1]. New fields may come, none goes away.
+
+// ProfileDetails is the details of kind "profile".
+type ProfileDetails struct {
+	By           string        `json:"by,omitempty"`            // what the user asked to see: "op" (also ""), "node" or "block"
+	ByOp         []Share       `json:"by_op,omitempty"`         // descending by Seconds
+	ByNode       []Share       `json:"by_node,omitempty"`       // descending by Seconds
+	ByBlock      []Share       `json:"by_block,omitempty"`      // descending by Seconds
+	ProfiledRuns int           `json:"profiled_runs"`           // runs behind the shares
+	Inflation    float64       `json:"inflation,omitempty"`     // p50 of the profiled pass / p50 of the unprofiled one
+	Residual     *float64      `json:"residual,omitempty"`      // share of the profiled run outside of all nodes
+	Cold         []ColdStart   `json:"cold,omitempty"`          // one a fresh process
+	Batches      []BatchRow    `json:"batches,omitempty"`       // the --batch sweep; its figures are metrics with the label "batch"
+	Memory       *Memory       `json:"memory,omitempty"`        //
+	WarmUp       *WarmUp       `json:"warm_up,omitempty"`       //
+	Next         *NextStep     `json:"next,omitempty"`          // absent when the figures support no advice
+	Interference []Measurement `json:"interference,omitempty"`  // what else went on while measuring
+	OptimizedOps []OpCount     `json:"optimized_ops,omitempty"` // nodes of the graph that the runtime really ran
+}
+
+// Share is one row of "where the time goes": an operator, a node or a block of nodes.
+type Share struct {
+	Name     string   `json:"name"`               // the operator for by-op rows, else the node or block
+	Op       string   `json:"op,omitempty"`       //
+	Provider string   `json:"provider,omitempty"` // "CPUExecutionProvider"
+	Count    int      `json:"count"`              // nodes in this row
+	Seconds  float64  `json:"seconds"`            // mean self time a run in the profiled pass
+	Share    float64  `json:"share"`              // of the sum over all rows
+	Lo       *float64 `json:"lo,omitempty"`       // 95 % interval of Seconds
+	Hi       *float64 `json:"hi,omitempty"`       //
+	MACs     *float64 `json:"macs,omitempty"`     // absent where they are unknown
+	Shapes   string   `json:"shapes,omitempty"`   // "1x64x56x56 → 1x64x56x56"
+}
+
+// ColdStart is one start in a fresh process.
+type ColdStart struct {
+	LibraryLoad float64 `json:"library_load"`
+	SessionInit float64 `json:"session_init"`
+	FirstRun    float64 `json:"first_run"`
+	PeakRSS     int64   `json:"peak_rss"`
+}
+
+// BatchRow says how one batch size of the sweep was measured.
+type BatchRow struct {
+	Batch  int     `json:"batch"`
+	Runs   int     `json:"runs"`
+	WarmUp *WarmUp `json:"warm_up,omitempty"`
+	Error  string  `json:"error,omitempty"` // why this size could not be run
+}
+
+// Memory is where the memory goes. 0 is unknown, except for Initializers.
+type Memory struct {
+	Initializers         int64        `json:"initializers"`                     // bytes of stored constants
+	ActivationLowerBound int64        `json:"activation_lower_bound,omitempty"` // by liveness, in node order, no reuse in place
+	PeakRSS              int64        `json:"peak_rss,omitempty"`               // of the measuring process
+	BaseRSS              int64        `json:"base_rss,omitempty"`               // before the session was made
+	Unknown              int          `json:"unknown,omitempty"`                // tensors without a known size, not counted
+	AlivePeak            []NamedBytes `json:"alive_peak,omitempty"`             // tensors alive at the peak, largest first
+	PeakNode             string       `json:"peak_node,omitempty"`              // the node at which the peak is reached
+}
+
+// NamedBytes is a size with a name.
+type NamedBytes struct {
+	Name  string `json:"name"`
+	Bytes int64  `json:"bytes"`
+	DType string `json:"dtype,omitempty"`
+	Shape string `json:"shape,omitempty"`
+}
+
+// WarmUp says what was run before timing.
+type WarmUp struct {
+	Runs  int    `json:"runs"`
+	Class string `json:"class"` // "flat", "warm-up", "slowdown", "no steady state" or "fixed"
+}
+
+// NextStep is the one command worth trying next.
+type NextStep struct {
+	Command string `json:"command"`
+	Why     string `json:"why"`
+}
+
+// Measurement is a named number with its unit.
+type Measurement struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+}
+
+// InspectDetails is the details of kind "inspect". With --diff it has Diff.
+type InspectDetails struct {
+	IRVersion    int64             `json:"ir_version"`
+	Opsets       []Opset           `json:"opsets"`
+	Producer     string            `json:"producer,omitempty"` // name and version
+	Graph        string            `json:"graph,omitempty"`    // the graph's name
+	Inputs       []PortInfo        `json:"inputs"`
+	Outputs      []PortInfo        `json:"outputs"`
+	Ops          []OpCount         `json:"ops"`                     // descending by Count
+	ParamsBy     []DTypeCount      `json:"params_by_dtype"`         // descending by Bytes
+	Quantization Quantization      `json:"quantization"`            //
+	Initializers int64             `json:"initializer_bytes"`       //
+	External     []NamedBytes      `json:"external_data,omitempty"` // files beside the model
+	Subgraphs    int               `json:"subgraphs"`               // bodies of Loop, If and Scan, at any depth
+	Functions    int               `json:"functions"`               // model-local functions
+	Coverage     Coverage          `json:"coverage"`                //
+	Unknown      []string          `json:"unknown,omitempty"`       // operators without shape or cost, "domain.Op"
+	Metadata     map[string]string `json:"metadata,omitempty"`      //
+	Largest      []NamedBytes      `json:"largest_tensors,omitempty"`
+	Memory       *Memory           `json:"memory,omitempty"`
+	Diff         *DiffDetails      `json:"diff,omitempty"`
+	Next         *NextStep         `json:"next,omitempty"`
+}
+
+// Opset is one imported operator set.
+type Opset struct {
+	Domain  string `json:"domain"` // "" is ai.onnx
+	Version int64  `json:"version"`
+}
+
+// PortInfo is one input or output of the model.
+type PortInfo struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"` // "tensor", "sequence", "map" or "optional"
+	DType string `json:"dtype,omitempty"`
+	Shape string `json:"shape,omitempty"` // "1x3x224x224", "batch x 128", "" for rank 0, "?" for unknown
+	Bound string `json:"bound,omitempty"` // the shape after binding, where that differs
+}
+
+// OpCount is how often an operator occurs.
+type OpCount struct {
+	Domain string   `json:"domain,omitempty"` // "" is ai.onnx
+	Op     string   `json:"op"`
+	Count  int      `json:"count"`
+	MACs   *float64 `json:"macs,omitempty"`
+	Params *int64   `json:"params,omitempty"`
+}
+
+// DTypeCount is the stored constants of one element type.
+type DTypeCount struct {
+	DType  string `json:"dtype"`
+	Params int64  `json:"params"`
+	Bytes  int64  `json:"bytes"`
+}
+
+// Quantization says how far the model is quantized.
+type Quantization struct {
+	State   string   `json:"state"`             // "none", "qdq", "qoperator", "dynamic", "weight-only", "mixed"
+	Nodes   int      `json:"nodes"`             // nodes that quantize, dequantize or compute on integers
+	Formats []string `json:"formats,omitempty"` // "int8 per-channel symmetric"
+}
+
+// Coverage is for which part of the nodes the static figures hold, each in [0, 1].
+type Coverage struct {
+	Shapes float64 `json:"shapes"` // nodes whose output shapes are all known
+	Cost   float64 `json:"cost"`   // nodes whose MACs are known, a known 0 included
+}
+
+// DiffDetails is what changed between two models, base to head.
+type DiffDetails struct {
+	Base      string    `json:"base"` // path
+	Head      string    `json:"head"`
+	Identical bool      `json:"identical"`
+	Signature []DiffRow `json:"signature,omitempty"`
+	Ops       []DiffRow `json:"ops,omitempty"`
+	Constants []DiffRow `json:"constants,omitempty"`
+	Cost      []DiffRow `json:"cost,omitempty"`
+}
+
+// DiffRow is one difference. A side that lacks the thing is "".
+type DiffRow struct {
+	What string `json:"what"`
+	Base string `json:"base"`
+	Head string `json:"head"`
+}
+
+// PredictDetails is the details of kind "predict".
+type PredictDetails struct {
+	Rows    int64        `json:"rows"`
+	Resumed int64        `json:"resumed"` // of Rows, those that an earlier run had done
+	Batch   int          `json:"batch,omitempty"`
+	Labels  string       `json:"labels,omitempty"` // where the labels came from
+	Correct *int64       `json:"correct,omitempty"`
+	Outputs []OutputFile `json:"outputs"`
+	Classes []ClassCount `json:"classes,omitempty"`
+	Next    *NextStep    `json:"next,omitempty"`
+}
+
+// OutputFile is one written output.
+type OutputFile struct {
+	Name  string `json:"name"`
+	File  string `json:"file"`
+	DType string `json:"dtype"`
+	Shape string `json:"shape"`
+}
+
+// ClassCount is one class of a labelled prediction.
+type ClassCount struct {
+	Class     int64  `json:"class"`
+	Name      string `json:"name,omitempty"`
+	Rows      int64  `json:"rows"` // rows with this label
+	Correct   int64  `json:"correct"`
+	Predicted int64  `json:"predicted"` // rows predicted as this class
+}
+
+// RuntimeDetails is the details of kind "runtime".
+type RuntimeDetails struct {
+	Libraries []Library `json:"libraries"`
+	Findings  []Finding `json:"findings,omitempty"` // of doctor
+	Next      *NextStep `json:"next,omitempty"`
+}
+
+// Library is one ONNX Runtime library on this machine.
+type Library struct {
+	Path      string   `json:"path"`
+	Version   string   `json:"version"`
+	Source    string   `json:"source"` // "flag", "environment", "cache", "system", "python", "node"
+	Providers []string `json:"providers"`
+	Bytes     int64    `json:"bytes,omitempty"`
+	SHA256    string   `json:"sha256,omitempty"`
+	Selected  bool     `json:"selected"`
+	Problem   string   `json:"problem,omitempty"` // why it cannot be used
+}
+
+// Finding is one result of doctor.
+type Finding struct {
+	Name   string `json:"name"`
+	Level  string `json:"level"` // "ok", "note", "warning" or "error"
+	Detail string `json:"detail"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+// VersionDetails is the details of kind "version".
+type VersionDetails struct {
+	Infer     string            `json:"infer"`
+	Commit    string            `json:"commit,omitempty"`
+	Go        string            `json:"go"`
+	Platform  string            `json:"platform"`          // "linux/amd64"
+	Runtime   string            `json:"runtime,omitempty"` // version of the ONNX Runtime library that would be used
+	Library   string            `json:"library,omitempty"` // its path
+	Providers map[string]string `json:"providers,omitempty"`
+	Modules   map[string]string `json:"modules,omitempty"` // Go modules that matter → version
+}

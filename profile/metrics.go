@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -36,7 +35,7 @@ func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[st
 		e := s.Quantile(q.p)
 		add(q.name, e.Value, e.Lo, e.Hi, e.OK, "order-statistic")
 		if !e.OK {
-			d.Warn("%s%s needs %d runs, this sample has %d", q.name, labelText(labels), e.Need, e.N)
+			d.Warn("%s%s needs %d runs, this sample has %d", q.name, report.LabelText(labels), e.Need, e.N)
 		}
 	}
 	if n := len(s.Seconds); n > 0 {
@@ -46,13 +45,6 @@ func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[st
 		r := float64(rows)
 		add("throughput", r/mean.Value, r/mean.Hi, r/mean.Lo, true, "t")
 	}
-}
-
-func labelText(labels map[string]string) string {
-	if b := labels["batch"]; b != "" {
-		return " at batch " + b
-	}
-	return ""
 }
 
 // addCold adds the medians over fresh processes; with fewer than six there is no 95 % interval, so the range stands
@@ -68,7 +60,7 @@ func addCold(d *report.Document, starts []report.ColdStart) {
 		{"library_load", func(s report.ColdStart) float64 { return s.LibraryLoad }},
 		{"session_init", func(s report.ColdStart) float64 { return s.SessionInit }},
 		{"first_run", func(s report.ColdStart) float64 { return s.FirstRun }},
-		{"peak_rss", func(s report.ColdStart) float64 { return s.PeakRSS }},
+		{"peak_rss", func(s report.ColdStart) float64 { return float64(s.PeakRSS) }},
 	} {
 		values := make([]float64, len(starts))
 		for i, s := range starts {
@@ -97,13 +89,3 @@ func median(values []float64) float64 {
 	s := slices.Sorted(slices.Values(values))
 	return s[(len(s)-1)/2]
 }
-
-// count adds an exact number: no interval, N counts what it was counted over.
-func count(d *report.Document, name string, value float64, n int) {
-	m := report.NewMetric(name)
-	m.Value, m.N, m.Method = &value, n, "count"
-	d.Add(m)
-}
-
-// percent formats a ratio.
-func percent(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }

@@ -96,10 +96,10 @@ func (r *runner) steady(ctx context.Context) error {
 		return err
 	}
 	r.base = s
-	r.details.WarmUp = report.WarmUp{Runs: len(s.WarmUp), Class: string(s.Class)}
+	r.details.WarmUp = &report.WarmUp{Runs: len(s.WarmUp), Class: string(s.Class)}
 	addLatency(r.d, s, r.rows, nil)
 	for _, c := range measure.Checks(s, r.t.Config.Threads) {
-		r.d.Validity.Checks = append(r.d.Validity.Checks, report.Check{Name: c.Name, OK: c.OK, Detail: c.Detail})
+		r.d.AddCheck(c.Name, c.OK, "%s", c.Detail)
 	}
 	return nil
 }
@@ -118,6 +118,9 @@ func (r *runner) batch(ctx context.Context, size int64) error {
 		return err
 	}
 	addLatency(r.d, s, size, map[string]string{"batch": strconv.FormatInt(size, 10)})
+	r.details.Batches = append(r.details.Batches, report.BatchRow{
+		Batch: int(size), Runs: len(s.Seconds), WarmUp: &report.WarmUp{Runs: len(s.WarmUp), Class: string(s.Class)},
+	})
 	return nil
 }
 

@@ -31,7 +31,7 @@ func (r *runner) shares(t *trace) {
 	r.details.ByNode = table(t, func(n *nodeTime) string { return n.Name })
 	r.details.ByOp = table(t, func(n *nodeTime) string { return n.Op })
 	r.details.ByBlock = table(t, func(n *nodeTime) string { return block(n.Name) })
-	r.details.By, r.details.Top = r.o.By, r.o.Top
+	r.details.By = r.o.By
 }
 
 // inflated is the slow-down by tracing from which shares of short nodes say more of the tracing than of the node.
@@ -68,7 +68,10 @@ func table(t *trace, key func(*nodeTime) string) []report.Share {
 	var total float64
 	for i := range rows {
 		m := stats.Mean(perRun[i], confidence)
-		rows[i].Seconds, rows[i].Lo, rows[i].Hi = m.Value, max(m.Lo, 0), m.Hi
+		rows[i].Seconds = m.Value
+		if lo, hi := max(m.Lo, 0), m.Hi; m.OK {
+			rows[i].Lo, rows[i].Hi = &lo, &hi
+		}
 		total += m.Value
 	}
 	for i := range rows {

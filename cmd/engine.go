@@ -1,0 +1,120 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"infer/internal/fault"
+	"infer/internal/host"
+	"infer/model/engine"
+	"infer/model/engine/ort"
+	"infer/model/engine/ort/library"
+)
+
+// engineFlags are the flags of every command that runs a model.
+type engineFlags struct {
+	providers       []string
+	providerOptions []string
+	threads         int
+	interThreads    int
+	sessionConfig   []string
+	ortLibrary      string
+}
+
+func (e *engineFlags) add(f *pflag.FlagSet) {
+	f.StringArrayVar(&e.providers, "provider", nil, "execution provider, in order of preference: cpu|cuda|tensorrt|openvino|…; repeatable (default cpu)")
+	f.StringArrayVar(&e.providerOptions, "provider-option", nil, "`[provider.]key=value` for the provider; repeatable")
+	f.IntVar(&e.threads, "threads", 0, "intra-op threads (default: the CPUs this process may really use)")
+	f.IntVar(&e.interThreads, "inter-threads", 0, "inter-op threads; more than one runs branches in parallel (default 1)")
+	f.StringArrayVar(&e.sessionConfig, "session-config", nil, "`key=value` session-config entry of the runtime; repeatable")
+	addLibraryFlag(f, &e.ortLibrary)
+	markTop(f, "provider", "provider-option", "threads", "inter-threads", "session-config")
+}
+
+func addLibraryFlag(f *pflag.FlagSet, path *string) {
+	f.StringVar(path, "ort-library", "", "`FILE` of the ONNX Runtime library (default: found or installed, see 'infer runtime')")
+	markTop(f, "ort-library")
+}
+
+// config returns the session configuration of the flags, with the thread count decided.
+func (e *engineFlags) config() (engine.Config, error) {
+	var c engine.Config
+	if e.threads < 0 || e.interThreads < 0 {
+		return c, fault.New(fault.Usage, "give 0 for the default", "--threads and --inter-threads must not be negative")
+	}
+	c.Threads, c.InterThreads = e.threads, e.interThreads
+	if c.Threads == 0 {
+		c.Threads = host.EffectiveCPUs().Count
+	}
+	names := e.providers
+	if len(names) == 0 {
+		names = []string{"cpu"}
+	}
+	for _, n := range names {
+		c.Providers = append(c.Providers, engine.ProviderSpec{Name: strings.ToLower(n)})
+	}
+	for _, o := range e.providerOptions {
+		if err := addProviderOption(c.Providers, o); err != nil {
+			return c, err
+		}
+	}
+	for _, entry := range e.sessionConfig {
+		k, v, ok := strings.Cut(entry, "=")
+		if !ok || k == "" {
+			return c, fault.New(fault.Usage, "write it as key=value", "--session-config %q has no key=value", entry)
+		}
+		if c.Entries == nil {
+			c.Entries = map[string]string{}
+		}
+		c.Entries[k] = v
+	}
+	return c, nil
+}
+
+// addProviderOption gives [provider.]key=value to the provider it names, or to the first one.
+func addProviderOption(specs []engine.ProviderSpec, option string) error {
+	key, value, ok := strings.Cut(option, "=")
+	if !ok || key == "" {
+		return fault.New(fault.Usage, "write it as [provider.]key=value", "--provider-option %q has no key=value", option)
+	}
+	target := &specs[0]
+	if name, rest, dotted := strings.Cut(key, "."); dotted {
+		for i := range specs {
+			if specs[i].Name == name {
+				target, key = &specs[i], rest
+			}
+		}
+	}
+	if target.Options == nil {
+		target.Options = map[string]string{}
+	}
+	target.Options[key] = value
+	return nil
+}
+
+// libraryOptions are where to look for the runtime library: the flag, the environment, this user's cache.
+func (a *app) libraryOptions(path string) library.Options {
+	o := library.OptionsFromEnv()
+	if path != "" {
+		o.Path = path
+	}
+	o.Progress = a.progress()
+	return o
+}
+
+// openRuntime finds the runtime library, installing it on first use, and loads it.
+func (a *app) openRuntime(ctx context.Context, path string) (*ort.Runtime, library.Library, error) {
+	lib, err := library.Ensure(ctx, a.libraryOptions(path))
+	if err != nil {
+		return nil, lib, err
+	}
+	a.log.Debug("runtime library", "path", lib.Path, "version", lib.Version, "source", lib.Source)
+	rt, err := ort.Load(ort.LoadOptions{Path: lib.Path})
+	if err != nil {
+		return nil, lib, fmt.Errorf("load the runtime library: %w", err)
+	}
+	return rt, lib, nil
+}

@@ -1,0 +1,102 @@
+// Package cmd owns the command line: one file per subcommand with its flags, configuration and environment, the
+// opening of engines and files, the output format and the exit code. It is the only home of cobra and viper.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"infer/internal/fault"
+	"infer/internal/term"
+)
+
+// Main runs the program and returns its exit code: 0 ok, 1 failed, 2 usage, 3 a gate was missed, 4 measured but not
+// trustworthy, 130 interrupted. It never exits the process.
+func Main(args []string, std term.Streams) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	a := &app{std: std, args: args}
+	root := newRoot(a)
+	root.SetArgs(args)
+	root.SetIn(std.In)
+	root.SetOut(std.Out)
+	root.SetErr(std.Err)
+	err := root.ExecuteContext(ctx)
+	a.close()
+	if err == nil {
+		return 0
+	}
+	printError(std, err)
+	return fault.ExitCode(err)
+}
+
+// printError writes the one error line, and the hint where there is one.
+func printError(std term.Streams, err error) {
+	if errors.Is(err, context.Canceled) && fault.ExitCode(err) == 130 {
+		fmt.Fprintln(std.Err, "infer: error: interrupted")
+		return
+	}
+	fmt.Fprintf(std.Err, "infer: error: %s\n", term.Clean(err.Error()))
+	if hint := fault.HintOf(err); hint != "" {
+		fmt.Fprintf(std.Err, "infer: hint: %s\n", term.Clean(hint))
+	}
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "infer",
+		Short: "Profile, optimize, serve, load-test and compare ONNX models",
+		Long: `infer profiles an ONNX model and tells where the time and the memory go.
+
+Every result is one document (--format json) with units, sample sizes and intervals;
+the result goes to stdout, everything else to stderr.`,
+		Example: `  infer inspect model.onnx
+  infer profile model.onnx --batch 1,2,4,8
+  infer profile model.onnx --gate 'latency_p99<20ms'
+  infer predict model.onnx --input data/ -o out/`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: a.prepare,
+		Args:              usageArgs(cobra.NoArgs),
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fault.New(fault.Usage, "see '"+c.CommandPath()+" --help'", "%w", err)
+	})
+	a.out.add(root.PersistentFlags())
+	root.AddCommand(
+		newInspectCmd(a, runInspect),
+		newProfileCmd(a, runProfile),
+		newPredictCmd(a, runPredict),
+		newRuntimeCmd(a),
+		newVersionCmd(a, runVersion),
+		newColdCmd(a),
+		newManCmd(),
+	)
+	return root
+}
+
+// usageArgs makes a wrong argument count a usage error (exit 2), with cobra's suggestions for a misspelt command.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		err := check(c, args)
+		if err == nil {
+			return nil
+		}
+		hint := "see '" + c.CommandPath() + " --help'"
+		if c.HasSubCommands() && len(args) > 0 {
+			err = fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = "did you mean: " + strings.Join(near, ", ") + "?"
+			}
+		}
+		return fault.New(fault.Usage, hint, "%w", err)
+	}
+}

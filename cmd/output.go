@@ -1,0 +1,113 @@
+package cmd
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"infer/internal/atomicfile"
+	"infer/internal/fault"
+	"infer/internal/host"
+	"infer/internal/term"
+	"infer/report"
+	"infer/report/render"
+)
+
+// newDocument returns a document whose manifest says who made it, where and by which command.
+func (a *app) newDocument(kind string) *report.Document {
+	d := report.New(kind)
+	d.Manifest.Tool = toolVersion()
+	d.Manifest.Go = runtime.Version()
+	d.Manifest.Host = host.Facts().Map()
+	d.Manifest.CPUs = host.EffectiveCPUs().Usable()
+	d.Manifest.Command = append([]string{"infer"}, a.args...)
+	return d
+}
+
+// endings are the file endings of --report and the format that each stands for.
+var endings = map[string]string{".json": "json", ".md": "markdown", ".html": "html", ".csv": "csv", ".xml": "junit", ".txt": "text"}
+
+func formatOf(path string) (string, error) {
+	if f, ok := endings[strings.ToLower(filepath.Ext(path))]; ok {
+		return f, nil
+	}
+	return "", fault.New(fault.Usage, "end it in "+strings.Join(sortedKeys(endings), ", "), "--report %q has an ending that is no format", path)
+}
+
+// emit writes d as --format says to file, or to stdout where file is "", and to every --report.
+func (a *app) emit(d *report.Document, file string) error {
+	if a.bar != nil {
+		a.bar.Close()
+	}
+	if err := d.Validate(); err != nil {
+		return fault.Wrap(err, "the result is not well-formed")
+	}
+	for _, r := range a.out.reports {
+		format, err := formatOf(r)
+		if err != nil {
+			return err
+		}
+		if err := writeReport(r, d, format); err != nil {
+			return err
+		}
+	}
+	if file != "" {
+		return writeReport(file, d, a.out.format)
+	}
+	color := a.std.UseColor(a.out.color, a.std.OutTTY)
+	return render.Render(a.std.Out, d, a.out.format, render.Options{
+		Width: a.std.Width, Styles: styles(term.NewPalette(a.std.Out, color)),
+	})
+}
+
+func writeReport(path string, d *report.Document, format string) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		return render.Render(w, d, format, render.Options{})
+	})
+}
+
+func styles(p term.Palette) render.Styles {
+	return render.Styles{Bold: p.Bold, Dim: p.Dim, Good: p.Good, Bad: p.Bad, Warn: p.Warn, Accent: p.Accent}
+}
+
+// outcome turns a finished document into the error that carries its exit code; nil for 0. The document itself has
+// been printed by then.
+func outcome(d *report.Document, strict bool) error {
+	switch code := report.ExitCode(d, strict); code {
+	case 0:
+		return nil
+	case 130:
+		return context.Canceled
+	case 3:
+		return fault.New(fault.Gate, "the document's gates say by how much", "a gate was missed: %s", failedGates(d))
+	default:
+		return fault.New(fault.Untrusted, "repeat it on a quieter machine, or leave out --strict", "measured but not trustworthy: %s", failedChecks(d))
+	}
+}
+
+func failedGates(d *report.Document) string {
+	var list []string
+	for _, g := range d.Gates {
+		if g.Verdict == "fail" {
+			list = append(list, g.Expr+" ("+g.Reason+")")
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
+func failedChecks(d *report.Document) string {
+	var list []string
+	for _, c := range d.Validity.Checks {
+		if !c.OK {
+			list = append(list, c.Name+": "+c.Detail)
+		}
+	}
+	for _, g := range d.Gates {
+		if g.Verdict == "inconclusive" {
+			list = append(list, g.Expr+" ("+g.Reason+")")
+		}
+	}
+	return strings.Join(list, "; ")
+}

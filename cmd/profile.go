@@ -1,0 +1,135 @@
+package cmd
+
+import (
+	"context"
+	"os/exec"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"infer/internal/fault"
+	"infer/model/measure"
+	"infer/profile"
+	"infer/report"
+)
+
+// profileFlags are the flags of infer profile.
+type profileFlags struct {
+	opts   profile.Options
+	engine engineFlags
+	bind   bindFlags
+	data   dataFlags
+	warmUp string
+	gates  []string
+	strict bool
+	output string
+}
+
+func newProfileCmd(a *app, run func(context.Context, *app, []string, profileFlags) error) *cobra.Command {
+	f := profileFlags{opts: profile.DefaultOptions}
+	c := &cobra.Command{
+		Use:   "profile [MODEL]",
+		Short: "Measure what a model costs: latency, shares by operator, cold start, memory",
+		Long: `profile measures one session of a model on this machine.
+
+Latency comes from an unprofiled steady-state run: warm-up ends where a change-point test finds it over, every
+percentile has an order-statistic interval, and one that the sample cannot support is left out. Shares by operator
+come from a separate profiled pass, cold start from fresh processes.
+
+MODEL may come from model: in infer.yaml, or be the only .onnx file of the folder.`,
+		Example: `  infer profile model.onnx
+  infer profile model.onnx --dim batch=8 --threads 2 --runs 400
+  infer profile model.onnx --batch 1,2,4,8 --report profile.json --report profile.md
+  infer profile model.onnx --gate 'latency_p99<20ms' --strict`,
+		Args: usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
+	}
+	fs := c.Flags()
+	fs.IntVar(&f.opts.Runs, "runs", f.opts.Runs, "timed runs after warm-up (default: as many as --duration gives)")
+	fs.DurationVar(&f.opts.Duration, "duration", f.opts.Duration, "length of the timed phase, where --runs is not given")
+	fs.StringVar(&f.warmUp, "warm-up", "auto", "untimed runs first: auto|`N`; auto ends where a change-point test finds the runs steady")
+	fs.IntVar(&f.opts.Cold, "cold", f.opts.Cold, "fresh processes to measure cold start and peak memory in; 0 for none")
+	fs.Int64SliceVar(&f.opts.Batches, "batch", nil, "batch sizes to sweep, such as 1,2,4,8")
+	fs.StringVar(&f.opts.By, "by", f.opts.By, "what the shares are grouped by: op|node|block")
+	fs.IntVar(&f.opts.Top, "top", f.opts.Top, "rows of the table of shares")
+	fs.IntVar(&f.opts.ProfiledRuns, "profiled-runs", f.opts.ProfiledRuns, "runs of the profiled pass; 0 for no shares")
+	fs.StringVar(&f.opts.TracePath, "trace", "", "keep the runtime's trace of the profiled pass in `FILE`")
+	fs.StringArrayVar(&f.gates, "gate", nil, "threshold that must hold, such as 'latency_p99<20ms'; repeatable; exit 3 when missed")
+	fs.BoolVar(&f.strict, "strict", false, "exit 4 when the measurement is not to be trusted or a gate is inconclusive")
+	addOutputFlag(fs, &f.output)
+	f.engine.add(fs)
+	f.bind.add(fs)
+	f.data.add(fs)
+	return c
+}
+
+func runProfile(ctx context.Context, a *app, args []string, f profileFlags) error {
+	if err := f.parseWarmUp(); err != nil {
+		return err
+	}
+	if err := f.opts.Validate(); err != nil {
+		return err
+	}
+	gates, err := report.ParseGates("profile", f.gates)
+	if err != nil {
+		return err
+	}
+	config, err := f.engine.config()
+	if err != nil {
+		return err
+	}
+	path, err := a.modelOperand(args)
+	if err != nil {
+		return err
+	}
+	m, err := loadModel(path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	data, err := openData(m, f.data, f.bind)
+	if err != nil {
+		return err
+	}
+	rt, lib, err := a.openRuntime(ctx, f.engine.ortLibrary)
+	if err != nil {
+		return err
+	}
+	defer rt.Close()
+	provider, err := rt.Provider(config.Providers[0].Name)
+	if err != nil {
+		return err
+	}
+	d := a.newDocument("profile")
+	if err := a.manifest(d, m, data, config, lib); err != nil {
+		return err
+	}
+	spec := coldSpec{Library: lib.Path, Model: path, Config: config, Data: f.data, Bind: f.bind}
+	target := profile.Target{
+		Model: m, Provider: provider, Config: config, Inputs: data.inputs, Progress: a.progress(),
+		Cold: func(ctx context.Context) *exec.Cmd { return coldStart(ctx, spec) },
+	}
+	if err := profile.Run(ctx, target, f.opts, d); err != nil {
+		return err
+	}
+	d.Judge(gates)
+	if err := a.emit(d, f.output); err != nil {
+		return err
+	}
+	return outcome(d, f.strict)
+}
+
+// parseWarmUp reads --warm-up: auto, or a number of runs.
+func (f *profileFlags) parseWarmUp() error {
+	if f.warmUp == "auto" {
+		f.opts.WarmUp = measure.Auto
+		return nil
+	}
+	n, err := strconv.Atoi(f.warmUp)
+	if err != nil || n < 0 {
+		return fault.New(fault.Usage, "give auto or a number of runs", "--warm-up %q is not known", f.warmUp)
+	}
+	f.opts.WarmUp = n
+	return nil
+}
+

@@ -1,0 +1,99 @@
+package predict
+
+import (
+	"maps"
+	"slices"
+
+	"infer/internal/fault"
+	"infer/internal/stats"
+	"infer/model/tensor"
+)
+
+// Accuracy is how often the predicted class is the label.
+type Accuracy struct {
+	Output  string // the output that was judged
+	Rows    int64
+	Correct int64
+	Top1    stats.Estimate // Correct/Rows with its Wilson interval
+	Classes []Class        // by class id, those that occur
+}
+
+// Class is one class among the labels or the predictions.
+type Class struct{ ID, Rows, Correct, Predicted int64 }
+
+// Score compares the first output that holds classes with labels: an integer one of one element a row is the class
+// itself, a float one of several gives its arg-max.
+func Score(files []File, labels []int64) (*Accuracy, error) {
+	for _, f := range files {
+		width, err := f.Shape[1:].Elements()
+		if err != nil {
+			return nil, err
+		}
+		direct := f.DType.IsInt() && width == 1
+		if !direct && !(f.DType.IsFloat() && width > 1) {
+			continue
+		}
+		predicted, err := classes(f, direct)
+		if err != nil {
+			return nil, err
+		}
+		if len(predicted) != len(labels) {
+			return nil, fault.New(fault.Usage, "the labels must be those of the input's rows",
+				"%d labels for %d rows", len(labels), len(predicted))
+		}
+		return tally(f.Output, predicted, labels), nil
+	}
+	return nil, fault.New(fault.Usage, "leave --labels out", "no output holds a class or scores by class")
+}
+
+// scoreChunk rows are read at a time, so that memory stays bounded.
+const scoreChunk = 4096
+
+func classes(f File, direct bool) ([]int64, error) {
+	a, err := tensor.OpenNpy(f.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	var all []int64
+	for lo := int64(0); lo < a.Rows(); lo += scoreChunk {
+		t, err := a.Read(lo, min(lo+scoreChunk, a.Rows()))
+		if err != nil {
+			return nil, err
+		}
+		read := tensor.ArgMax
+		if direct {
+			read = tensor.Int64s
+		}
+		c, err := read(t)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c...)
+	}
+	return all, nil
+}
+
+func tally(output string, predicted, labels []int64) *Accuracy {
+	a := &Accuracy{Output: output, Rows: int64(len(labels))}
+	byID := map[int64]*Class{}
+	class := func(id int64) *Class {
+		if byID[id] == nil {
+			byID[id] = &Class{ID: id}
+		}
+		return byID[id]
+	}
+	for i, l := range labels {
+		class(l).Rows++
+		class(predicted[i]).Predicted++
+		if predicted[i] == l {
+			a.Correct++
+			class(l).Correct++
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		a.Classes = append(a.Classes, *byID[id])
+	}
+	a.Top1 = stats.Wilson(a.Correct, a.Rows, 0.95)
+	return a
+}

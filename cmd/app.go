@@ -121,3 +121,8 @@ func (a *app) close() {
 		a.bar.Close()
 	}
 }
+
+// addOutputFlag adds -o, the file of the document, to commands that write nothing else.
+func addOutputFlag(f *pflag.FlagSet, path *string) {
+	f.StringVarP(path, "output", "o", "", "write the result to `FILE` instead of stdout")
+}

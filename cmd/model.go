@@ -14,29 +14,29 @@ import (
 	"infer/model/tensor"
 )
 
-// bindFlags bind the dynamic axes of a model.
+// bindFlags bind the dynamic axes of a model. Fields are exported for the cold-start child, which gets them as JSON.
 type bindFlags struct {
-	shapes []string
-	dims   []string
+	Shapes []string
+	Dims   []string
 }
 
 func (b *bindFlags) add(f *pflag.FlagSet) {
-	f.StringArrayVar(&b.shapes, "shape", nil, "shape of an input, `name:1x3x224x224` (the name ends at the last colon); repeatable")
-	f.StringArrayVar(&b.dims, "dim", nil, "size of a dynamic axis, `batch=8`; repeatable")
+	f.StringArrayVar(&b.Shapes, "shape", nil, "shape of an input, `name:1x3x224x224` (the name ends at the last colon); repeatable")
+	f.StringArrayVar(&b.Dims, "dim", nil, "size of a dynamic axis, `batch=8`; repeatable")
 	markTop(f, "shape", "dim")
 }
 
 // bindings reads the flags; what they name is checked by model.Bind.
 func (b *bindFlags) bindings() (model.Bindings, error) {
 	out := model.Bindings{Shapes: map[string]tensor.Shape{}, Dims: map[string]int64{}}
-	for _, s := range b.shapes {
+	for _, s := range b.Shapes {
 		name, shape, err := model.ParseShapeFlag(s)
 		if err != nil {
 			return out, err
 		}
 		out.Shapes[name] = shape
 	}
-	for _, s := range b.dims {
+	for _, s := range b.Dims {
 		name, size, err := model.ParseDimFlag(s)
 		if err != nil {
 			return out, err

@@ -132,4 +132,3 @@ func (f *profileFlags) parseWarmUp() error {
 	f.opts.WarmUp = n
 	return nil
 }
-

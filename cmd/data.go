@@ -1,0 +1,248 @@
+package cmd
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"infer/internal/fault"
+	"infer/model"
+	"infer/model/dataset"
+	"infer/model/engine"
+	"infer/model/engine/ort/library"
+	"infer/model/onnx"
+	"infer/model/tensor"
+	"infer/report"
+)
+
+// dataFlags say where inputs come from. Fields are exported for the cold-start child, which gets them as JSON.
+type dataFlags struct {
+	Source string
+	Seed   uint64
+}
+
+func (d *dataFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&d.Source, "input", "random", "inputs: data set folder, .npz, .npy, .pb or .jsonl `FILE`, random or zeros")
+	f.Uint64Var(&d.Seed, "seed", 1, "seed of random inputs")
+	markTop(f, "input", "seed")
+}
+
+// isMade reports whether inputs are generated instead of read.
+func (d dataFlags) isMade() bool { return d.Source == "random" || d.Source == "zeros" }
+
+// inputs are the inputs of one model under one binding.
+type inputs struct {
+	m     *model.Model
+	flags dataFlags
+	bound model.Bound
+	set   *dataset.Set // nil for generated inputs
+	notes []string
+}
+
+// openData binds the model's axes by the flags, the data set's shapes and 1, in this order, and opens the data set.
+func openData(m *model.Model, d dataFlags, b bindFlags) (*inputs, error) {
+	want, err := b.bindings()
+	if err != nil {
+		return nil, err
+	}
+	in := &inputs{m: m, flags: d}
+	if !d.isMade() {
+		if in.set, err = dataset.Open(d.Source, m.Inputs(), dataset.Options{}); err != nil {
+			return nil, err
+		}
+		in.notes = in.set.Notes()
+		in.fromData(&want)
+	}
+	if in.bound, err = m.Bind(want); err != nil {
+		in.close()
+		return nil, err
+	}
+	return in, nil
+}
+
+// fromData binds what the flags leave open to the shapes of the data set, one row a run.
+func (in *inputs) fromData(want *model.Bindings) {
+	for name, shape := range in.set.Shapes() {
+		if _, ok := want.Shapes[name]; ok {
+			continue
+		}
+		port := in.port(name)
+		if port == nil || len(port.Type.Dims) != len(shape) {
+			continue
+		}
+		s := shape.Clone()
+		for i, dim := range port.Type.Dims {
+			if size, ok := want.Dims[dim.Name]; ok && !dim.Known {
+				s[i] = size
+			}
+		}
+		want.Shapes[name] = s
+	}
+}
+
+func (in *inputs) port(name string) *model.Port {
+	for _, p := range in.m.Inputs() {
+		if p.Name == name {
+			return &p
+		}
+	}
+	return nil
+}
+
+// inputs returns the tensors of one run at a batch size; 0 is the bound one.
+func (in *inputs) inputs(batch int64) ([]tensor.Tensor, error) {
+	bound := in.bound
+	if batch > 0 {
+		var err error
+		if bound, err = in.atBatch(batch); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case in.set != nil:
+		rows := batch
+		if rows == 0 {
+			rows = in.boundRows()
+		}
+		return in.set.Batch(0, rows)
+	case in.flags.Source == "zeros":
+		ts, _, err := dataset.Zeros(in.m, bound.Shapes)
+		return ts, err
+	}
+	ts, _, err := dataset.Random(in.m, bound.Shapes, in.flags.Seed)
+	return ts, err
+}
+
+// atBatch binds the first axis of every input where it is dynamic, and every axis of the same name, to batch.
+func (in *inputs) atBatch(batch int64) (model.Bound, error) {
+	names := map[string]bool{}
+	free := false
+	for _, p := range in.m.Inputs() {
+		if d := p.Type.Dims; len(d) > 0 && !d[0].Known {
+			free = true
+			if d[0].Name != "" {
+				names[d[0].Name] = true
+			}
+		}
+	}
+	if !free {
+		if in.boundRows() == batch {
+			return in.bound, nil
+		}
+		return in.bound, fault.New(fault.Usage, "leave --batch out, or export the model with a dynamic batch axis",
+			"the batch axis of the model is fixed at %d", in.boundRows())
+	}
+	want := model.Bindings{Shapes: map[string]tensor.Shape{}}
+	for _, p := range in.m.Inputs() {
+		s := in.bound.Shapes[p.Name].Clone()
+		for i, d := range p.Type.Dims {
+			if !d.Known && (i == 0 || names[d.Name]) {
+				s[i] = batch
+			}
+		}
+		want.Shapes[p.Name] = s
+	}
+	return in.m.Bind(want)
+}
+
+// boundRows is the size of the batch axis as bound: axis 0 of the first input that has a dynamic one, else of the
+// first input of rank two or more.
+func (in *inputs) boundRows() int64 {
+	fixed := int64(1)
+	for _, p := range slices.Backward(in.m.Inputs()) {
+		s := in.bound.Shapes[p.Name]
+		if len(s) >= 2 {
+			fixed = s[0]
+		}
+	}
+	for _, p := range in.m.Inputs() {
+		if s := in.bound.Shapes[p.Name]; len(s) > 0 && !p.Type.Dims[0].Known {
+			return s[0]
+		}
+	}
+	return max(fixed, 1)
+}
+
+// defaultPredictBatch rows a run keep every core busy on most models and the memory small.
+const defaultPredictBatch = 32
+
+// rowsPerRun returns the batch size of predict: what the model's batch axis is fixed to, else wanted, else a default.
+func (in *inputs) rowsPerRun(wanted int64) int64 {
+	for _, p := range in.m.Inputs() {
+		if d := p.Type.Dims; len(d) > 0 && d[0].Known {
+			return in.boundRows()
+		}
+	}
+	if wanted > 0 {
+		return wanted
+	}
+	return defaultPredictBatch
+}
+
+func (in *inputs) close() {
+	if in.set != nil {
+		_ = in.set.Close()
+	}
+}
+
+func (in *inputs) bindingText() string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(in.bound.Shapes)) {
+		list = append(list, name+":"+in.bound.Shapes[name].String())
+	}
+	return strings.Join(list, " ")
+}
+
+// manifest records what a run needs to be repeated.
+func (a *app) manifest(d *report.Document, m *model.Model, in *inputs, c engine.Config, lib library.Library) error {
+	sum, err := m.Digest()
+	if err != nil {
+		return err
+	}
+	d.Manifest.Model = &report.ModelRef{Path: m.Path, SHA256: sum, Bytes: m.Bytes()}
+	ref := &report.RuntimeRef{Name: "onnxruntime", Version: lib.Version, Path: lib.Path}
+	for _, p := range c.Providers {
+		ref.Providers = append(ref.Providers, p.Name)
+	}
+	d.Manifest.Runtime = ref
+	d.Manifest.Options = map[string]any{"threads": c.Threads, "inter_threads": c.InterThreads, "session_config": c.Entries}
+	d.Manifest.Bindings = map[string]string{}
+	for name, s := range in.bound.Shapes {
+		d.Manifest.Bindings[name] = s.String()
+	}
+	d.Manifest.Data = &report.DataRef{Source: in.flags.Source}
+	if in.set != nil {
+		if d.Manifest.Data.SHA256, err = in.set.Digest(); err != nil {
+			return err
+		}
+		d.Manifest.Data.Rows = in.set.Rows()
+	} else {
+		d.Manifest.Seed = &in.flags.Seed
+	}
+	for _, n := range slices.Concat(in.bound.Notes, in.notes) {
+		d.Warn("%s", n)
+	}
+	return nil
+}
+
+// shapeOf formats declared dimensions such as "batch x 3 x 224".
+func shapeOf(t *onnx.Type) string {
+	if t == nil || !t.HasShape {
+		return "?"
+	}
+	list := make([]string, len(t.Dims))
+	for i, d := range t.Dims {
+		switch {
+		case d.Known:
+			list[i] = fmt.Sprint(d.Size)
+		case d.Name != "":
+			list[i] = d.Name
+		default:
+			list[i] = "?"
+		}
+	}
+	return strings.Join(list, " x ")
+}

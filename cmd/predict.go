@@ -1,0 +1,198 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"infer/internal/fault"
+	"infer/internal/stats"
+	"infer/model/dataset"
+	"infer/model/predict"
+	"infer/model/tensor"
+	"infer/report"
+)
+
+// predictFlags are the flags of infer predict.
+type predictFlags struct {
+	engine engineFlags
+	bind   bindFlags
+	data   dataFlags
+	dir    string
+	labels string
+	batch  int64
+}
+
+func newPredictCmd(a *app, run func(context.Context, *app, []string, predictFlags) error) *cobra.Command {
+	var f predictFlags
+	c := &cobra.Command{
+		Use:   "predict [MODEL] --input DATA -o DIR",
+		Short: "Run a model over a data set into .npy files",
+		Long: `predict runs every row of a data set through a model and writes one .npy file an output, rows along axis 0.
+
+An interrupted run keeps what it has; the same command goes on from there. With labels (--labels, or labels.npy in
+the data set) it tells the accuracy.`,
+		Example: `  infer predict model.onnx --input data/ -o out/
+  infer predict model.onnx --input data/ -o out/ --labels labels.npy --batch 32`,
+		Args: usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
+	}
+	fs := c.Flags()
+	fs.StringVarP(&f.dir, "output", "o", "", "`DIR` for the output files; made where it is not there")
+	fs.StringVar(&f.labels, "labels", "", "`FILE` of int64 class ids, one a row (default: labels.npy of the data set)")
+	fs.Int64Var(&f.batch, "batch", 0, "rows a run (default: 32, or what the model's batch axis is fixed to)")
+	f.engine.add(fs)
+	f.bind.add(fs)
+	f.data.add(fs)
+	return c
+}
+
+func (f *predictFlags) validate() error {
+	switch {
+	case f.dir == "":
+		return fault.New(fault.Usage, "pass -o DIR", "no folder is given for the output files")
+	case f.data.isMade():
+		return fault.New(fault.Usage, "pass --input with a data set", "predict needs data, not %s inputs", f.data.Source)
+	case f.batch < 0:
+		return fault.New(fault.Usage, "give the rows of one run", "--batch %d is negative", f.batch)
+	}
+	return nil
+}
+
+func runPredict(ctx context.Context, a *app, args []string, f predictFlags) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	config, err := f.engine.config()
+	if err != nil {
+		return err
+	}
+	path, err := a.modelOperand(args)
+	if err != nil {
+		return err
+	}
+	m, err := loadModel(path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	data, err := openData(m, f.data, f.bind)
+	if err != nil {
+		return err
+	}
+	defer data.close()
+	labels, source, err := f.readLabels(data.set)
+	if err != nil {
+		return err
+	}
+	rt, lib, err := a.openRuntime(ctx, f.engine.ortLibrary)
+	if err != nil {
+		return err
+	}
+	defer rt.Close()
+	provider, err := rt.Provider(config.Providers[0].Name)
+	if err != nil {
+		return err
+	}
+	d := a.newDocument("predict")
+	if err := a.manifest(d, m, data, config, lib); err != nil {
+		return err
+	}
+	session, err := provider.Open(ctx, m, config)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		return fmt.Errorf("make the output folder: %w", err)
+	}
+	o := predict.Options{
+		Dir: f.dir, Batch: data.rowsPerRun(f.batch), FileName: dataset.FileName, Labels: labels, Progress: a.progress(),
+	}
+	o.Key = strings.Join([]string{d.Manifest.Model.SHA256, d.Manifest.Data.SHA256, fmt.Sprint(config.Providers), fmt.Sprint(o.Batch), data.bindingText()}, "|")
+	r, err := predict.Run(ctx, session, data.set, o)
+	if err != nil {
+		return err
+	}
+	if err := describePrediction(d, r, o, source); err != nil {
+		return err
+	}
+	if err := a.emit(d, ""); err != nil {
+		return err
+	}
+	return outcome(d, false)
+}
+
+// readLabels returns the class ids of --labels, or those of the data set, and where they came from.
+func (f *predictFlags) readLabels(set *dataset.Set) ([]int64, string, error) {
+	if f.labels == "" {
+		labels, ok := set.Labels()
+		if !ok {
+			return nil, "", nil
+		}
+		return labels, "the data set", nil
+	}
+	t, err := tensor.ReadNpy(f.labels)
+	if err != nil {
+		return nil, "", fault.New(fault.Usage, "give a .npy file of int64 class ids", "labels: %w", err)
+	}
+	labels, err := tensor.Int64s(t)
+	if err != nil {
+		return nil, "", fault.New(fault.Usage, "give a .npy file of int64 class ids", "labels %q: %w", f.labels, err)
+	}
+	if int64(len(labels)) != set.Rows() {
+		return nil, "", fault.New(fault.Usage, "the labels must be those of the input's rows", "labels %q: %d labels for %d rows", f.labels, len(labels), set.Rows())
+	}
+	return labels, f.labels, nil
+}
+
+// describePrediction fills the document from the result.
+func describePrediction(d *report.Document, r predict.Result, o predict.Options, labels string) error {
+	details := report.PredictDetails{Rows: r.Rows, Resumed: r.Resumed, Batch: int(o.Batch), Outputs: []report.OutputFile{}}
+	for _, f := range r.Files {
+		details.Outputs = append(details.Outputs, report.OutputFile{Name: f.Output, File: f.Path, DType: f.DType.String(), Shape: f.Shape.String()})
+	}
+	addThroughput(d, r)
+	if a := r.Accuracy; a != nil {
+		m := report.NewMetric("accuracy_top1")
+		m.Value, m.Lo, m.Hi = &a.Top1.Value, &a.Top1.Lo, &a.Top1.Hi
+		m.N, m.Confidence, m.Method = int(a.Rows), a.Top1.Confidence, "Wilson"
+		d.Add(m)
+		details.Labels, details.Correct = labels, &a.Correct
+		for _, c := range a.Classes {
+			details.Classes = append(details.Classes, report.ClassCount{Class: c.ID, Rows: c.Rows, Correct: c.Correct, Predicted: c.Predicted})
+		}
+	}
+	if !r.Done {
+		d.Verdict = report.Interrupted
+		d.Warn("%d rows are written; the same command goes on from there", r.Rows)
+	}
+	return d.SetDetails(details)
+}
+
+// addThroughput adds rows/s: the rows of this call over the time inside the session, with an interval over the runs.
+func addThroughput(d *report.Document, r predict.Result) {
+	if len(r.Seconds) == 0 {
+		return
+	}
+	perRow := make([]float64, len(r.Seconds))
+	for i, s := range r.Seconds {
+		perRow[i] = s / float64(r.RunRows[i])
+	}
+	e := stats.Mean(perRow, 0.95)
+	m := report.NewMetric("throughput")
+	v := 1 / e.Value
+	m.Value, m.N = &v, len(perRow)
+	if e.OK && e.Lo > 0 {
+		lo, hi := 1/e.Hi, 1/e.Lo
+		m.Lo, m.Hi, m.Confidence, m.Method = &lo, &hi, 0.95, "t over runs"
+	}
+	d.Add(m)
+	el := report.NewMetric("elapsed")
+	wall := r.Wall.Seconds()
+	el.Value, el.N = &wall, 1
+	d.Add(el)
+}

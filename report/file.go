@@ -10,6 +10,8 @@ import (
 	"math"
 	"os"
 	"slices"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"infer/internal/fault"
@@ -290,6 +292,29 @@ func Write(w io.Writer, d *Document) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	b.WriteByte('\n')
-	_, err = w.Write(b.Bytes())
+	_, err = w.Write(escapeInvisible(b.Bytes()))
 	return err
 }
+
+// escapeInvisible writes the characters that could drive a terminal or reorder its lines, which JSON allows in
+// strings as they are, as \u escapes: the same document, safe to look at.
+func escapeInvisible(b []byte) []byte {
+	if !bytes.ContainsFunc(b, invisible) {
+		return b
+	}
+	var out bytes.Buffer
+	for _, r := range string(b) {
+		switch {
+		case !invisible(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.Bytes()
+}
+
+func invisible(r rune) bool { return r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) }

@@ -23,7 +23,7 @@ func scalesOf(q Quantity) []scale {
 	case Rate:
 		return []scale{{1e7, 1e6, " M/s"}, {1e5, 1e3, " k/s"}, {0, 1, " /s"}}
 	case Count:
-		return []scale{{1e12, 1e12, " T"}, {1e9, 1e9, " G"}, {1e6, 1e6, " M"}, {0, 1, ""}}
+		return []scale{{1e12, 1e12, " T"}, {1e9, 1e9, " G"}, {1e6, 1e6, " M"}, {1e4, 1e3, " k"}, {0, 1, ""}}
 	case Ratio:
 		return []scale{{0, 0.01, " %"}}
 	case Factor:

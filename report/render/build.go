@@ -1,0 +1,326 @@
+package render
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"infer/report"
+)
+
+// defaultTop is how many rows of a long table are shown.
+const defaultTop = 15
+
+// build lays d out.
+func build(d *report.Document, o Options) page {
+	p := page{kind: d.Kind, title: title(d)}
+	p.verdict, p.tone = verdictText(d.Verdict)
+	add := func(ss ...section) {
+		for _, s := range ss {
+			if len(s.facts) > 0 || len(s.lines) > 0 || s.table != nil && len(s.table.rows) > 0 {
+				p.sections = append(p.sections, s)
+			}
+		}
+	}
+	add(subject(d), metrics(d), sweep(d))
+	details, next, err := detailSections(d, o)
+	add(details...)
+	if err != nil {
+		add(section{title: "Details", lines: []cell{{text: "the details of this report cannot be shown: " + err.Error(), tone: warn}}})
+	}
+	p.next = next
+	add(gates(d), validity(d), warnings(d))
+	return p
+}
+
+func verdictText(v report.Verdict) (string, tone) {
+	switch v {
+	case report.OK:
+		return "OK", good
+	case report.FailedGate:
+		return "GATE MISSED", bad
+	case report.Regressed:
+		return "REGRESSED", bad
+	case report.Invalid:
+		return "INVALID", bad
+	case report.NotComparable:
+		return "NOT COMPARABLE", warn
+	default:
+		return strings.ToUpper(strings.ReplaceAll(string(v), "_", " ")), warn
+	}
+}
+
+// title is the one line to read: kind, model and the figures that matter most.
+func title(d *report.Document) string {
+	t := d.Kind
+	if m := d.Manifest.Model; m != nil {
+		t += " of " + filepath.Base(m.Path)
+	}
+	var figures []string
+	pick := func(names ...string) {
+		for _, name := range names {
+			if m := d.Metric(name, nil); m != nil && m.Value != nil && len(figures) < 3 {
+				v, _ := m.Text()
+				figures = append(figures, strings.TrimPrefix(name, "latency_")+" "+v)
+			}
+		}
+	}
+	pick("speedup", "accuracy_top1", "max_rps", "latency_p50", "latency_p99", "throughput", "size_ratio")
+	if len(figures) == 0 {
+		pick("macs", "params", "model_bytes")
+	}
+	if len(figures) > 0 {
+		t += ": " + strings.Join(figures, ", ")
+	}
+	return t
+}
+
+// subject says what was measured, on what.
+func subject(d *report.Document) section {
+	m, s := d.Manifest, section{}
+	add := func(name, value string) {
+		if value != "" {
+			s.facts = append(s.facts, fact{name, value})
+		}
+	}
+	if m.Model != nil {
+		v := m.Model.Path + ", " + bytesText(m.Model.Bytes)
+		if len(m.Model.SHA256) >= 12 {
+			v += ", sha256 " + m.Model.SHA256[:12]
+		}
+		add("model", v)
+	}
+	if m.Runtime != nil {
+		v := strings.TrimSpace(m.Runtime.Name + " " + m.Runtime.Version)
+		if len(m.Runtime.Providers) > 0 {
+			v += ", " + strings.Join(m.Runtime.Providers, ", ")
+		}
+		if t, ok := m.Options["threads"]; ok {
+			v += fmt.Sprintf(", threads %v", t)
+		}
+		add("runtime", v)
+	}
+	add("host", hostText(m))
+	if m.Data != nil {
+		v := m.Data.Source
+		if m.Data.Rows > 0 {
+			v += ", " + plural(m.Data.Rows, "row")
+		}
+		if m.Seed != nil {
+			v += ", seed " + strconv.FormatUint(*m.Seed, 10)
+		}
+		add("data", v)
+	}
+	var bound []string
+	for _, k := range slices.Sorted(maps.Keys(m.Bindings)) {
+		bound = append(bound, k+"="+m.Bindings[k])
+	}
+	add("bound", strings.Join(bound, ", "))
+	return s
+}
+
+// hostText picks the facts that people tell machines apart by.
+func hostText(m report.Manifest) string {
+	var parts []string
+	for _, k := range []string{"cpu_model", "cpu", "os", "arch", "gpu"} {
+		if v, ok := m.Host[k].(string); ok && v != "" {
+			parts = append(parts, v)
+		}
+	}
+	if m.CPUs > 0 {
+		parts = append(parts, report.FormatValue(report.Plain, m.CPUs)+" CPUs usable")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// metrics is the table of all metrics but those of a sweep.
+func metrics(d *report.Document) section {
+	labelled := false
+	var ms []report.Metric
+	for _, m := range d.Metrics {
+		if !swept(m) {
+			ms = append(ms, m)
+			labelled = labelled || len(m.Labels) > 0
+		}
+	}
+	t := &table{cols: []column{{head: "metric", shrink: true}, {head: "value", right: true}, {head: interval(ms)}, {head: "n", right: true}}}
+	if labelled {
+		t.cols = slices.Insert(t.cols, 1, column{head: "labels", shrink: true})
+	}
+	for i := range ms {
+		m := &ms[i]
+		value, between := m.Text()
+		v := str(value)
+		if m.Value == nil {
+			v.tone = warn
+		}
+		if m.Lo != nil && m.Confidence == 0 {
+			between += " range"
+		}
+		n := strconv.Itoa(m.N)
+		if m.Value != nil && m.Lo == nil && m.N <= 1 {
+			n = "" // exact: counted, not sampled
+		}
+		row := []cell{code(m.Name), v, faint(between), str(n)}
+		if labelled {
+			row = slices.Insert(row, 1, str(report.LabelText(m.Labels)))
+		}
+		t.rows = append(t.rows, row)
+	}
+	return section{title: "Metrics", table: t.compact()}
+}
+
+// interval is the head of the interval column: with the confidence where all have the same.
+func interval(ms []report.Metric) string {
+	level := 0.0
+	for _, m := range ms {
+		if m.Lo == nil || m.Confidence == 0 {
+			continue
+		}
+		if level != 0 && level != m.Confidence {
+			return "interval"
+		}
+		level = m.Confidence
+	}
+	if level == 0 {
+		return "interval"
+	}
+	return report.FormatValue(report.Ratio, level) + " interval"
+}
+
+// swept reports whether m belongs to a batch sweep: it has its own table, one row a batch size.
+func swept(m report.Metric) bool { return len(m.Labels) == 1 && m.Labels["batch"] != "" }
+
+// sweep is the table of a batch sweep.
+func sweep(d *report.Document) section {
+	byBatch := map[string]map[string]*report.Metric{}
+	for i := range d.Metrics {
+		if m := &d.Metrics[i]; swept(*m) {
+			b := m.Labels["batch"]
+			if byBatch[b] == nil {
+				byBatch[b] = map[string]*report.Metric{}
+			}
+			byBatch[b][m.Name] = m
+		}
+	}
+	number := func(s string) int { n, _ := strconv.Atoi(s); return n }
+	batches := slices.SortedFunc(maps.Keys(byBatch), func(a, b string) int {
+		return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b))
+	})
+	t := &table{cols: []column{{head: "batch", right: true}}}
+	var names []string
+	for _, n := range []string{"throughput", "latency_p50", "latency_p99", "latency_mean", "peak_rss"} {
+		if slices.ContainsFunc(batches, func(b string) bool { return byBatch[b][n] != nil }) {
+			names = append(names, n)
+			t.cols = append(t.cols, column{head: n, right: true, drop: len(names) - 1})
+		}
+	}
+	top := 0.0
+	for _, b := range batches {
+		if m := byBatch[b]["throughput"]; m != nil && m.Value != nil {
+			top = max(top, *m.Value)
+		}
+	}
+	t.cols = append(t.cols, column{head: "", bar: true, drop: 9})
+	for _, b := range batches {
+		row := []cell{str(b)}
+		for _, n := range names {
+			row = append(row, sweepCell(byBatch[b][n]))
+		}
+		share := 0.0
+		if m := byBatch[b]["throughput"]; m != nil && m.Value != nil && top > 0 {
+			share = *m.Value / top
+		}
+		t.rows = append(t.rows, append(row, cell{bar: share}))
+	}
+	return section{title: "By batch size", table: t}
+}
+
+func sweepCell(m *report.Metric) cell {
+	if m == nil {
+		return faint("—")
+	}
+	value, between := m.Text()
+	if m.Value == nil {
+		return faint("—")
+	}
+	return str(strings.TrimSpace(value + " " + between))
+}
+
+func gates(d *report.Document) section {
+	t := &table{cols: []column{{head: "gate"}, {head: "verdict"}, {head: "reason"}}}
+	for _, g := range d.Gates {
+		t.rows = append(t.rows, []cell{code(g.Expr), {text: g.Verdict, tone: gateTone(g.Verdict)}, str(g.Reason)})
+	}
+	return section{title: "Gates", table: t}
+}
+
+func gateTone(v string) tone {
+	switch v {
+	case report.Pass:
+		return good
+	case report.Fail:
+		return bad
+	default:
+		return warn
+	}
+}
+
+// validity is one line where all is well, else the checks.
+func validity(d *report.Document) section {
+	s := section{title: "Validity"}
+	if len(d.Validity.Checks) == 0 {
+		return section{}
+	}
+	t := &table{cols: []column{{head: "check"}, {head: "", right: false}, {head: "detail"}}}
+	for _, c := range d.Validity.Checks {
+		ok := cell{text: "ok", tone: good}
+		if !c.OK {
+			ok = cell{text: "not ok", tone: warn}
+		}
+		t.rows = append(t.rows, []cell{code(c.Name), ok, str(c.Detail)})
+	}
+	s.table = t
+	return s
+}
+
+func warnings(d *report.Document) section {
+	s := section{title: "Warnings"}
+	for _, w := range d.Warnings {
+		s.lines = append(s.lines, cell{text: w, tone: warn})
+	}
+	return s
+}
+
+// detailSections lays out the details of the kinds that have a layout; others have none here, only in JSON.
+func detailSections(d *report.Document, o Options) ([]section, *report.NextStep, error) {
+	switch d.Kind {
+	case "profile":
+		return decoded(d.Details, func(p report.ProfileDetails) ([]section, *report.NextStep) { return profileSections(p, o), p.Next })
+	case "inspect":
+		return decoded(d.Details, func(i report.InspectDetails) ([]section, *report.NextStep) { return inspectSections(i, o), i.Next })
+	case "predict":
+		return decoded(d.Details, func(p report.PredictDetails) ([]section, *report.NextStep) { return predictSections(p, o), p.Next })
+	case "runtime":
+		return decoded(d.Details, func(r report.RuntimeDetails) ([]section, *report.NextStep) { return runtimeSections(r), r.Next })
+	case "version":
+		return decoded(d.Details, func(v report.VersionDetails) ([]section, *report.NextStep) { return versionSections(v), nil })
+	}
+	return nil, nil, nil
+}
+
+func decoded[T any](raw json.RawMessage, lay func(T) ([]section, *report.NextStep)) ([]section, *report.NextStep, error) {
+	var v T
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return nil, nil, err
+		}
+	}
+	ss, next := lay(v)
+	return ss, next, nil
+}

@@ -1,0 +1,104 @@
+package render
+
+import (
+	stdcsv "encoding/csv"
+	"encoding/xml"
+	"io"
+	"strconv"
+
+	"infer/report"
+)
+
+// writeCSV writes one metric a row (RFC 4180). Numbers are in base units and in full; what is missing is empty.
+func writeCSV(w io.Writer, d *report.Document) error {
+	c := stdcsv.NewWriter(w)
+	c.UseCRLF = true
+	number := func(v *float64) string {
+		if v == nil {
+			return ""
+		}
+		return strconv.FormatFloat(*v, 'g', -1, 64)
+	}
+	if err := c.Write([]string{"name", "labels", "value", "unit", "lo", "hi", "confidence", "n", "method"}); err != nil {
+		return err
+	}
+	for _, m := range d.Metrics {
+		confidence := ""
+		if m.Confidence != 0 {
+			confidence = number(&m.Confidence)
+		}
+		row := []string{m.Name, report.LabelText(m.Labels), number(m.Value), m.Unit, number(m.Lo), number(m.Hi), confidence, strconv.Itoa(m.N), m.Method}
+		if err := c.Write(row); err != nil {
+			return err
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
+
+// The elements of JUnit's XML as continuous-integration servers read it.
+type (
+	testSuites struct {
+		XMLName  xml.Name    `xml:"testsuites"`
+		Name     string      `xml:"name,attr"`
+		Tests    int         `xml:"tests,attr"`
+		Failures int         `xml:"failures,attr"`
+		Skipped  int         `xml:"skipped,attr"`
+		Suites   []testSuite `xml:"testsuite"`
+	}
+	testSuite struct {
+		Name      string     `xml:"name,attr"`
+		Timestamp string     `xml:"timestamp,attr"`
+		Tests     int        `xml:"tests,attr"`
+		Failures  int        `xml:"failures,attr"`
+		Skipped   int        `xml:"skipped,attr"`
+		Cases     []testCase `xml:"testcase"`
+	}
+	testCase struct {
+		Class   string   `xml:"classname,attr"`
+		Name    string   `xml:"name,attr"`
+		Failure *message `xml:"failure,omitempty"`
+		Skipped *message `xml:"skipped,omitempty"`
+		Output  string   `xml:"system-out,omitempty"`
+	}
+	message struct {
+		Type    string `xml:"type,attr,omitempty"`
+		Message string `xml:"message,attr"`
+	}
+)
+
+// writeJUnit writes the verdict, the gates and the validity checks as test cases. An inconclusive gate is skipped,
+// or a failure when the run is strict; a check that is not ok is a failure when the run exits 4 and skipped else.
+func writeJUnit(w io.Writer, d *report.Document, o Options) error {
+	s := testSuite{Name: "infer " + d.Kind, Timestamp: d.Created.UTC().Format("2006-01-02T15:04:05")}
+	exit := report.ExitCode(d, o.Strict)
+	add := func(class, name, kind, text string, ok, fails bool) {
+		c := testCase{Class: "infer." + d.Kind + "." + class, Name: clean(name)}
+		switch {
+		case ok:
+			c.Output = clean(text)
+		case fails:
+			c.Failure = &message{Type: kind, Message: clean(text)}
+			s.Failures++
+		default:
+			c.Skipped = &message{Message: clean(text)}
+			s.Skipped++
+		}
+		s.Cases = append(s.Cases, c)
+	}
+	add("verdict", "verdict", string(d.Verdict), string(d.Verdict)+": "+title(d), d.Verdict == report.OK || d.Verdict == report.Inconclusive && exit == 0, exit != 0)
+	for _, g := range d.Gates {
+		add("gate", g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
+	}
+	for _, c := range d.Validity.Checks {
+		add("validity", c.Name, "invalid", c.Detail, c.OK, exit == 4)
+	}
+	s.Tests = len(s.Cases)
+	all := testSuites{Name: s.Name, Tests: s.Tests, Failures: s.Failures, Skipped: s.Skipped, Suites: []testSuite{s}}
+	b, err := xml.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, xml.Header+string(b)+"\n")
+	return err
+}

@@ -1,0 +1,128 @@
+package render
+
+import (
+	"fmt"
+	stdhtml "html"
+	"io"
+	"strings"
+
+	"infer/report"
+)
+
+const htmlStyle = `
+:root{--fg:#1a1a1a;--bg:#fff;--dim:#595959;--line:#d9d9d9;--good:#0a6b2d;--bad:#b3151d;--warn:#8a5300;--bar:#3b6fb6}
+@media(prefers-color-scheme:dark){:root{--fg:#e8e8e8;--bg:#161616;--dim:#a8a8a8;--line:#3a3a3a;--good:#5fd38a;--bad:#ff8a8a;--warn:#f0b35a;--bar:#7fa8e0}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);max-width:64rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.8rem 0 .4rem}
+table{border-collapse:collapse;display:block;overflow-x:auto}
+th,td{text-align:left;padding:.2rem .9rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+th{font-weight:600;color:var(--dim)}.r{text-align:right;font-variant-numeric:tabular-nums}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.4rem 0}dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
+code,pre{font:.92em ui-monospace,monospace}pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem}
+.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}.dim{color:var(--dim)}
+svg{display:block;width:10rem;height:.8rem;margin-top:.4rem}rect{fill:var(--bar)}
+@media print{body{margin:0;max-width:none}}
+`
+
+// writeHTML writes one page that needs nothing else: style and bars are inline, there is no script to run, and the
+// document itself is inside as data, from which report.Read takes it back.
+func writeHTML(w io.Writer, p page, d *report.Document) error {
+	data, err := report.EmbedHTML(d)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n")
+	fmt.Fprintf(&b, "<title>infer %s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n", htmlText(p.title), htmlStyle)
+	fmt.Fprintf(&b, "<h1>%s %s</h1>\n", htmlTone(p.tone, htmlText(p.verdict)), htmlText(p.title))
+	fmt.Fprintf(&b, "<p class=\"dim\">%s</p>\n", d.Created.UTC().Format("2006-01-02 15:04:05 UTC"))
+	for _, s := range p.sections {
+		htmlSection(&b, s)
+	}
+	if p.next != nil && p.next.Command != "" {
+		fmt.Fprintf(&b, "<h2>Next</h2>\n<p>%s</p>\n<pre>%s</pre>\n", htmlText(p.next.Why), htmlText(p.next.Command))
+	}
+	b.WriteString("</main>\n")
+	b.Write(data)
+	b.WriteString("\n</body>\n</html>\n")
+	_, err = io.WriteString(w, b.String())
+	return err
+}
+
+func htmlSection(b *strings.Builder, s section) {
+	switch {
+	case s.fold:
+		fmt.Fprintf(b, "<details><summary>%s</summary>\n", htmlText(s.title))
+	case s.title != "":
+		fmt.Fprintf(b, "<h2>%s</h2>\n", htmlText(s.title))
+	}
+	if len(s.facts) > 0 {
+		b.WriteString("<dl>\n")
+		for _, f := range s.facts {
+			fmt.Fprintf(b, "<dt>%s</dt><dd>%s</dd>\n", htmlText(f.name), htmlText(f.value))
+		}
+		b.WriteString("</dl>\n")
+	}
+	if s.table != nil && len(s.table.rows) > 0 {
+		htmlTable(b, s.table)
+	}
+	for _, l := range s.lines {
+		fmt.Fprintf(b, "<p>%s</p>\n", htmlTone(l.tone, htmlText(l.text)))
+	}
+	if s.fold {
+		b.WriteString("</details>\n")
+	}
+}
+
+func htmlTable(b *strings.Builder, t *table) {
+	class := func(c column) string {
+		if c.right {
+			return ` class="r"`
+		}
+		return ""
+	}
+	b.WriteString("<table>\n<thead><tr>")
+	for _, c := range t.cols {
+		fmt.Fprintf(b, "<th scope=\"col\"%s>%s</th>", class(c), htmlText(c.head))
+	}
+	b.WriteString("</tr></thead>\n<tbody>\n")
+	for _, row := range t.rows {
+		b.WriteString("<tr>")
+		for i, c := range t.cols {
+			x := cell{}
+			if i < len(row) {
+				x = row[i]
+			}
+			text := htmlText(x.text)
+			switch {
+			case c.bar:
+				text = htmlBar(x.bar)
+			case x.code && text != "":
+				text = "<code>" + text + "</code>"
+			}
+			fmt.Fprintf(b, "<td%s>%s</td>", class(c), htmlTone(x.tone, text))
+		}
+		b.WriteString("</tr>\n")
+	}
+	b.WriteString("</tbody>\n</table>\n")
+	if t.more != "" {
+		fmt.Fprintf(b, "<p class=\"dim\">%s</p>\n", htmlText(t.more))
+	}
+}
+
+// htmlBar draws part, in [0, 1], as an inline picture.
+func htmlBar(part float64) string {
+	part = min(max(part, 0), 1)
+	return fmt.Sprintf(`<svg viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="%s"><title>%[1]s</title><rect width="%.1f" height="8"/></svg>`,
+		percent(part), 100*part)
+}
+
+func htmlText(s string) string { return stdhtml.EscapeString(clean(s)) }
+
+func htmlTone(t tone, inner string) string {
+	class := [...]string{plain: "", good: "good", bad: "bad", warn: "warn", dim: "dim"}[t]
+	if class == "" || inner == "" {
+		return inner
+	}
+	return `<span class="` + class + `">` + inner + "</span>"
+}

@@ -1,0 +1,118 @@
+package render
+
+import (
+	"io"
+	"strings"
+)
+
+// markdownLimit keeps a report below the largest comment that code hosts take, 65536 characters.
+const markdownLimit = 60000
+
+func writeMarkdown(w io.Writer, p page) error {
+	var b strings.Builder
+	b.WriteString("<!-- infer:report:" + markdownText(p.kind) + " -->\n")
+	b.WriteString("**" + markdownText(p.verdict) + "** — " + markdownText(p.title) + "\n")
+	for _, s := range p.sections {
+		part := markdownSection(s)
+		if b.Len()+len(part) > markdownLimit {
+			b.WriteString("\n*The rest is left out: the report is too long for Markdown.*\n")
+			break
+		}
+		b.WriteString(part)
+	}
+	if p.next != nil && p.next.Command != "" {
+		b.WriteString("\n**Next:** " + markdownText(p.next.Why) + "\n\n" + markdownCode(p.next.Command) + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func markdownSection(s section) string {
+	var b strings.Builder
+	b.WriteByte('\n')
+	switch {
+	case s.fold:
+		b.WriteString("<details><summary>" + markdownText(s.title) + "</summary>\n\n")
+	case s.title != "":
+		b.WriteString("### " + markdownText(s.title) + "\n\n")
+	}
+	for _, f := range s.facts {
+		b.WriteString("- " + markdownText(f.name) + ": " + markdownText(f.value) + "\n")
+	}
+	if s.table != nil && len(s.table.rows) > 0 {
+		if len(s.facts) > 0 {
+			b.WriteByte('\n')
+		}
+		markdownTable(&b, s.table)
+		if len(s.lines) > 0 {
+			b.WriteByte('\n')
+		}
+	}
+	for _, l := range s.lines {
+		b.WriteString("- " + markdownText(l.text) + "\n")
+	}
+	if s.fold {
+		b.WriteString("\n</details>\n")
+	}
+	return b.String()
+}
+
+func markdownTable(b *strings.Builder, t *table) {
+	var rule strings.Builder
+	for _, c := range t.cols {
+		b.WriteString("| " + markdownText(c.head) + " ")
+		if c.right {
+			rule.WriteString("|---:")
+		} else {
+			rule.WriteString("|:---")
+		}
+	}
+	b.WriteString("|\n" + rule.String() + "|\n")
+	bars := &textWriter{}
+	for _, row := range t.rows {
+		for i := range t.cols {
+			x := cell{}
+			if i < len(row) {
+				x = row[i]
+			}
+			text := markdownText(x.text)
+			switch {
+			case t.cols[i].bar:
+				text = bars.bar(x.bar, 10)
+			case x.code && x.text != "":
+				text = markdownCode(x.text)
+			case x.tone == bad:
+				text = "**" + text + "**"
+			}
+			b.WriteString("| " + text + " ")
+		}
+		b.WriteString("|\n")
+	}
+	if t.more != "" {
+		b.WriteString("\n*" + markdownText(t.more) + "*\n")
+	}
+}
+
+// markdownText escapes what Markdown, and the HTML inside it, would read as markup. It is one line.
+func markdownText(s string) string {
+	return strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "|", `\|`, "#", `\#`, "~", `\~`,
+		"<", "&lt;", ">", "&gt;", "&", "&amp;").Replace(clean(s))
+}
+
+// markdownCode sets s as a code span that is safe inside a table.
+func markdownCode(s string) string {
+	s = clean(s)
+	longest, run := 0, 0
+	for _, r := range s {
+		if run++; r != '`' {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	fence := strings.Repeat("`", longest+1)
+	pad := ""
+	if longest > 0 {
+		pad = " "
+	}
+	return fence + pad + strings.ReplaceAll(s, "|", `\|`) + pad + fence
+}

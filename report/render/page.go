@@ -1,0 +1,153 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"infer/report"
+)
+
+// page is a document laid out, before it has a format.
+type page struct {
+	kind     string
+	verdict  string
+	tone     tone
+	title    string // what the verdict is about
+	sections []section
+	next     *report.NextStep
+}
+
+// section is a titled part of a page: facts, a table and lines, each optional.
+type section struct {
+	title string
+	facts []fact
+	table *table
+	lines []cell
+	fold  bool // a detail that HTML and Markdown fold away
+}
+
+// fact is a named value on a line of its own.
+type fact struct{ name, value string }
+
+// table is rows of cells under columns. Rows may be shorter than the columns.
+type table struct {
+	cols []column
+	rows [][]cell
+	more string // what was left out, "" for nothing
+}
+
+// column says how a column is set.
+type column struct {
+	head   string
+	right  bool // numbers
+	shrink bool // long names, shortened in the middle when the width is short
+	drop   int  // > 0: left out of narrow text, the largest first
+	bar    bool // its cells are bars
+}
+
+// cell is a text with a tone; in a bar column bar, in [0, 1], counts.
+type cell struct {
+	text string
+	tone tone
+	code bool // a name that can be typed: Markdown and HTML set it as code
+	bar  float64
+}
+
+// tone is what a text means, for colour.
+type tone int
+
+const (
+	plain tone = iota
+	good
+	bad
+	warn
+	dim
+)
+
+func str(s string) cell                    { return cell{text: s} }
+func code(s string) cell                   { return cell{text: s, code: true} }
+func faint(s string) cell                  { return cell{text: s, tone: dim} }
+func strf(format string, args ...any) cell { return cell{text: fmt.Sprintf(format, args...)} }
+
+// clean makes s safe for one line of any format: control characters, which could drive a terminal, and invisible
+// formatting characters, which could reorder a line, become visible escapes; invalid UTF-8 becomes U+FFFD.
+func clean(s string) string {
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
+		switch {
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case unicode.IsControl(r):
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Zl, r), unicode.Is(unicode.Zp, r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// columns returns how many columns of a terminal s takes: two for East Asian wide characters and emoji,
+// none for combining marks.
+func columns(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeColumns(r)
+	}
+	return n
+}
+
+func runeColumns(r rune) int {
+	switch {
+	case unicode.Is(unicode.Mn, r), unicode.Is(unicode.Me, r):
+		return 0
+	case r >= 0x1100 && r <= 0x115f, r >= 0x2e80 && r <= 0xa4cf, r >= 0xac00 && r <= 0xd7a3, r >= 0xf900 && r <= 0xfaff,
+		r >= 0xfe30 && r <= 0xfe6f, r >= 0xff00 && r <= 0xff60, r >= 0xffe0 && r <= 0xffe6, r >= 0x1f300 && r <= 0x1faff, r >= 0x20000 && r <= 0x3fffd:
+		return 2
+	}
+	return 1
+}
+
+// shorten cuts the middle out of s so that it takes at most n columns.
+func shorten(s string, n int) string {
+	if columns(s) <= n {
+		return s
+	}
+	r := []rune(s)
+	head, tail := 0, len(r)
+	left := n - 1 // for the ellipsis
+	for left > 0 && head < tail {
+		if w := runeColumns(r[head]); w <= left {
+			left -= w
+			head++
+		} else {
+			break
+		}
+		if w := runeColumns(r[tail-1]); head < tail && w <= left {
+			left -= w
+			tail--
+		}
+	}
+	return string(r[:head]) + "…" + string(r[tail:])
+}
+
+// plural returns "1 run", "2 runs".
+func plural[T int | int64](n T, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+func bytesText[T int64 | float64](n T) string { return report.FormatValue(report.Bytes, float64(n)) }
+func seconds(s float64) string                { return report.FormatValue(report.Time, s) }
+func countText[T int | int64 | float64](n T) string {
+	return report.FormatValue(report.Count, float64(n))
+}
+func percent(x float64) string { return report.FormatValue(report.Ratio, x) }

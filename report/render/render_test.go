@@ -1,0 +1,396 @@
+package render
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"infer/internal/fault"
+	"infer/report"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func ptr[T any](v T) *T { return &v }
+
+// metric returns a measured metric with a 95 % interval.
+func metric(name string, v, lo, hi float64, n int) report.Metric {
+	m := report.NewMetric(name)
+	m.Value, m.Lo, m.Hi, m.Confidence, m.N, m.Method = &v, &lo, &hi, 0.95, n, "order-statistic"
+	return m
+}
+
+func base(t *testing.T, kind string, details any) *report.Document {
+	t.Helper()
+	d := report.New(kind)
+	d.Created = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	d.Manifest = report.Manifest{
+		Tool:    "0.1.0",
+		Model:   &report.ModelRef{Path: "models/mnist-cnn.onnx", SHA256: strings.Repeat("0123456789abcdef", 4), Bytes: 1_234_567},
+		Runtime: &report.RuntimeRef{Name: "onnxruntime", Version: "1.30.0", Providers: []string{"cpu"}},
+		CPUs:    2, Options: map[string]any{"threads": 2}, Seed: ptr(uint64(1)),
+		Data: &report.DataRef{Source: "random"}, Bindings: map[string]string{"batch": "1"},
+	}
+	if err := d.SetDetails(details); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func profileDoc(t *testing.T) *report.Document {
+	t.Helper()
+	d := base(t, "profile", report.ProfileDetails{
+		By: "op",
+		ByOp: []report.Share{
+			{Name: "Conv", Op: "Conv", Provider: "CPUExecutionProvider", Count: 2, Seconds: 61.2e-6, Share: 0.612, MACs: ptr(4.3e6)},
+			{Name: "Gemm", Op: "Gemm", Provider: "CPUExecutionProvider", Count: 2, Seconds: 30.1e-6, Share: 0.301, MACs: ptr(1.2e6)},
+			{Name: "MaxPool", Op: "MaxPool", Provider: "CPUExecutionProvider", Count: 2, Seconds: 8.7e-6, Share: 0.087},
+		},
+		ProfiledRuns: 20, Inflation: 1.18, Residual: ptr(0.043),
+		Cold:   []report.ColdStart{{LibraryLoad: 0.031, SessionInit: 0.0042, FirstRun: 0.0011, PeakRSS: 48.2e6}, {LibraryLoad: 0.029, SessionInit: 0.0039, FirstRun: 0.0012, PeakRSS: 48.3e6}},
+		WarmUp: report.WarmUp{Runs: 120, Class: "warm-up"},
+		Memory: &report.Memory{Initializers: 1_200_000, ActivationLowerBound: 150_528, PeakRSS: 52_000_000, PeakNode: "/conv1/Conv",
+			AlivePeak: []report.NamedBytes{{Name: "/conv1/Conv_output_0", Bytes: 100_352, DType: "float32", Shape: "1x32x28x28"}}},
+		Next: &report.NextStep{Command: "infer profile models/mnist-cnn.onnx --batch 1,2,4,8", Why: "the batch axis is dynamic: throughput per batch size decides how to serve it"},
+	})
+	p99 := report.NewMetric("latency_p99")
+	p99.N = 100
+	cold := metric("library_load", 0.029, 0.029, 0.031, 2)
+	cold.Confidence = 0
+	d.Add(metric("latency_p50", 123.4e-6, 121.9e-6, 124.2e-6, 100), metric("latency_p90", 131e-6, 128e-6, 144e-6, 100), p99,
+		metric("throughput", 8103.7, 8052, 8203, 100), cold, report.Exact("macs", 5.5e6), report.Exact("model_bytes", 1_234_567))
+	for i, b := range []string{"1", "8"} {
+		a, c := metric("latency_p50", 123e-6*float64(1+3*i), 120e-6*float64(1+3*i), 125e-6*float64(1+3*i), 100), metric("throughput", 8130*float64(1+i), 8000*float64(1+i), 8333*float64(1+i), 100)
+		a.Labels, c.Labels = map[string]string{"batch": b}, map[string]string{"batch": b}
+		d.Add(a, c)
+	}
+	d.AddCheck("cpu_throttled", true, "0 of 312 periods")
+	d.AddCheck("steady_state", false, "the last third of the runs is 4 %% slower than the first")
+	d.Warn("latency_p99 needs 368 runs, this sample has 100: measure longer with --runs 400 or --duration 10s, so that the interval exists")
+	gates, err := report.ParseGates("profile", []string{"latency_p50<20ms", "latency_p50<100µs", "latency_p50<=123µs", "latency_p99<1ms"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Judge(gates)
+	return d
+}
+
+func inspectDoc(t *testing.T) *report.Document {
+	d := base(t, "inspect", report.InspectDetails{
+		IRVersion: 8, Opsets: []report.Opset{{Version: 17}, {Domain: "com.microsoft", Version: 1}}, Producer: "pytorch 2.4.0", Graph: "main_graph",
+		Inputs:  []report.PortInfo{{Name: "input.1", Type: "tensor", DType: "float32", Shape: "batch x 1x28x28", Bound: "1x1x28x28"}},
+		Outputs: []report.PortInfo{{Name: "logits", Type: "tensor", DType: "float32", Shape: "batch x 10", Bound: "1x10"}, {Name: "probs", Type: "sequence"}},
+		Ops: []report.OpCount{{Op: "Conv", Count: 2, MACs: ptr(4.3e6), Params: ptr(int64(18_816))}, {Op: "Relu", Count: 3, MACs: ptr(0.)},
+			{Domain: "com.microsoft", Op: "FusedMatMul", Count: 1}},
+		ParamsBy: []report.DTypeCount{{DType: "float32", Params: 300_000, Bytes: 1_200_000}}, Quantization: report.Quantization{State: "none"},
+		Initializers: 1_200_000, Subgraphs: 1, Coverage: report.Coverage{Shapes: 1, Cost: 5. / 6}, Unknown: []string{"com.microsoft.FusedMatMul"},
+		Metadata: map[string]string{"author": "me"}, Largest: []report.NamedBytes{{Name: "fc1.weight", Bytes: 800_000, DType: "float32", Shape: "128x1600"}},
+		Next: &report.NextStep{Command: "infer profile models/mnist-cnn.onnx", Why: "see what it costs on this machine"},
+	})
+	d.Manifest.Runtime, d.Manifest.Data, d.Manifest.Seed, d.Manifest.Options, d.Manifest.CPUs = nil, nil, nil, nil, 0
+	d.Add(report.Exact("macs", 4089184256), report.Exact("params", 300_000), report.Exact("nodes", 6), report.Exact("model_bytes", 1_234_567))
+	return d
+}
+
+func otherDocs(t *testing.T) map[string]*report.Document {
+	predict := base(t, "predict", report.PredictDetails{Rows: 1000, Resumed: 400, Batch: 32, Labels: "labels.npy", Correct: ptr(int64(987)),
+		Outputs: []report.OutputFile{{Name: "logits", File: "pred/logits.npy", DType: "float32", Shape: "1000x10"}},
+		Classes: []report.ClassCount{{Class: 0, Name: "zero", Rows: 98, Correct: 98, Predicted: 99}, {Class: 1, Name: "one", Rows: 113, Correct: 110, Predicted: 110}}})
+	acc := metric("accuracy_top1", 0.987, 0.978, 0.9925, 1000)
+	acc.Method = "wilson"
+	predict.Add(acc, metric("throughput", 51234, 50100, 52000, 32))
+	runtime := base(t, "runtime", report.RuntimeDetails{
+		Libraries: []report.Library{{Path: "~/.cache/infer/onnxruntime/1.30.0/libonnxruntime.so.1.30.0", Version: "1.30.0", Source: "cache", Providers: []string{"CPUExecutionProvider"}, Selected: true},
+			{Path: "/usr/lib/libonnxruntime.so", Version: "1.16.3", Source: "system", Problem: "too old: API 16, need 24"}},
+		Findings: []report.Finding{{Name: "locale", Level: "warning", Detail: "en_US.UTF-8 is not generated, StringNormalizer will fail", Fix: "run locale-gen en_US.UTF-8"}, {Name: "cpus", Level: "ok", Detail: "2 of 2"}},
+		Next:     &report.NextStep{Command: "infer runtime install", Why: "the system copy is too old"}})
+	runtime.Manifest = report.Manifest{Tool: "0.1.0"}
+	version := base(t, "version", report.VersionDetails{Infer: "0.1.0", Go: "go1.26.0", Platform: "linux/amd64", Pinned: "1.30.0"})
+	version.Manifest = report.Manifest{Tool: "0.1.0"}
+	diff := base(t, "inspect", report.InspectDetails{Diff: &report.DiffDetails{Base: "a.onnx", Head: "b.onnx",
+		Signature: []report.DiffRow{{What: "input x", Base: "float32 1x3", Head: "float16 1x3"}},
+		Ops:       []report.DiffRow{{What: "Conv", Base: "53", Head: ""}, {What: "QLinearConv", Base: "", Head: "53"}}}})
+	odd := base(t, "loadtest", map[string]any{"curve": []int{1}})
+	odd.Verdict = report.Interrupted
+	return map[string]*report.Document{"predict": predict, "runtime": runtime, "version": version, "diff": diff, "loadtest": odd}
+}
+
+func render(t *testing.T, d *report.Document, format string, o Options) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Render(&b, d, format, o); err != nil {
+		t.Fatalf("%s: %v", format, err)
+	}
+	return b.String()
+}
+
+func TestGolden(t *testing.T) {
+	docs := otherDocs(t)
+	docs["profile"], docs["inspect"] = profileDoc(t), inspectDoc(t)
+	endings := map[string]string{"text": ".txt", "json": ".json", "markdown": ".md", "html": ".html", "csv": ".csv", "junit": ".xml"}
+	for name, d := range docs {
+		if err := d.Validate(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, format := range Formats() {
+			if name != "profile" && format != "text" && format != "markdown" {
+				continue // the others differ only in the page
+			}
+			golden(t, filepath.Join("testdata", name+endings[format]), render(t, d, format, Options{}))
+		}
+	}
+	mark := func(l, r string) func(string) string { return func(s string) string { return l + s + r } }
+	s := Styles{Bold: mark("<b>", "</b>"), Dim: mark("<d>", "</d>"), Good: mark("<g>", "</g>"), Bad: mark("<r>", "</r>"), Warn: mark("<w>", "</w>"), Accent: mark("<a>", "</a>")}
+	golden(t, filepath.Join("testdata", "profile-styled.txt"), render(t, docs["profile"], "text", Options{Styles: s}))
+	golden(t, filepath.Join("testdata", "profile-ascii-60.txt"), render(t, docs["profile"], "text", Options{ASCII: true, Width: 60, Top: 2}))
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != got {
+		t.Errorf("%s differs (rewrite with -update after looking):\n%s", path, got)
+	}
+}
+
+// Whatever the width, no line of a report with ordinary names is longer, and styles take no columns.
+func TestWidth(t *testing.T) {
+	docs := otherDocs(t)
+	docs["profile"], docs["inspect"] = profileDoc(t), inspectDoc(t)
+	for name, d := range docs {
+		for _, width := range []int{60, 80, 100, 200} {
+			for i, l := range strings.Split(render(t, d, "text", Options{Width: width}), "\n") {
+				if n := columns(l); n > width {
+					t.Errorf("%s at width %d: line %d has %d columns: %s", name, width, i+1, n, l)
+				}
+			}
+		}
+	}
+}
+
+// hostile is a name that tries to leave its place in every format.
+const hostile = "a|b`c``<script>alert(1)</script>&\x1b[31mred\x1b[0m\nnext\r\u202eevil]]>--><!--\"'*_[x](y)\x00\u009b"
+
+func hostileDoc(t *testing.T) *report.Document {
+	d := base(t, "profile", report.ProfileDetails{By: "node", ByNode: []report.Share{{Name: hostile, Op: hostile, Provider: hostile, Shapes: hostile, Count: 1, Seconds: 1, Share: 1}},
+		Memory: &report.Memory{Initializers: 1, ActivationLowerBound: 1, PeakNode: hostile, AlivePeak: []report.NamedBytes{{Name: hostile, Bytes: 1}}},
+		WarmUp: report.WarmUp{Class: hostile}, Next: &report.NextStep{Command: hostile, Why: hostile}})
+	d.Manifest.Model.Path, d.Manifest.Bindings = hostile, map[string]string{hostile: hostile}
+	d.Warn("%s", hostile)
+	d.AddCheck(hostile, false, "%s", hostile)
+	d.Gates = []report.GateResult{{Expr: hostile, Verdict: report.Fail, Reason: hostile}}
+	m := report.Exact("macs", 1)
+	m.Labels = map[string]string{"k": hostile}
+	d.Add(m)
+	return d
+}
+
+func TestHostileNames(t *testing.T) {
+	d := hostileDoc(t)
+	for _, format := range []string{"text", "markdown", "html", "junit", "json"} {
+		out := render(t, d, format, Options{Width: 300})
+		for _, bad := range []string{"\x1b", "\x00", "\r", "\u202e", "\u009b"} {
+			if strings.Contains(out, bad) {
+				t.Errorf("%s: has the raw character %q", format, bad)
+			}
+		}
+	}
+	for _, format := range []string{"markdown", "html", "junit"} {
+		out := render(t, d, format, Options{})
+		if format == "markdown" {
+			out = dropCode(out)
+		}
+		if strings.Contains(out, "<script>alert") {
+			t.Errorf("%s: markup of a name is live:\n%s", format, out)
+		}
+	}
+	if out := render(t, d, "text", Options{Width: 300}); !strings.Contains(out, `\x1b[31mred`) {
+		t.Errorf("text hides the escape sequence:\n%s", out)
+	}
+	bars := 0 // of the table's head
+	for l := range strings.SplitSeq(render(t, d, "markdown", Options{}), "\n") {
+		n := strings.Count(strings.ReplaceAll(l, `\|`, ""), "|")
+		switch {
+		case !strings.HasPrefix(l, "|"):
+			bars = 0
+		case bars == 0:
+			bars = n
+		case n != bars:
+			t.Errorf("a name opens a table cell: %d bars for %d in %s", n, bars, l)
+		}
+	}
+	dec := xml.NewDecoder(strings.NewReader(render(t, d, "junit", Options{})))
+	for {
+		if _, err := dec.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("junit is no XML: %v", err)
+		}
+	}
+}
+
+// dropCode leaves out code spans, whose content is never markup.
+func dropCode(s string) string {
+	var out []string
+	for i, part := range strings.Split(s, "```") { // the hostile name has a run of two, so its fence is three
+		if i%2 == 0 {
+			out = append(out, part)
+		}
+	}
+	return strings.Join(out, "")
+}
+
+func TestReadBack(t *testing.T) {
+	for _, d := range []*report.Document{profileDoc(t), hostileDoc(t)} {
+		for _, format := range []string{"json", "html"} {
+			got, err := report.Read(strings.NewReader(render(t, d, format, Options{})))
+			if err != nil {
+				t.Fatalf("%s: %v", format, err)
+			}
+			var a, b any // the page escapes "<" in its copy, which means the same
+			if err := errors.Join(json.Unmarshal([]byte(render(t, got, "json", Options{})), &a), json.Unmarshal([]byte(render(t, d, "json", Options{})), &b)); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(a, b) {
+				t.Errorf("%s does not read back:\n%v\nwant\n%v", format, a, b)
+			}
+		}
+	}
+	page := render(t, profileDoc(t), "html", Options{})
+	for _, remote := range []string{"http:", "https:", "src=", "@import", "url("} {
+		if strings.Contains(page, remote) {
+			t.Errorf("the page refers to something outside: %s", remote)
+		}
+	}
+}
+
+func TestCSV(t *testing.T) {
+	d := report.New("profile")
+	m := metric("latency_p50", 0.1, 0.05, 0.2, 7)
+	m.Labels, m.Method = map[string]string{"b": "x,\"y\"", "a": "1"}, "order-statistic"
+	d.Add(m, report.NewMetric("latency_p99"))
+	rows, err := csv.NewReader(strings.NewReader(render(t, d, "csv", Options{}))).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [][]string{
+		{"name", "labels", "value", "unit", "lo", "hi", "confidence", "n", "method"},
+		{"latency_p50", `a=1,b=x,"y"`, "0.1", "s", "0.05", "0.2", "0.95", "7", "order-statistic"},
+		{"latency_p99", "", "", "s", "", "", "", "0", ""},
+	}
+	for i := range want {
+		if strings.Join(rows[i], "\x01") != strings.Join(want[i], "\x01") {
+			t.Errorf("row %d is %q, want %q", i, rows[i], want[i])
+		}
+	}
+}
+
+func TestJUnitStrict(t *testing.T) {
+	for _, c := range []struct {
+		name                     string
+		strict                   bool
+		gate                     string
+		verdict                  report.Verdict
+		checkOK                  bool
+		tests, failures, skipped int
+	}{
+		{"all well", false, report.Pass, report.OK, true, 3, 0, 0},
+		{"missed", false, report.Fail, report.FailedGate, true, 3, 2, 0},
+		{"inconclusive", false, report.GateInconclusive, report.Inconclusive, true, 3, 0, 1},
+		{"inconclusive, strict", true, report.GateInconclusive, report.Inconclusive, true, 3, 2, 0},
+		{"noisy", false, report.Pass, report.Invalid, false, 3, 0, 2},
+		{"noisy, strict", true, report.Pass, report.Invalid, false, 3, 2, 0},
+	} {
+		d := report.New("profile")
+		d.Verdict, d.Gates = c.verdict, []report.GateResult{{Expr: "x", Verdict: c.gate, Reason: "r"}}
+		d.AddCheck("noise", c.checkOK, "d")
+		var s testSuites
+		if err := xml.Unmarshal([]byte(render(t, d, "junit", Options{Strict: c.strict})), &s); err != nil {
+			t.Fatal(err)
+		}
+		if s.Tests != c.tests || s.Failures != c.failures || s.Skipped != c.skipped {
+			t.Errorf("%s: %d tests, %d failures, %d skipped; want %d, %d, %d", c.name, s.Tests, s.Failures, s.Skipped, c.tests, c.failures, c.skipped)
+		}
+	}
+}
+
+func TestUnknownFormat(t *testing.T) {
+	err := Render(io.Discard, report.New("profile"), "yaml", Options{})
+	if fault.KindOf(err) != fault.Usage || !strings.Contains(fault.HintOf(err), "junit") {
+		t.Errorf("error %v with hint %q", err, fault.HintOf(err))
+	}
+}
+
+func TestWriteError(t *testing.T) {
+	full := errors.New("disk full")
+	for _, f := range Formats() {
+		if err := Render(failing{full}, profileDoc(t), f, Options{}); !errors.Is(err, full) {
+			t.Errorf("%s: error %v, want the writer's", f, err)
+		}
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// A document without anything, and one whose details have another shape, still give a page.
+func TestPoorDocuments(t *testing.T) {
+	for _, kind := range []string{"profile", "inspect", "predict", "runtime", "version", "quantize", "?"} {
+		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1}`} {
+			d := &report.Document{Kind: kind, Details: []byte(details)}
+			for _, f := range Formats() {
+				if out := render(t, d, f, Options{}); out == "" {
+					t.Errorf("%s of kind %q with details %s is empty", f, kind, details)
+				}
+			}
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		n    int
+		want string
+	}{
+		{"abcdefghij", 10, "abcdefghij"},
+		{"abcdefghij", 5, "ab…ij"},
+		{"abcdefghij", 6, "abc…ij"},
+		{"abcdefghij", 1, "…"},
+		{"日本語の名前", 7, "日…名前"[:len("日")] + "…前"},
+	} {
+		if got := shorten(c.in, c.n); columns(got) > c.n || c.in[0] == 'a' && got != c.want {
+			t.Errorf("shorten(%q, %d) = %q with %d columns, want %q", c.in, c.n, got, columns(got), c.want)
+		}
+	}
+}
+
+func TestMarkdownIsBounded(t *testing.T) {
+	d := report.New("profile")
+	for range 3000 {
+		d.Warnings = append(d.Warnings, strings.Repeat("word ", 10))
+	}
+	d.Add(report.Exact("macs", 1))
+	if n := len(render(t, d, "markdown", Options{})); n > markdownLimit+1000 {
+		t.Errorf("%d characters, a comment takes 65536", n)
+	}
+}

@@ -1,0 +1,151 @@
+package render
+
+import (
+	"io"
+	"strings"
+)
+
+// gap is the columns between two columns of a table.
+const gap = 2
+
+// eighths are the blocks of a bar's last cell.
+var eighths = [...]string{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"}
+
+// textWriter lays a page out as text.
+type textWriter struct {
+	b strings.Builder
+	o Options
+}
+
+func writeText(w io.Writer, p page, o Options) error {
+	t := &textWriter{o: o}
+	t.headline(p)
+	for _, s := range p.sections {
+		t.section(s)
+	}
+	if p.next != nil && p.next.Command != "" {
+		t.line("")
+		t.hang("next  ", 6, p.next.Why, t.o.Styles.Dim)
+		t.line("      " + t.style(t.o.Styles.Accent, t.safe(p.next.Command)))
+	}
+	_, err := io.WriteString(w, t.b.String())
+	return err
+}
+
+func (t *textWriter) line(s string) {
+	t.b.WriteString(strings.TrimRight(s, " "))
+	t.b.WriteByte('\n')
+}
+
+// safe makes a text printable: no control characters, ASCII where asked.
+func (t *textWriter) safe(s string) string {
+	s = clean(s)
+	if t.o.ASCII {
+		s = ascii(s)
+	}
+	return s
+}
+
+// ascii writes the few special characters of this program in ASCII, and any other as "?".
+func ascii(s string) string {
+	s = strings.NewReplacer("µ", "u", "—", "-", "…", "~", "×", "x", "→", "->", "≥", ">=", "≤", "<=", "±", "+-").Replace(s)
+	return strings.Map(func(r rune) rune {
+		if r >= 0x7f {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func (t *textWriter) style(f func(string) string, s string) string {
+	if f == nil || s == "" {
+		return s
+	}
+	return f(s)
+}
+
+func (t *textWriter) toned(x tone, s string) string {
+	switch x {
+	case good:
+		return t.style(t.o.Styles.Good, s)
+	case bad:
+		return t.style(t.o.Styles.Bad, s)
+	case warn:
+		return t.style(t.o.Styles.Warn, s)
+	case dim:
+		return t.style(t.o.Styles.Dim, s)
+	}
+	return s
+}
+
+func (t *textWriter) headline(p page) {
+	lines := wrap(t.safe(p.title), t.o.Width-len(p.verdict)-gap, t.o.Width-gap)
+	t.line(t.toned(p.tone, p.verdict) + "  " + t.style(t.o.Styles.Bold, lines[0]))
+	for _, l := range lines[1:] {
+		t.line("  " + t.style(t.o.Styles.Bold, l))
+	}
+}
+
+func (t *textWriter) section(s section) {
+	t.line("")
+	if s.title != "" {
+		t.line(t.style(t.o.Styles.Bold, t.safe(s.title)))
+	}
+	width := 0
+	for _, f := range s.facts {
+		width = max(width, columns(t.safe(f.name)))
+	}
+	width = min(width, t.o.Width/3)
+	for _, f := range s.facts {
+		name := shorten(t.safe(f.name), width)
+		t.hang("  "+name+strings.Repeat(" ", width-columns(name)+gap), width+2+gap, f.value, nil)
+	}
+	if s.table != nil && len(s.table.rows) > 0 {
+		t.table(s.table)
+	}
+	for _, l := range s.lines {
+		t.hang("  ", 2, l.text, func(x string) string { return t.toned(l.tone, x) })
+	}
+}
+
+// hang writes a text behind a head of n columns and wraps it to hang below its start.
+func (t *textWriter) hang(head string, n int, s string, style func(string) string) {
+	for i, l := range wrap(t.safe(s), t.o.Width-n, t.o.Width-n) {
+		if i > 0 {
+			head = strings.Repeat(" ", n)
+		}
+		t.line(head + t.style(style, l))
+	}
+}
+
+// wrap breaks s at blanks into lines of at most first, then rest, columns. A word that is longer than a line,
+// a path for instance, is shortened in the middle.
+func wrap(s string, first, rest int) []string {
+	var lines []string
+	line, width := "", max(first, 10)
+	for word := range strings.FieldsSeq(s) {
+		if line != "" && columns(line)+1+columns(word) > width {
+			lines = append(lines, line)
+			line, width = "", max(rest, 10)
+		}
+		word = shorten(word, width)
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+// bar draws part, in [0, 1], in n columns.
+func (t *textWriter) bar(part float64, n int) string {
+	if !(part > 0) {
+		return ""
+	}
+	part = min(part, 1)
+	if t.o.ASCII {
+		return strings.Repeat("#", max(1, int(part*float64(n)+0.5)))
+	}
+	units := max(1, int(part*float64(n)*8+0.5))
+	return strings.Repeat("█", units/8) + eighths[units%8]
+}

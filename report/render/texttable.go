@@ -1,0 +1,146 @@
+package render
+
+import (
+	"slices"
+	"strings"
+)
+
+const (
+	barWidth  = 16
+	niceWidth = 24 // shrinkable columns are shortened to this before columns are left out
+	leastName = 8  // and to this after
+)
+
+// table writes t, fitted to the width, under the heads of its columns. The last column wraps when it is text.
+func (t *textWriter) table(tab *table) {
+	cells := t.cells(tab)
+	keep, width := t.fit(tab, cells)
+	last := keep[len(keep)-1]
+	t.tableLine(tab, keep, width, func(c int) (string, tone) { return t.safe(tab.cols[c].head), dim })
+	for r, row := range tab.rows {
+		wrapped := []string{""}
+		wraps := !tab.cols[last].right && !tab.cols[last].bar && !tab.cols[last].shrink
+		if wraps {
+			wrapped = wrap(cells[r][last], width[last], width[last])
+		}
+		t.tableLine(tab, keep, width, func(c int) (string, tone) {
+			switch {
+			case c >= len(row):
+				return "", plain
+			case tab.cols[c].bar:
+				return t.bar(row[c].bar, width[c]), plain
+			case c == last && wraps:
+				return wrapped[0], row[c].tone
+			}
+			return shorten(cells[r][c], width[c]), row[c].tone
+		})
+		indent := 2
+		for _, c := range keep[:len(keep)-1] {
+			indent += width[c] + gap
+		}
+		for _, more := range wrapped[1:] {
+			t.line(strings.Repeat(" ", indent) + t.toned(row[last].tone, more))
+		}
+	}
+	if tab.more != "" {
+		t.hang("  ", 2, tab.more, t.o.Styles.Dim)
+	}
+}
+
+// cells returns the printable text of every cell.
+func (t *textWriter) cells(tab *table) [][]string {
+	out := make([][]string, len(tab.rows))
+	for r, row := range tab.rows {
+		out[r] = make([]string, len(tab.cols))
+		for c := range min(len(row), len(tab.cols)) {
+			out[r][c] = t.safe(row[c].text)
+		}
+	}
+	return out
+}
+
+func (t *textWriter) tableLine(tab *table, keep, width []int, at func(c int) (string, tone)) {
+	var b strings.Builder
+	for _, c := range keep {
+		text, tn := at(c)
+		pad := strings.Repeat(" ", max(0, width[c]-columns(text)))
+		if text = t.toned(tn, text); tab.cols[c].bar && tn == plain {
+			text = t.style(t.o.Styles.Accent, text)
+		}
+		b.WriteString("  ")
+		if tab.cols[c].right {
+			b.WriteString(pad + text)
+		} else {
+			b.WriteString(text + pad)
+		}
+	}
+	t.line(b.String())
+}
+
+// fit chooses which columns to show and how wide: names are shortened a little, then columns left out, then names
+// shortened more. The last column gets what is left when it is text that wraps.
+func (t *textWriter) fit(tab *table, cells [][]string) (keep, width []int) {
+	width = make([]int, len(tab.cols))
+	for c, col := range tab.cols {
+		keep = append(keep, c)
+		width[c] = columns(t.safe(col.head))
+		if col.bar {
+			width[c] = barWidth
+		}
+		for _, row := range cells {
+			width[c] = max(width[c], columns(row[c]))
+		}
+	}
+	over := func() int {
+		sum := 0
+		for _, c := range keep {
+			sum += width[c] + gap
+		}
+		return sum - t.o.Width
+	}
+	wrapLast := func() {
+		c := keep[len(keep)-1]
+		if col := tab.cols[c]; over() > 0 && !col.right && !col.bar && !col.shrink {
+			width[c] = max(width[c]-over(), min(width[c], 16))
+		}
+	}
+	wrapLast()
+	shrink(tab, keep, width, over, niceWidth)
+	for over() > 0 {
+		i := droppable(tab, keep)
+		if i < 0 {
+			break
+		}
+		keep = slices.Delete(keep, i, i+1)
+	}
+	shrink(tab, keep, width, over, leastName)
+	wrapLast()
+	return keep, width
+}
+
+// shrink takes what the line is over the width from the widest shrinkable columns, down to least.
+func shrink(tab *table, keep, width []int, over func() int, least int) {
+	for over() > 0 {
+		widest := -1
+		for _, c := range keep {
+			if tab.cols[c].shrink && width[c] > least && (widest < 0 || width[c] > width[widest]) {
+				widest = c
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		width[widest]--
+	}
+}
+
+// droppable returns the place in keep of the column to leave out next, or -1.
+func droppable(tab *table, keep []int) int {
+	best := -1
+	for i, c := range keep {
+		if d := tab.cols[c].drop; d > 0 && (best < 0 || d > tab.cols[keep[best]].drop) {
+			best = i
+		}
+	}
+	return best
+}

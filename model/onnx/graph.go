@@ -135,6 +135,8 @@ type Type struct {
 	Key        tensor.DType
 	Denotation string
 	Unknown    []byte
+
+	inner []byte // unknown fields of the message inside: all of an opaque type
 }
 
 // Dim is one axis of a declared or inferred shape: a size, a named dynamic axis, or nothing known.

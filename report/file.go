@@ -36,7 +36,7 @@ func EmbedHTML(d *Document) ([]byte, error) {
 		return nil, err
 	}
 	b := bytes.NewBufferString(embedOpen)
-	json.HTMLEscape(b, raw) // no "<" is left, so nothing in the document can end the element
+	json.HTMLEscape(b, escapeInvisible(raw)) // no "<" is left, so nothing in the document can end the element
 	b.WriteString(embedClose)
 	return b.Bytes(), nil
 }

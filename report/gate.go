@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"math"
+	"math/big"
 	"regexp"
 	"slices"
 	"strconv"
@@ -28,7 +29,7 @@ const gateHint = "write METRIC OP VALUE, for example latency_p99<20ms, throughpu
 
 var (
 	gateShape   = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_.]*)\s*(?:\{([^{}]*)\})?\s*(<=|>=|<|>)\s*([^<>=\s].*)$`)
-	numberShape = regexp.MustCompile(`^([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(\S*)$`)
+	numberShape = regexp.MustCompile(`^([0-9]{0,40}\.?[0-9]{1,40}(?:[eE][+-]?[0-9]{1,3})?)\s*(\S*)$`)
 )
 
 // ParseGate parses `METRIC OP VALUE` with optional labels: `latency_p99{batch=8}<20ms`.
@@ -192,22 +193,15 @@ func (g *Gate) parseValue(text string, q Quantity) error {
 	if m == nil {
 		return fault.New(fault.Usage, gateHint, "%q is no number with a unit", text)
 	}
-	x, err := strconv.ParseFloat(m[1], 64)
+	by, ok := unitsOf(q)[m[2]]
+	if g.Percent = m[2] == "%" && g.Relative; g.Percent {
+		by, ok = 0.01, true
+	}
+	if !ok {
+		return wrongUnit(g, q, text, m[2])
+	}
+	x, err := times(m[1], by)
 	if err != nil {
-		return fault.New(fault.Usage, gateHint, "%q is out of range", text)
-	}
-	units := unitsOf(q)
-	switch unit := m[2]; {
-	case unit == "%" && g.Relative:
-		g.Percent, x = true, x/100
-	default:
-		by, ok := units[unit]
-		if !ok {
-			return wrongUnit(g, q, text, unit)
-		}
-		x *= by
-	}
-	if math.IsInf(x, 0) {
 		return fault.New(fault.Usage, gateHint, "%q is out of range", text)
 	}
 	if q == Ratio && !g.Relative && x > 1 {
@@ -218,6 +212,24 @@ func (g *Gate) parseValue(text string, q Quantity) error {
 	}
 	g.Limit = sign * x
 	return nil
+}
+
+// times returns number × by, rounded once: 9 × 1e-3 in float64 is not 0.009, and a gate of 9ms must be.
+func times(number string, by float64) (float64, error) {
+	r, ok := new(big.Rat).SetString(number)
+	if !ok {
+		return 0, strconv.ErrSyntax
+	}
+	if by < 1 {
+		r.Quo(r, new(big.Rat).SetFloat64(math.Round(1/by)))
+	} else {
+		r.Mul(r, new(big.Rat).SetFloat64(by))
+	}
+	x, _ := r.Float64()
+	if math.IsInf(x, 0) {
+		return 0, strconv.ErrRange
+	}
+	return x, nil
 }
 
 func wrongUnit(g *Gate, q Quantity, text, unit string) error {

@@ -4,6 +4,7 @@ import (
 	stdcsv "encoding/csv"
 	"encoding/xml"
 	"io"
+	"math"
 	"strconv"
 
 	"infer/report"
@@ -16,6 +17,9 @@ func writeCSV(w io.Writer, d *report.Document) error {
 	number := func(v *float64) string {
 		if v == nil {
 			return ""
+		}
+		if *v == math.Trunc(*v) && math.Abs(*v) < 1e15 {
+			return strconv.FormatFloat(*v, 'f', 0, 64)
 		}
 		return strconv.FormatFloat(*v, 'g', -1, 64)
 	}

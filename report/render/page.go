@@ -65,10 +65,9 @@ const (
 	dim
 )
 
-func str(s string) cell                    { return cell{text: s} }
-func code(s string) cell                   { return cell{text: s, code: true} }
-func faint(s string) cell                  { return cell{text: s, tone: dim} }
-func strf(format string, args ...any) cell { return cell{text: fmt.Sprintf(format, args...)} }
+func str(s string) cell   { return cell{text: s} }
+func code(s string) cell  { return cell{text: s, code: true} }
+func faint(s string) cell { return cell{text: s, tone: dim} }
 
 // clean makes s safe for one line of any format: control characters, which could drive a terminal, and invisible
 // formatting characters, which could reorder a line, become visible escapes; invalid UTF-8 becomes U+FFFD.

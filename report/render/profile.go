@@ -107,7 +107,7 @@ func (t *table) compact() *table {
 }
 
 func coldSection(p report.ProfileDetails) section {
-	t := &table{cols: []column{{head: "process", right: true}, {head: "library load", right: true}, {head: "session init", right: true},
+	t := &table{cols: []column{{head: "process", right: true, drop: 1}, {head: "library load", right: true}, {head: "session init", right: true},
 		{head: "first run", right: true}, {head: "peak memory", right: true}}}
 	for i, c := range p.Cold {
 		t.rows = append(t.rows, []cell{str(fmt.Sprint(i + 1)), str(seconds(c.LibraryLoad)), str(seconds(c.SessionInit)), str(seconds(c.FirstRun)), str(bytesText(c.PeakRSS))})

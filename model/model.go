@@ -3,6 +3,16 @@
 package model
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+
+	"infer/internal/fault"
 	"infer/model/onnx"
 )
 
@@ -17,4 +27,187 @@ type Port struct {
 type Model struct {
 	Path  string      // "" for a model made in memory
 	Proto *onnx.Model // the graph; whoever changes it calls MarkEdited
+
+	edited  bool
+	sources []source // the file, then its external data files in the order of their locations
+	closers []io.Closer
 }
+
+// source is a file behind an open model, as it was when the model was opened.
+type source struct {
+	location string // as the model names it; "" for the model file
+	path     string
+	info     os.FileInfo
+}
+
+// Load opens and checks a model file. It reads the structure alone: tensor bytes, in the file and in its external
+// data, stay mapped until someone touches them, but external files must be there and large enough.
+// The caller closes the model. Errors: those of onnx.OpenFile, onnx.Model.Check and onnx.ResolveExternal.
+func Load(path string) (*Model, error) {
+	m := &Model{Path: path}
+	if err := m.load(); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Model) load() error {
+	proto, closer, err := onnx.OpenFile(m.Path)
+	if err != nil {
+		return err
+	}
+	m.Proto, m.closers = proto, append(m.closers, closer)
+	if err := proto.Check(); err != nil {
+		return fault.Wrap(err, "open model %q", m.Path)
+	}
+	dir := filepath.Dir(m.Path)
+	closer, err = onnx.ResolveExternal(proto, dir, realDir(m.Path))
+	if err != nil {
+		return fault.Wrap(err, "open model %q", m.Path)
+	}
+	m.closers = append(m.closers, closer)
+	m.sources = append(m.sources, source{path: m.Path})
+	for _, l := range proto.ExternalFiles() {
+		m.sources = append(m.sources, source{location: l, path: filepath.Join(dir, filepath.FromSlash(l))})
+	}
+	for i := range m.sources {
+		if m.sources[i].info, err = os.Stat(m.sources[i].path); err != nil {
+			return fmt.Errorf("open model: %w", err)
+		}
+	}
+	return nil
+}
+
+// realDir is the folder that a model file really lies in. Caches of downloads keep a model and its external data in
+// one folder and link to both from another.
+func realDir(path string) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		path = p
+	}
+	return filepath.Dir(path)
+}
+
+// New returns a model made in memory; it counts as edited.
+func New(proto *onnx.Model) *Model { return &Model{Proto: proto, edited: true} }
+
+// Close unmaps the files. A second Close is a no-op.
+func (m *Model) Close() error {
+	var errs []error
+	for _, c := range m.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// MarkEdited says that Proto is no longer what the file holds.
+func (m *Model) MarkEdited() { m.edited = true }
+
+// Edited reports whether Proto differs from the file at Path; a model made in memory is always edited.
+func (m *Model) Edited() bool { return m.edited }
+
+// Inputs returns what the model must be given, in graph order: the graph's inputs without those that have an
+// initializer.
+func (m *Model) Inputs() []Port {
+	g := m.Proto.Graph
+	held := make(map[string]bool, len(g.Initializers))
+	for _, t := range g.Initializers {
+		held[t.Name] = true
+	}
+	for _, s := range g.Sparse {
+		if s.Values != nil {
+			held[s.Values.Name] = true
+		}
+	}
+	var in []Port
+	for _, v := range g.Inputs {
+		if !held[v.Name] {
+			in = append(in, port(v))
+		}
+	}
+	return in
+}
+
+// Outputs returns what the model gives, in graph order.
+func (m *Model) Outputs() []Port {
+	var out []Port
+	for _, v := range m.Proto.Graph.Outputs {
+		out = append(out, port(v))
+	}
+	return out
+}
+
+func port(v *onnx.ValueInfo) Port {
+	if v.Type == nil {
+		return Port{Name: v.Name, Type: &onnx.Type{}}
+	}
+	return Port{Name: v.Name, Type: v.Type}
+}
+
+// Bytes returns the size of the model in bytes: file and external data; of an edited model, what a file would take.
+func (m *Model) Bytes() int64 {
+	var n int64
+	for _, s := range m.sources {
+		if s.location != "" || !m.edited {
+			n += s.info.Size()
+		}
+	}
+	if m.edited {
+		n += onnx.Size(m.Proto)
+	}
+	return n
+}
+
+// Digest returns the SHA-256 of the model in hex. For a file without external data it is that of the file; external
+// data follow the file in the order of their locations. Of an edited model it is that of what would be saved.
+// It fails where a file was changed on disk since it was opened.
+func (m *Model) Digest() (string, error) {
+	h := sha256.New()
+	if m.edited {
+		if err := m.hashProto(h); err != nil {
+			return "", fault.Wrap(err, "digest of model %q", m.Path)
+		}
+		return hex.EncodeToString(h.Sum(nil)), nil
+	}
+	for _, s := range m.sources {
+		if err := s.copyTo(h); err != nil {
+			return "", fault.Wrap(err, "digest of model %q", m.Path)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// hashProto writes the graph as it is now, then the bytes of its external tensors.
+func (m *Model) hashProto(h hash.Hash) error {
+	if err := onnx.Write(h, m.Proto); err != nil {
+		return err
+	}
+	return m.Proto.Tensors(func(t *onnx.Tensor) error {
+		if raw, ok := t.Raw(); ok && t.External != nil {
+			h.Write(raw)
+		}
+		return nil
+	})
+}
+
+// copyTo reads the file instead of its map, whose pages would count as memory of this process.
+func (s source) copyTo(w io.Writer) error {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(info, s.info) || info.Size() != s.info.Size() || !info.ModTime().Equal(s.info.ModTime()) {
+		return fault.New(fault.Internal, "run the command again", "%q was changed since it was opened", s.path)
+	}
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// Serialize returns the graph as it is now as a model file in memory. External data stay references, relative to the
+// folder of Path. It fails for more than 2 GiB.
+func (m *Model) Serialize() ([]byte, error) { return onnx.Encode(m.Proto) }

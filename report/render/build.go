@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"infer/report"
 )
@@ -34,7 +35,7 @@ func build(d *report.Document, o Options) page {
 		add(section{title: "Details", lines: []cell{{text: "the details of this report cannot be shown: " + err.Error(), tone: warn}}})
 	}
 	p.next = next
-	add(gates(d), validity(d), warnings(d))
+	add(gates(d), validity(d), warnings(d), manifest(d))
 	return p
 }
 
@@ -121,6 +122,40 @@ func subject(d *report.Document) section {
 		bound = append(bound, k+"="+m.Bindings[k])
 	}
 	add("bound", strings.Join(bound, ", "))
+	return s
+}
+
+// manifest is what it takes to run this again, in full; subject has the part for a glance.
+func manifest(d *report.Document) section {
+	m, s := d.Manifest, section{title: "Manifest", fold: true, long: true}
+	add := func(name, value string) {
+		if value != "" {
+			s.facts = append(s.facts, fact{name, value})
+		}
+	}
+	add("created", d.Created.UTC().Format(time.RFC3339))
+	add("command", strings.Join(m.Command, " "))
+	add("infer", strings.TrimSpace(m.Tool+" "+m.Go))
+	if m.Model != nil {
+		add("model sha256", m.Model.SHA256)
+	}
+	if m.Runtime != nil {
+		add("library", m.Runtime.Path)
+		add("library sha256", m.Runtime.SHA256)
+	}
+	if m.Data != nil {
+		add("data sha256", m.Data.SHA256)
+	}
+	for _, part := range []struct {
+		name  string
+		facts map[string]any
+	}{{"option", m.Options}, {"host", m.Host}} {
+		for _, k := range slices.Sorted(maps.Keys(part.facts)) {
+			if v, err := json.Marshal(part.facts[k]); err == nil {
+				add(part.name+" "+k, strings.Trim(string(v), `"`))
+			}
+		}
+	}
 	return s
 }
 

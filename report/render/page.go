@@ -25,6 +25,7 @@ type section struct {
 	table *table
 	lines []cell
 	fold  bool // a detail that HTML and Markdown fold away
+	long  bool // too long for text, which leaves it out
 }
 
 // fact is a named value on a line of its own.

@@ -21,7 +21,9 @@ func writeText(w io.Writer, p page, o Options) error {
 	t := &textWriter{o: o}
 	t.headline(p)
 	for _, s := range p.sections {
-		t.section(s)
+		if !s.long {
+			t.section(s)
+		}
 	}
 	if p.next != nil && p.next.Command != "" {
 		t.line("")

@@ -7,7 +7,7 @@ import (
 
 const (
 	barWidth  = 16
-	niceWidth = 24 // shrinkable columns are shortened to this before columns are left out
+	niceWidth = 28 // shrinkable columns are shortened to this before columns are left out
 	leastName = 8  // and to this after
 )
 
@@ -104,11 +104,13 @@ func (t *textWriter) fit(tab *table, cells [][]string) (keep, width []int) {
 			width[c] = max(width[c]-over(), min(width[c], 16))
 		}
 	}
-	wrapLast()
-	shrink(tab, keep, width, over, niceWidth)
-	for over() > 0 {
+	natural := slices.Clone(width)
+	for {
+		copy(width, natural) // what a column left out gives back goes to the names
+		wrapLast()
+		shrink(tab, keep, width, over, niceWidth)
 		i := droppable(tab, keep)
-		if i < 0 {
+		if over() <= 0 || i < 0 {
 			break
 		}
 		keep = slices.Delete(keep, i, i+1)

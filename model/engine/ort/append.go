@@ -1,0 +1,81 @@
+//go:build cgo && !windows
+
+package ort
+
+import (
+	"strconv"
+
+	ortgo "github.com/yalue/onnxruntime_go"
+
+	"infer/internal/fault"
+	"infer/model/engine"
+)
+
+// appendProvider adds an execution provider to the options of a session, through the call that the library has for it.
+// An option it does not take is a fault.Usage error; a provider that does not load here is fault.Unsupported.
+func appendProvider(o *ortgo.SessionOptions, spec engine.ProviderSpec) error {
+	p, err := lookUp(spec.Name, []string{spec.Name})
+	if err != nil {
+		return err
+	}
+	switch p.name {
+	case "cuda":
+		err = appendCUDA(o, spec.Options)
+	case "tensorrt":
+		err = appendTensorRT(o, spec.Options)
+	case "openvino":
+		err = o.AppendExecutionProviderOpenVINO(spec.Options)
+	case "coreml":
+		err = o.AppendExecutionProviderCoreMLV2(spec.Options)
+	case "directml":
+		err = appendDirectML(o, spec.Options)
+	default:
+		err = o.AppendExecutionProvider(p.generic, spec.Options)
+	}
+	if err == nil || fault.KindOf(err) == fault.Usage {
+		return err
+	}
+	return fault.New(fault.Unsupported, "run `infer runtime doctor`, or pass --provider cpu",
+		"the %s provider cannot be used: %s", p.name, cleanMessage(err.Error()))
+}
+
+func badOption(name string, err error) error {
+	return fault.New(fault.Usage, "see the options of this provider at onnxruntime.ai/docs/execution-providers",
+		"option of the %s provider: %s", name, cleanMessage(err.Error()))
+}
+
+func appendCUDA(o *ortgo.SessionOptions, options map[string]string) error {
+	c, err := ortgo.NewCUDAProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer c.Destroy()
+	if err := c.Update(options); err != nil {
+		return badOption("cuda", err)
+	}
+	return o.AppendExecutionProviderCUDA(c)
+}
+
+func appendTensorRT(o *ortgo.SessionOptions, options map[string]string) error {
+	c, err := ortgo.NewTensorRTProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer c.Destroy()
+	if err := c.Update(options); err != nil {
+		return badOption("tensorrt", err)
+	}
+	return o.AppendExecutionProviderTensorRT(c)
+}
+
+func appendDirectML(o *ortgo.SessionOptions, options map[string]string) error {
+	device := 0
+	for k, v := range options {
+		n, err := strconv.Atoi(v)
+		if k != "device_id" || err != nil || n < 0 {
+			return fault.New(fault.Usage, "it takes device_id=N", "option of the directml provider: %s=%s", k, v)
+		}
+		device = n
+	}
+	return o.AppendExecutionProviderDirectML(device)
+}

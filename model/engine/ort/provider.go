@@ -1,0 +1,266 @@
+//go:build cgo && !windows
+
+package ort
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	ortgo "github.com/yalue/onnxruntime_go"
+
+	"infer/internal/fault"
+	"infer/model"
+	"infer/model/engine"
+)
+
+// provider opens sessions of a Runtime.
+type provider struct {
+	rt   *Runtime
+	name string
+}
+
+// Provider returns the execution provider of a name, as --provider takes it. An unknown name is a fault.Usage error;
+// whether the library has it, and whether it works here, is found when a session is opened.
+func (r *Runtime) Provider(name string) (engine.Provider, error) {
+	p, err := lookUp(name, r.Providers())
+	if err != nil {
+		return nil, err
+	}
+	return provider{rt: r, name: p.name}, nil
+}
+
+// Name returns the name of the provider.
+func (p provider) Name() string { return p.name }
+
+// Open opens a session; the sessions of this package satisfy Session. See engine.Provider.
+func (p provider) Open(ctx context.Context, m *model.Model, c engine.Config) (engine.Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s, err := p.open(m, c)
+	if err != nil {
+		name := "the model in memory"
+		if m.Path != "" {
+			name = strconv.Quote(m.Path)
+		}
+		return nil, fault.Wrap(err, "open session for %s", name)
+	}
+	return s, nil
+}
+
+func (p provider) open(m *model.Model, c engine.Config) (engine.Session, error) {
+	specs := c.Providers
+	if len(specs) == 0 {
+		specs = []engine.ProviderSpec{{Name: p.name}}
+	}
+	plan, err := p.rt.plan(specs)
+	if err != nil {
+		return nil, err
+	}
+	o := opener{rt: p.rt, model: m, config: c}
+	made, err := o.create(&plan)
+	if err != nil && plan.cpu && len(plan.used) > 0 {
+		why := err
+		onCPU := selection{cpu: true, warnings: plan.warnings}
+		made, err = o.create(&onCPU)
+		if err == nil {
+			onCPU.warn("%s cannot be used: %v; running on cpu", plan.used[0].Name, why)
+			plan = onCPU
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSession(p.rt, made, m, c)
+	if err != nil {
+		made.Destroy()
+		return nil, err
+	}
+	s.warnings = plan.warnings
+	if err := written(c.OptimizedModelPath); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// written reports that the library did not write the optimized graph, which some of its providers skip silently.
+func written(path string) error {
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); err != nil {
+		return fault.New(fault.Unsupported, "open the session on cpu to write the optimized graph",
+			"the execution provider did not write the optimized graph to %q", path)
+	}
+	return nil
+}
+
+// selection is which of the asked providers a session is opened on.
+type selection struct {
+	used     []engine.ProviderSpec // without cpu
+	cpu      bool                  // the cpu may run what they cannot
+	warnings []string
+}
+
+func (s *selection) warn(format string, args ...any) {
+	s.warnings = append(s.warnings, fmt.Sprintf(format, args...))
+}
+
+// plan checks the asked providers against the library. One that the library lacks is an error, or a warning where cpu
+// comes after it.
+func (r *Runtime) plan(specs []engine.ProviderSpec) (selection, error) {
+	var s selection
+	available := r.Providers()
+	for i, spec := range specs {
+		p, err := lookUp(spec.Name, available)
+		if err != nil {
+			return s, err
+		}
+		if s.cpu {
+			s.warn("%s is listed after cpu, which runs everything, and is not used", p.name)
+			continue
+		}
+		if p.name == "cpu" {
+			if len(spec.Options) > 0 {
+				return s, fault.New(fault.Usage, "use --session-config for settings of the whole session",
+					"the cpu provider takes no options, got %q", slices.Sorted(maps.Keys(spec.Options))[0])
+			}
+			s.cpu = true
+			continue
+		}
+		if slices.Contains(available, p.name) {
+			s.used = append(s.used, engine.ProviderSpec{Name: p.name, Options: spec.Options})
+			continue
+		}
+		err = missing(p, r.Version(), available)
+		if !cpuAfter(specs[i+1:]) {
+			return s, err
+		}
+		s.warn("%v", err)
+	}
+	return s, nil
+}
+
+func cpuAfter(specs []engine.ProviderSpec) bool {
+	return slices.ContainsFunc(specs, func(s engine.ProviderSpec) bool { return strings.EqualFold(s.Name, "cpu") })
+}
+
+// opener creates sessions of one model with one configuration.
+type opener struct {
+	rt     *Runtime
+	model  *model.Model
+	config engine.Config
+}
+
+// create opens the model on the selected providers. A provider that fails to join is left out of sel with a warning
+// when the cpu may run in its place.
+func (o opener) create(sel *selection) (*ortgo.DynamicAdvancedSession, error) {
+	options, err := ortgo.NewSessionOptions()
+	if err != nil {
+		return nil, translate(err.Error())
+	}
+	defer options.Destroy()
+	if err := o.configure(options); err != nil {
+		return nil, err
+	}
+	joined := 0
+	for _, spec := range sel.used {
+		switch err := appendProvider(options, spec); {
+		case err == nil:
+			joined++
+		case sel.cpu && fault.KindOf(err) != fault.Usage:
+			sel.warn("%s cannot be used: %v", spec.Name, err)
+		default:
+			return nil, err
+		}
+	}
+	entries := map[string]string{}
+	if joined > 0 && !sel.cpu {
+		entries["session.disable_cpu_ep_fallback"] = "1"
+	}
+	var bytes []byte
+	if o.model.Path == "" || o.model.Edited() {
+		if bytes, err = o.model.Serialize(); err != nil {
+			return nil, err
+		}
+		if o.model.Path != "" {
+			dir, err := folder(o.model.Path)
+			if err != nil {
+				return nil, err
+			}
+			entries["session.model_external_initializers_file_folder_path"] = dir
+		}
+	}
+	maps.Copy(entries, o.config.Entries)
+	for _, k := range slices.Sorted(maps.Keys(entries)) {
+		if err := options.AddSessionConfigEntry(k, entries[k]); err != nil {
+			return nil, fault.New(fault.Usage, "", "session-config entry %q: %s", k, cleanMessage(err.Error()))
+		}
+	}
+	var made *ortgo.DynamicAdvancedSession
+	if bytes != nil {
+		made, err = ortgo.NewDynamicAdvancedSessionWithONNXData(bytes, nil, nil, options)
+	} else {
+		made, err = ortgo.NewDynamicAdvancedSession(o.model.Path, nil, nil, options)
+	}
+	if err != nil {
+		return nil, translate(err.Error())
+	}
+	return made, nil
+}
+
+// folder returns the absolute folder of a file, which is where its external data are: beside the file that a symbolic
+// link leads to.
+func folder(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(filepath.Dir(real))
+}
+
+// configure sets everything but providers and entries.
+func (o opener) configure(options *ortgo.SessionOptions) error {
+	c := o.config
+	levels := map[engine.OptLevel]ortgo.GraphOptimizationLevel{
+		engine.OptAll: ortgo.GraphOptimizationLevelEnableAll, engine.OptNone: ortgo.GraphOptimizationLevelDisableAll,
+		engine.OptBasic: ortgo.GraphOptimizationLevelEnableBasic, engine.OptExtended: ortgo.GraphOptimizationLevelEnableExtended,
+	}
+	level, ok := levels[c.OptLevel]
+	if !ok || c.Threads < 0 || c.InterThreads < 0 {
+		return fault.New(fault.Usage, "", "optimization level %d, %d intra-op and %d inter-op threads: not a valid setting",
+			c.OptLevel, c.Threads, c.InterThreads)
+	}
+	threads, mode := c.Threads, ortgo.ExecutionMode(ortgo.ExecutionModeSequential)
+	if threads == 0 {
+		threads = effectiveCPUs()
+	}
+	if c.InterThreads > 1 {
+		mode = ortgo.ExecutionModeParallel
+	}
+	steps := []func() error{
+		func() error { return options.SetGraphOptimizationLevel(level) },
+		func() error { return options.SetIntraOpNumThreads(threads) },
+		func() error { return options.SetInterOpNumThreads(max(c.InterThreads, 1)) },
+		func() error { return options.SetExecutionMode(mode) },
+	}
+	if c.OptimizedModelPath != "" {
+		steps = append(steps, func() error { return options.SetOptimizedModelFilePath(c.OptimizedModelPath) })
+	}
+	if c.TracePrefix != "" {
+		steps = append(steps, func() error { return options.EnableProfiling(c.TracePrefix) })
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return translate(err.Error())
+		}
+	}
+	return nil
+}

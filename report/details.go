@@ -16,7 +16,7 @@ type ProfileDetails struct {
 	Cold         []ColdStart   `json:"cold,omitempty"`          // one a fresh process
 	Batches      []BatchRow    `json:"batches,omitempty"`       // the --batch sweep; its figures are metrics with the label "batch"
 	Memory       *Memory       `json:"memory,omitempty"`        //
-	WarmUp       WarmUp        `json:"warm_up"`                 //
+	WarmUp       *WarmUp       `json:"warm_up,omitempty"`       //
 	Next         *NextStep     `json:"next,omitempty"`          // absent when the figures support no advice
 	Interference []Measurement `json:"interference,omitempty"`  // what else went on while measuring
 	OptimizedOps []OpCount     `json:"optimized_ops,omitempty"` // nodes of the graph that the runtime really ran
@@ -30,8 +30,8 @@ type Share struct {
 	Count    int      `json:"count"`              // nodes in this row
 	Seconds  float64  `json:"seconds"`            // mean self time a run in the profiled pass
 	Share    float64  `json:"share"`              // of the sum over all rows
-	Lo       float64  `json:"lo"`                 // 95 % interval of Seconds; both 0: none
-	Hi       float64  `json:"hi"`                 //
+	Lo       *float64 `json:"lo,omitempty"`       // 95 % interval of Seconds
+	Hi       *float64 `json:"hi,omitempty"`       //
 	MACs     *float64 `json:"macs,omitempty"`     // absent where they are unknown
 	Shapes   string   `json:"shapes,omitempty"`   // "1x64x56x56 → 1x64x56x56"
 }
@@ -234,13 +234,13 @@ type Finding struct {
 
 // VersionDetails is the details of kind "version".
 type VersionDetails struct {
-	Infer       string            `json:"infer"`
-	Commit      string            `json:"commit,omitempty"`
-	Go          string            `json:"go"`
-	Platform    string            `json:"platform"`               // "linux/amd64"
-	Pinned      string            `json:"pinned,omitempty"`       // version of ONNX Runtime that infer would install
-	Runtime     string            `json:"runtime,omitempty"`      // version of the ONNX Runtime library that would be used
-	RuntimePath string            `json:"runtime_path,omitempty"` // where that is
-	Providers   []string          `json:"providers,omitempty"`    // execution providers that it has
-	Modules     map[string]string `json:"modules,omitempty"`      // Go modules that matter → version
+	Infer     string            `json:"infer"`
+	Commit    string            `json:"commit,omitempty"`
+	Go        string            `json:"go"`
+	Platform  string            `json:"platform"`            // "linux/amd64"
+	Pinned    string            `json:"pinned,omitempty"`    // version of ONNX Runtime that infer would install
+	Runtime   string            `json:"runtime,omitempty"`   // version of the ONNX Runtime library that would be used
+	Library   string            `json:"library,omitempty"`   // where that is
+	Providers []string          `json:"providers,omitempty"` // execution providers that it has
+	Modules   map[string]string `json:"modules,omitempty"`   // Go modules that matter → version
 }

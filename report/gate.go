@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"errors"
 	"maps"
 	"math"
@@ -130,36 +129,15 @@ func unknownMetric(expr, name string) error {
 	for _, k := range Known() {
 		names = append(names, k.Name)
 	}
-	near := slices.MinFunc(names, func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })
-	hint := "use one of " + strings.Join(names, " ")
+	near := fault.Nearest(name, names)
 	if slices.Contains(names, "latency_"+name) {
 		near = "latency_" + name
 	}
-	if distance(name, near) <= max(2, len(name)/3) || near == "latency_"+name {
+	hint := "use one of " + strings.Join(names, " ")
+	if near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	return fault.New(fault.Usage, hint, "gate %q: there is no metric %q", expr, name)
-}
-
-// distance is the edit distance of Levenshtein between two ASCII strings.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // parseLabels parses "batch=8,threads=2".

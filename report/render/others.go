@@ -110,7 +110,7 @@ func versionSections(d report.VersionDetails) []section {
 		runtime += ", infer installs " + d.Pinned
 	}
 	add("onnxruntime", runtime)
-	add("library", d.RuntimePath)
+	add("library", d.Library)
 	add("providers", shortProviders(d.Providers))
 	for _, k := range slices.Sorted(maps.Keys(d.Modules)) {
 		add(k, d.Modules[k])

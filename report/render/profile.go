@@ -167,7 +167,7 @@ func failedBatches(p report.ProfileDetails) section {
 // measuredSection says how the sample was taken.
 func measuredSection(p report.ProfileDetails) section {
 	s := section{title: "Sample"}
-	if p.WarmUp.Class != "" {
+	if p.WarmUp != nil {
 		s.facts = append(s.facts, fact{"warm-up", plural(p.WarmUp.Runs, "run") + ", " + p.WarmUp.Class})
 	}
 	for _, m := range p.Interference {

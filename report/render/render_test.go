@@ -58,7 +58,7 @@ func profileDoc(t *testing.T) *report.Document {
 		},
 		ProfiledRuns: 20, Inflation: 1.18, Residual: ptr(0.043),
 		Cold:   []report.ColdStart{{LibraryLoad: 0.031, SessionInit: 0.0042, FirstRun: 0.0011, PeakRSS: 48.2e6}, {LibraryLoad: 0.029, SessionInit: 0.0039, FirstRun: 0.0012, PeakRSS: 48.3e6}},
-		WarmUp: report.WarmUp{Runs: 120, Class: "warm-up"},
+		WarmUp: &report.WarmUp{Runs: 120, Class: "warm-up"},
 		Memory: &report.Memory{Initializers: 1_200_000, ActivationLowerBound: 150_528, PeakRSS: 52_000_000, PeakNode: "/conv1/Conv",
 			AlivePeak: []report.NamedBytes{{Name: "/conv1/Conv_output_0", Bytes: 100_352, DType: "float32", Shape: "1x32x28x28"}}},
 		Next: &report.NextStep{Command: "infer profile models/mnist-cnn.onnx --batch 1,2,4,8", Why: "the batch axis is dynamic: throughput per batch size decides how to serve it"},
@@ -202,7 +202,7 @@ const hostile = "a|b`c``<script>alert(1)</script>&\x1b[31mred\x1b[0m\nnext\r\u20
 func hostileDoc(t *testing.T) *report.Document {
 	d := base(t, "profile", report.ProfileDetails{By: "node", ByNode: []report.Share{{Name: hostile, Op: hostile, Provider: hostile, Shapes: hostile, Count: 1, Seconds: 1, Share: 1}},
 		Memory: &report.Memory{Initializers: 1, ActivationLowerBound: 1, PeakNode: hostile, AlivePeak: []report.NamedBytes{{Name: hostile, Bytes: 1}}},
-		WarmUp: report.WarmUp{Class: hostile}, Next: &report.NextStep{Command: hostile, Why: hostile}})
+		WarmUp: &report.WarmUp{Class: hostile}, Next: &report.NextStep{Command: hostile, Why: hostile}})
 	d.Manifest.Model.Path, d.Manifest.Bindings = hostile, map[string]string{hostile: hostile}
 	d.Warn("%s", hostile)
 	d.AddCheck(hostile, false, "%s", hostile)

@@ -185,7 +185,12 @@ func (e *clientError) Unwrap() error { return e.err }
 // configuration, would only repeat it. A missing pip module or a crash is no verdict.
 func isVerdict(err error) bool {
 	var c *clientError
-	return errors.As(err, &c) && (strings.HasPrefix(c.said, "ERROR: ") || strings.HasPrefix(c.said, "npm error"))
+	return errors.As(err, &c) && (strings.HasPrefix(c.said, "ERROR: ") || isNPMError(c.said))
+}
+
+// isNPMError knows the prefixes of npm 10 and newer, and of older ones.
+func isNPMError(line string) bool {
+	return strings.HasPrefix(line, "npm error") || strings.HasPrefix(line, "npm ERR!")
 }
 
 var (
@@ -202,7 +207,7 @@ func condense(output string) string {
 		line = strings.TrimSpace(line)
 		switch {
 		case line == "" || strings.Contains(line, "complete log of this run"):
-		case strings.HasPrefix(line, "ERROR: ") || (strings.HasPrefix(line, "npm error") && verdict == ""):
+		case strings.HasPrefix(line, "ERROR: ") || (isNPMError(line) && verdict == ""):
 			verdict = line
 		default:
 			last = line

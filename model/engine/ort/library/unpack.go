@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 )
@@ -101,7 +102,7 @@ func untar(ctx context.Context, archive, dir string, files []member) error {
 			return fmt.Errorf("read %s: %w", filepath.Base(archive), err)
 		}
 		for _, m := range files {
-			if h.Typeflag == tar.TypeReg && h.Name == m.entry {
+			if h.Typeflag == tar.TypeReg && path.Clean(h.Name) == m.entry {
 				if err := writeMember(ctx, t, dir, m); err != nil {
 					return err
 				}

@@ -163,6 +163,9 @@ func (g *Graph) checkUnique(where string) error {
 	}
 	for _, n := range g.Nodes {
 		for _, o := range n.Outputs {
+			if n.OpType == "Constant" && stored[o] != nil {
+				continue // a runtime takes both for initializers
+			}
 			if err := define(o, "an output of "+n.label()); err != nil {
 				return err
 			}

@@ -363,7 +363,7 @@ func (e *encoder) sparse(s *SparseTensor) {
 // entries returns the external_data list.
 func (x *External) entries() []Prop {
 	props := []Prop{{"location", x.Location}}
-	if x.Offset != 0 {
+	if x.Offset != 0 || x.Length != 0 {
 		props = append(props, Prop{"offset", strconv.FormatInt(x.Offset, 10)})
 	}
 	if x.Length != 0 {

@@ -10,10 +10,10 @@ import (
 // rowsToShow returns how many rows of a table with n rows are shown.
 func rowsToShow(n, asked int, o Options) int {
 	top := o.Top
-	if top == 0 {
+	if top <= 0 {
 		top = asked
 	}
-	if top == 0 {
+	if top <= 0 {
 		top = defaultTop
 	}
 	return min(n, top)
@@ -86,9 +86,9 @@ func shareTable(title, head string, rows []report.Share, asked int, o Options) s
 	return section{title: title, table: t.compact()}
 }
 
-// compact drops the columns in which every row is empty.
+// compact drops the columns in which every row is empty, except the first.
 func (t *table) compact() *table {
-	for c := len(t.cols) - 1; c >= 0; c-- {
+	for c := len(t.cols) - 1; c > 0; c-- {
 		empty := !t.cols[c].bar
 		for _, r := range t.rows {
 			empty = empty && (c >= len(r) || r[c].text == "")

@@ -405,3 +405,38 @@ func TestMarkdownIsBounded(t *testing.T) {
 		t.Errorf("%d characters, a comment takes 65536", n)
 	}
 }
+
+// Whatever a document read from a file says, rendering it neither panics nor lets a control character through.
+func FuzzRender(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, p := range files {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, 80)
+	}
+	for kind, details := range map[string]string{
+		"profile": `{"top":-3,"by_op":[{"name":"a","share":-1e308,"seconds":1e308,"count":-1}],"memory":{"initializers":-1},"cold":[{}]}`,
+		"inspect": `{"ops":[{"op":"Conv","count":1,"macs":-1}],"inputs":[{}],"diff":null,"metadata":{"a":"\u001b"}}`,
+		"predict": `{"classes":[{"rows":-1,"correct":5}],"correct":1}`,
+		"runtime": `{"libraries":[{}],"findings":[{"level":"\u0000"}]}`,
+	} {
+		f.Add([]byte(`{"schema":"infer.report/v1","kind":"`+kind+`","details":`+details+`,"metrics":[{"name":"x","unit":"s","value":1e-320,"lo":-1e308,"hi":1e308}]}`), 1)
+	}
+	f.Fuzz(func(t *testing.T, in []byte, width int) {
+		d, err := report.Read(bytes.NewReader(in))
+		if err != nil {
+			return
+		}
+		for _, format := range []string{"text", "markdown", "html", "junit", "csv"} {
+			out := render(t, d, format, Options{Width: width % 1000, Top: width % 7})
+			if format != "csv" && strings.ContainsAny(out, "\x00\x1b\r\u009b\u202e") {
+				t.Fatalf("%s lets a control character through: %q", format, out)
+			}
+		}
+	})
+}

@@ -103,7 +103,7 @@ func (m *machine) program(name, body string) {
 }
 
 const (
-	goodPip   = `cp "$WHEEL" onnxruntime-1.30.0-cp312-x.whl`
+	goodPip   = `[ "$1" = -I ] && exit 1; cp "$WHEEL" onnxruntime-1.30.0-cp312-x.whl`
 	goodNPM   = `cp "$NPM" onnxruntime-node-1.30.0.tgz`
 	brokenPip = `echo junk > onnxruntime-1.30.0-cp312-x.whl`
 )

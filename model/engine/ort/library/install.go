@@ -62,7 +62,7 @@ func install(ctx context.Context, o Options) (Library, error) {
 	if err != nil {
 		return Library{}, cacheError(err)
 	}
-	defer os.RemoveAll(stage)
+	defer removeLeftovers(root) // the stage, and what the client of a killed install wrote since
 	if err := o.fill(ctx, stage); err != nil {
 		return Library{}, err
 	}

@@ -190,6 +190,7 @@ func TestInstallFlavor(t *testing.T) {
 func TestDamagedCacheIsReplaced(t *testing.T) {
 	for name, damage := range map[string]func(*machine, Library){
 		"cut off":   func(m *machine, l Library) { m.must(os.Truncate(l.Path, 100)) },
+		"grown":     func(m *machine, l Library) { m.must(os.Truncate(l.Path, 10000)) },
 		"no record": func(m *machine, l Library) { m.must(os.Remove(filepath.Join(filepath.Dir(l.Path), markerName))) },
 		"bad record": func(m *machine, l Library) {
 			m.must(os.WriteFile(filepath.Join(filepath.Dir(l.Path), markerName), []byte("{"), 0o644))

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	maxMadeUp = 1 << 30 // elements of one made-up input
+	maxMadeUp = 1 << 28 // elements of one made-up input
 	smallInts = 10      // integers of no known use are below it
 )
 
@@ -27,37 +27,12 @@ var words = []string{"alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "g
 // 0, an integer that the graph compares with constants is one of them, floats are normal, bytes 0 to 255.
 // It reads m.Proto.Graph and the inferred or stated types in it.
 func Random(m *model.Model, shapes map[string]tensor.Shape, seed uint64) (in []tensor.Tensor, notes []string, err error) {
-	return makeUp(m.Proto.Graph, graphPorts(m.Proto.Graph), shapes, seed, false)
+	return makeUp(m.Proto.Graph, m.Inputs(), shapes, seed, false)
 }
 
 // Zeros is Random with zeros wherever zero suits the graph.
 func Zeros(m *model.Model, shapes map[string]tensor.Shape) (in []tensor.Tensor, notes []string, err error) {
-	return makeUp(m.Proto.Graph, graphPorts(m.Proto.Graph), shapes, 0, true)
-}
-
-// graphPorts returns the inputs that a session takes.
-func graphPorts(g *onnx.Graph) []model.Port {
-	stored := map[string]bool{}
-	for _, t := range g.Initializers {
-		stored[t.Name] = true
-	}
-	for _, t := range g.Sparse {
-		if t.Values != nil {
-			stored[t.Values.Name] = true
-		}
-	}
-	var ports []model.Port
-	for _, v := range g.Inputs {
-		if stored[v.Name] {
-			continue
-		}
-		p := model.Port{Name: v.Name, Type: v.Type}
-		if p.Type == nil {
-			p.Type = &onnx.Type{}
-		}
-		ports = append(ports, p)
-	}
-	return ports
+	return makeUp(m.Proto.Graph, m.Inputs(), shapes, 0, true)
 }
 
 func makeUp(g *onnx.Graph, ports []model.Port, shapes map[string]tensor.Shape, seed uint64, zeros bool) ([]tensor.Tensor, []string, error) {
@@ -83,6 +58,7 @@ func makeUp(g *onnx.Graph, ports []model.Port, shapes map[string]tensor.Shape, s
 			notes = append(notes, note)
 		}
 		all[i] = s
+		x.types[p.Name] = fixedType(p.Type.DType, s)
 	}
 	out := make([]tensor.Tensor, len(ports))
 	for i, p := range ports {
@@ -95,6 +71,15 @@ func makeUp(g *onnx.Graph, ports []model.Port, shapes map[string]tensor.Shape, s
 		}
 	}
 	return out, notes, nil
+}
+
+// fixedType is the type of an input whose axes are bound.
+func fixedType(d tensor.DType, s tensor.Shape) *onnx.Type {
+	ty := &onnx.Type{Kind: onnx.KindTensor, DType: d, HasShape: true}
+	for _, size := range s {
+		ty.Dims = append(ty.Dims, onnx.Fixed(size))
+	}
+	return ty
 }
 
 func knownNames(ports []model.Port, shapes map[string]tensor.Shape) error {

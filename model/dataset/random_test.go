@@ -63,6 +63,7 @@ func TestRandomSuitsTheGraph(t *testing.T) {
 			[]string{"Gather table,ids -> y", "Gather small,ids -> z"}, 0, 2, true},
 		{"quantized table", port("ids", i64, 1, 400), []*onnx.Tensor{constant(t, "q", tensor.Int8, tensor.Shape{4, 1}, 1, 2, 3, 4)},
 			[]string{"DequantizeLinear q -> table", "Gather table,ids -> y"}, 0, 3, true},
+		{"indices of unknown bounds", port("i", i64, 40), nil, []string{"Relu x -> a", "Gather a,i -> y"}, 0, 0, true},
 		{"gathered from", port("x", f32, 1, 400), nil, []string{"GatherElements x,i -> y"}, -6, 6, false},
 		{"mask by name", port("attention_mask", i64, 1, 8), nil, nil, 1, 1, true},
 		{"mask by use", port("m", i64, 1, 8), []*onnx.Tensor{constant(t, "one", f32, nil, 1)},
@@ -157,6 +158,18 @@ func TestRandomShapes(t *testing.T) {
 		if len(notes) != c.notes {
 			t.Errorf("%s: notes %q, want %d", c.name, notes, c.notes)
 		}
+	}
+}
+
+// An index of another input stays inside the shape that this is bound to.
+func TestRandomIndexOfAnInput(t *testing.T) {
+	m := &model.Model{Proto: &onnx.Model{Graph: build(t, []model.Port{port("x", tensor.Float32, "n", 2), port("i", tensor.Int64, 300)}, nil, "Gather x,i -> y")}}
+	in, _, err := Random(m, map[string]tensor.Shape{"x": {4, 2}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := tensor.Int64s(in[1]); slices.Max(v) != 3 {
+		t.Errorf("indices up to %d, want 3", slices.Max(v))
 	}
 }
 

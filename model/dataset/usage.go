@@ -76,47 +76,58 @@ var passes = map[string]bool{
 	"ReduceMax": true, "ReduceMin": true, "SplitToSequence": true, "CastLike": true,
 }
 
-// of returns what the graph does with a value.
+// of returns what the graph does with a value. It walks from the value to its readers, and on to what passes it.
 func (x *graphIndex) of(name string) usage {
-	u := usage{}
-	x.follow(name, 0, &u, map[string]bool{})
-	return u
-}
-
-// follow walks from a value to its readers. shift is what was added to the input on the way.
-func (x *graphIndex) follow(name string, shift int64, u *usage, seen map[string]bool) {
-	if seen[name] {
-		return
-	}
-	seen[name] = true
-	for _, alias := range x.aliases[name] {
-		x.follow(alias, shift, u, seen)
-	}
-	for _, r := range x.uses[name] {
-		x.read(r, shift, u, seen)
-	}
-}
-
-func (x *graphIndex) read(r use, shift int64, u *usage, seen map[string]bool) {
-	n := r.node
-	next := func(shift int64) {
-		for _, out := range n.Outputs {
-			x.follow(out, shift, u, seen)
+	w := walk{x: x, seen: map[string]bool{}}
+	w.push(0, name)
+	for len(w.todo) > 0 { // a list, not recursion: a hostile graph is as deep as it is long
+		v := w.todo[len(w.todo)-1]
+		w.todo = w.todo[:len(w.todo)-1]
+		w.push(v.shift, x.aliases[v.name]...)
+		for _, r := range x.uses[v.name] {
+			w.read(r, v.shift)
 		}
 	}
+	return w.usage
+}
+
+// walk is the state of one look-up: values yet to visit, each with what was added to the input on the way.
+type walk struct {
+	usage
+	x    *graphIndex
+	seen map[string]bool
+	todo []shifted
+}
+
+type shifted struct {
+	name  string
+	shift int64
+}
+
+func (w *walk) push(shift int64, names ...string) {
+	for _, name := range names {
+		if !w.seen[name] {
+			w.seen[name] = true
+			w.todo = append(w.todo, shifted{name, shift})
+		}
+	}
+}
+
+func (w *walk) read(r use, shift int64) {
+	n, x, u := r.node, w.x, &w.usage
 	switch {
 	case n.OpType == "Add" && len(n.Inputs) == 2:
 		if c, ok := x.constant(n.Inputs[1-r.pos]); ok {
-			next(shift + c)
+			w.push(shift+c, n.Outputs...)
 		}
 	case n.OpType == "Sub" && len(n.Inputs) == 2:
 		if c, ok := x.constant(n.Inputs[1]); ok && r.pos == 0 {
-			next(shift - c)
+			w.push(shift-c, n.Outputs...)
 		} else if r.pos == 1 && x.feeds(n, "Mul", "Where", "Cast") {
 			u.mask = u.mask || x.constantIs(n.Inputs[0], 1) // (1 - mask) * -10000
 		}
 	case n.OpType == "Concat", n.OpType == "Where" && r.pos > 0, passes[n.OpType] && r.pos == 0:
-		next(shift)
+		w.push(shift, n.Outputs...)
 	case n.OpType == "Equal" && len(n.Inputs) == 2:
 		x.compared(u, n, n.Inputs[1-r.pos], shift)
 	default:
@@ -177,15 +188,17 @@ func (x *graphIndex) readOther(r use, shift int64, u *usage) {
 	}
 }
 
-// limit bounds the input by the axis of the value that it indexes.
+// limit bounds the input by the axis of the value that it indexes; of an axis of unknown size 0 is the one safe index.
 func (x *graphIndex) limit(u *usage, data string, axis, shift int64) {
 	dims := x.dims(data, 8)
 	if axis < 0 {
 		axis += int64(len(dims))
 	}
+	size := int64(1)
 	if axis >= 0 && axis < int64(len(dims)) && dims[axis].Known {
-		u.bound(-shift, dims[axis].Size-shift)
+		size = dims[axis].Size
 	}
+	u.bound(-shift, size-shift)
 }
 
 func (u *usage) bound(lo, hi int64) {

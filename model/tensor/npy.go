@@ -32,24 +32,32 @@ type Npy struct {
 // OpenNpy opens a .npy file (versions 1 to 3, either byte order). Only the header is read. A damaged header, a file
 // shorter or longer than the header says, structured and object arrays are errors that name the file.
 func OpenNpy(path string) (*Npy, error) {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "", "open array: %w", err)
+		return nil, err
 	}
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = fault.New(fault.Usage, "", "not a regular file")
-	}
-	var a *Npy
-	if err == nil {
-		a, err = NewNpy(f, st.Size())
-	}
+	a, err := NewNpy(f, size)
 	if err != nil {
 		f.Close()
 		return nil, fault.Wrap(err, "read %q", path)
 	}
 	a.closer = f
 	return a, nil
+}
+
+// openRegular opens a regular file for reading: opening a pipe would wait for ever.
+func openRegular(path string) (f *os.File, size int64, err error) {
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("open %s: not a regular file", path)
+	}
+	if err == nil {
+		f, err = os.Open(path)
+	}
+	if err != nil {
+		return nil, 0, fault.New(fault.Usage, "", "%w", err)
+	}
+	return f, st.Size(), nil
 }
 
 // NewNpy reads the header of a .npy file of size bytes held by r, which must stay readable while the Npy is used.

@@ -289,10 +289,13 @@ func (w *NpyWriter) Close() error {
 	}
 	err := w.f.Close()
 	w.f = nil
+	if err == nil {
+		err = os.Rename(w.path+".partial", w.path)
+	}
 	if err != nil {
 		return fault.Wrap(errors.Join(err, os.Remove(w.path+".partial")), "write %q", w.path)
 	}
-	return fault.Wrap(os.Rename(w.path+".partial", w.path), "write %q", w.path)
+	return nil
 }
 
 // Abort removes the partial file. It does nothing after Close or Suspend.

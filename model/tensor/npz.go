@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"io"
-	"os"
 	"strings"
 
 	"infer/internal/fault"
@@ -25,15 +24,11 @@ type Npz struct {
 
 // OpenNpz opens a .npz file and reads its directory.
 func OpenNpz(path string) (*Npz, error) {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "", "open arrays: %w", err)
+		return nil, err
 	}
-	st, err := f.Stat()
-	var z *Npz
-	if err == nil {
-		z, err = NewNpz(f, st.Size())
-	}
+	z, err := NewNpz(f, size)
 	if err != nil {
 		f.Close()
 		return nil, fault.Wrap(err, "read %q", path)

@@ -13,47 +13,61 @@ const installHint = "see which libraries there are with `infer runtime list`, or
 // noise is what the library and the wrapper put in front of a cause.
 var noise = []*regexp.Regexp{
 	regexp.MustCompile(`^Error creating (C session( from file)?|internal AdvancedSession): `),
+	regexp.MustCompile(`^Error running network: `),
 	regexp.MustCompile(`^Platform-specific initialization failed: `),
 	regexp.MustCompile(`^Load model from .*? failed: ?`),
 	regexp.MustCompile(`^(Exception during (initialization|loading)|Fatal error|This is an invalid model\. Error( in Node)?|This is an invalid model|Failed to load model with error|Type Error|Exception caught|Error): ?`),
 	regexp.MustCompile(`^\[ShapeInferenceError\] ?`),
 }
 
+var failedNode = regexp.MustCompile(`^Non-zero status code returned while running (\S+) node\. Name:'(.*?)' Status Message: `)
+
 var sourcePath = regexp.MustCompile(`(?:[A-Za-z]:)?[\w./\\+-]+\.(?:cc|cpp|cxx|h|hpp|cu|cuh|c):\d+ `)
 
-// advice adds a kind and a hint to causes that the user can do something about; the first match counts.
+// advice adds a kind and a hint to causes that the user can do something about, and says some of them in fewer words;
+// the first match counts.
 var advice = []struct {
 	match *regexp.Regexp
+	text  string // in place of the cause, with $1 from the match; "" keeps the cause
 	kind  fault.Kind
 	hint  string
 }{
-	{regexp.MustCompile(`Failed to construct locale|locale::facet`), fault.Unsupported,
-		"the model needs the en_US.UTF-8 locale: generate it (Debian: apt-get install locales && locale-gen en_US.UTF-8)"},
-	{regexp.MustCompile(`Unsupported model IR version`), fault.Unsupported,
+	{regexp.MustCompile(`Failed to construct locale with name:? ?([\w.-]+)`), "the library cannot use the locale $1", fault.Unsupported,
+		"generate the locale that the model's string operators need (Debian: apt-get install locales && locale-gen en_US.UTF-8)"},
+	{regexp.MustCompile(`Unsupported model IR version: (\d+), max supported IR version: (\d+)`), "IR version $1 is too new for this ONNX Runtime, which reads up to $2", fault.Unsupported,
 		"export the model with an older ONNX, or install a newer ONNX Runtime with `infer runtime install`"},
-	{regexp.MustCompile(`only \*?guarantees\*? support for models stamped|opset \d+ is under development`), fault.Unsupported,
-		"convert the model with `infer convert --to onnx:opset=N`, or install a newer ONNX Runtime"},
-	{regexp.MustCompile(`is not a registered function/op|No Op registered for|not a registered`), fault.Unsupported,
-		"a custom operator needs a library that registers it; infer runs only operators that ONNX Runtime contains"},
-	{regexp.MustCompile(`Could not find an implementation for|NOT_IMPLEMENTED|not implemented`), fault.Unsupported,
+	{regexp.MustCompile(`(?s)Opset (\d+) is under development.*support for domain (\S+) is till opset (\d+)`), "opset $1 is too new for this ONNX Runtime, which has $2 up to $3", fault.Unsupported,
+		"convert the model with `infer convert --to onnx:opset=N`, or install a newer ONNX Runtime with `infer runtime install`"},
+	{regexp.MustCompile(`No Op registered for (\S+) with domain_version of (\d+)`), "operator $1 does not exist in opset $2", fault.Unsupported,
+		"the model imports an opset that is too old for it or too new for this library, or it needs a custom operator"},
+	{regexp.MustCompile(`(?:^|\W)(?:([\w.]+):)?([\w.]+)\(-?\d+\) is not a registered function/op`), "no library registers operator $2 of domain \"$1\"", fault.Unsupported,
+		"infer runs only the operators that ONNX Runtime contains: export the model without custom ones"},
+	{regexp.MustCompile(`Could not find an implementation for|NOT_IMPLEMENTED|not implemented`), "", fault.Unsupported,
 		"the execution provider has no kernel for this operator and dtype: try another opset, dtype or --provider"},
-	{regexp.MustCompile(`disable_cpu_ep_fallback|fallback to CPU EP has been explicitly disabled`), fault.Unsupported,
+	{regexp.MustCompile(`fallback to CPU EP has been explicitly disabled`), "it cannot run every node of the graph", fault.Unsupported,
 		"list cpu after it to let the rest of the graph run there: --provider NAME --provider cpu"},
-	{regexp.MustCompile(`(?i)protobuf parsing failed|INVALID_PROTOBUF|ModelProto does not have a graph`), fault.Internal,
+	{regexp.MustCompile(`(?i)protobuf parsing failed|INVALID_PROTOBUF|ModelProto does not have a graph`), "", fault.Internal,
 		"the file is damaged or is no ONNX model: get it again, or look at it with `infer inspect`"},
-	{regexp.MustCompile(`(?i)failed to allocate memory|bad_alloc|out of memory`), fault.Internal,
+	{regexp.MustCompile(`External data path escapes model directory`), "", fault.Unsupported,
+		"ONNX Runtime reads external data only from the model's own folder, not behind a link: copy both into one folder"},
+	{regexp.MustCompile(`(?i)failed to allocate memory|bad_alloc|out of memory`), "", fault.Internal,
 		"use a smaller batch or shape, or a machine with more memory"},
-	{regexp.MustCompile(`shape verification failed|Got invalid dimensions|Invalid rank for input|Unexpected input data type`), fault.Usage,
-		"see the model's inputs and outputs with `infer inspect`"},
+	{regexp.MustCompile(`shape verification failed|Got invalid dimensions|Invalid rank for input|Unexpected input data type`), "", fault.Usage,
+		inspectHint},
 }
 
 // translate makes an error of what the library said: one line, the cause kept, a kind and a hint where one is known.
 func translate(message string) error {
 	clean := cleanMessage(message)
 	for _, a := range advice {
-		if a.match.MatchString(message) {
-			return fault.New(a.kind, a.hint, "%s", clean)
+		at := a.match.FindStringSubmatchIndex(message)
+		if at == nil {
+			continue
 		}
+		if a.text != "" {
+			clean = string(a.match.ExpandString(nil, a.text, message, at))
+		}
+		return fault.New(a.kind, a.hint, "%s", clean)
 	}
 	return fmt.Errorf("%s", clean)
 }
@@ -80,7 +94,7 @@ func cleanMessage(m string) string {
 			}
 		}
 	}
-	m = strings.TrimRight(m, " .")
+	m = strings.TrimRight(failedNode.ReplaceAllString(m, `node "$2" ($1): `), " .")
 	if m == "" {
 		return "the library gave no reason"
 	}
@@ -95,25 +109,22 @@ func skipSignature(m string) string {
 		return m
 	}
 	depth, end := 0, -1
-	for i := open; i < len(m); i++ {
+	for i := open; i < len(m) && end < 0; i++ {
 		switch m[i] {
 		case '(':
 			depth++
 		case ')':
 			depth--
-		}
-		if depth == 0 {
-			if strings.HasPrefix(m[i+1:], "(") || strings.HasPrefix(m[i+1:], "::") {
-				continue // operator()(…), or a lambda inside a function
+			more := strings.HasPrefix(m[i+1:], "(") || strings.HasPrefix(m[i+1:], "::") // operator()(…), a lambda
+			if depth == 0 && !more {
+				end = i + 1
 			}
-			end = i + 1
-			break
 		}
 	}
 	if end < 0 {
 		return m
 	}
-	rest := strings.TrimPrefix(strings.TrimLeft(m[end:], " "), "const ")
+	rest := strings.TrimPrefix(strings.TrimLeft(m[end:], "> "), "const ")
 	if strings.HasPrefix(rest, "[with ") {
 		if i := strings.IndexByte(rest, ']'); i >= 0 {
 			rest = rest[i+1:]

@@ -191,7 +191,7 @@ func (o opener) create(sel *selection) (*ortgo.DynamicAdvancedSession, error) {
 			return nil, err
 		}
 		if o.model.Path != "" {
-			dir, err := folder(o.model.Path)
+			dir, err := filepath.Abs(filepath.Dir(o.path()))
 			if err != nil {
 				return nil, err
 			}
@@ -208,7 +208,7 @@ func (o opener) create(sel *selection) (*ortgo.DynamicAdvancedSession, error) {
 	if bytes != nil {
 		made, err = ortgo.NewDynamicAdvancedSessionWithONNXData(bytes, nil, nil, options)
 	} else {
-		made, err = ortgo.NewDynamicAdvancedSession(o.model.Path, nil, nil, options)
+		made, err = ortgo.NewDynamicAdvancedSession(o.path(), nil, nil, options)
 	}
 	if err != nil {
 		return nil, translate(err.Error())
@@ -216,14 +216,19 @@ func (o opener) create(sel *selection) (*ortgo.DynamicAdvancedSession, error) {
 	return made, nil
 }
 
-// folder returns the absolute folder of a file, which is where its external data are: beside the file that a symbolic
-// link leads to.
-func folder(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
+// path returns the model file for the library to open. The library refuses external data that a symbolic link beside
+// the model leads to, so that a model that is a link itself is opened where it really lies, if its data are there.
+func (o opener) path() string {
+	real, err := filepath.EvalSymlinks(o.model.Path)
 	if err != nil {
-		return "", err
+		return o.model.Path
 	}
-	return filepath.Abs(filepath.Dir(real))
+	for _, f := range o.model.Proto.ExternalFiles() {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(real), filepath.FromSlash(f))); err != nil {
+			return o.model.Path
+		}
+	}
+	return real
 }
 
 // configure sets everything but providers and entries.

@@ -41,6 +41,8 @@ func (o Options) cached() []Library {
 	l := o.probe(path, SourceCache)
 	if err := checkMarker(o.home(), o); err != nil {
 		l.Problem = err.Error()
+	} else if l.Problem == unknownVersion { // a Windows library, vouched for by its record
+		l.Version, l.API, l.Problem = Pinned, apiOf(Pinned), ""
 	}
 	return []Library{l}
 }

@@ -16,12 +16,14 @@ import (
 
 // app is what every command shares: the streams, the flags that all have, the log and the progress bar.
 type app struct {
-	std  term.Streams
-	args []string // the command line, for the manifest
-	out  outputFlags
-	cfg  *config
-	log  *slog.Logger
-	bar  *term.Bar
+	std    term.Streams
+	args   []string // the command line, for the manifest
+	out    outputFlags
+	cfg    *config
+	log    *slog.Logger
+	bar    *term.Bar
+	top    int  // rows of long tables; 0: the renderer decides
+	strict bool // what is not trustworthy counts as a failure
 }
 
 // outputFlags are the flags that every command has.

@@ -171,10 +171,8 @@ const defaultPredictBatch = 32
 
 // rowsPerRun returns the batch size of predict: what the model's batch axis is fixed to, else wanted, else a default.
 func (in *inputs) rowsPerRun(wanted int64) int64 {
-	for _, p := range in.m.Inputs() {
-		if d := p.Type.Dims; len(d) > 0 && d[0].Known {
-			return in.boundRows()
-		}
+	if fixed := in.set.BatchSize(); fixed > 0 {
+		return fixed
 	}
 	if wanted > 0 {
 		return wanted

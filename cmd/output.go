@@ -49,22 +49,22 @@ func (a *app) emit(d *report.Document, file string) error {
 		if err != nil {
 			return err
 		}
-		if err := writeReport(r, d, format); err != nil {
+		if err := a.writeReport(r, d, format); err != nil {
 			return err
 		}
 	}
 	if file != "" {
-		return writeReport(file, d, a.out.format)
+		return a.writeReport(file, d, a.out.format)
 	}
 	color := a.std.UseColor(a.out.color, a.std.OutTTY)
 	return render.Render(a.std.Out, d, a.out.format, render.Options{
-		Width: a.std.Width, Styles: styles(term.NewPalette(a.std.Out, color)),
+		Width: a.std.Width, Styles: styles(term.NewPalette(a.std.Out, color)), Top: a.top, Strict: a.strict,
 	})
 }
 
-func writeReport(path string, d *report.Document, format string) error {
+func (a *app) writeReport(path string, d *report.Document, format string) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
-		return render.Render(w, d, format, render.Options{})
+		return render.Render(w, d, format, render.Options{Top: a.top, Strict: a.strict})
 	})
 }
 

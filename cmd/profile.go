@@ -113,6 +113,7 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 		return err
 	}
 	d.Judge(gates)
+	a.top, a.strict = f.opts.Top, f.strict
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}

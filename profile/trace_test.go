@@ -15,7 +15,9 @@ func line(cat, name, op string, ts, dur string) string {
 	return `{"cat" : "` + cat + `","pid" :1,"tid" :7,"dur" :` + dur + `,"ts" :` + ts + `,"ph" : "X","name" :"` + name + `","args" : ` + args + "},\n"
 }
 
-func run(lines ...string) string { return strings.Join(lines, "") + line("Session", "model_run", "", "0", "1000") }
+func run(lines ...string) string {
+	return strings.Join(lines, "") + line("Session", "model_run", "", "0", "1000")
+}
 
 func TestFoldTrace(t *testing.T) {
 	node := func(name, op, ts, dur string) string { return line("Node", name+"_kernel_time", op, ts, dur) }

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
+	"infer/internal/atomicfile"
 	"infer/internal/fault"
 )
 
@@ -30,29 +30,9 @@ func EncodeNpy(w io.Writer, t Tensor) error {
 	return err
 }
 
-// WriteNpy writes t to a .npy file, as EncodeNpy, through a temporary file beside it that replaces it when complete.
-func WriteNpy(path string, t Tensor) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".npy-*")
-	if err != nil {
-		return fmt.Errorf("write %q: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fault.Wrap(err, "write %q", path)
-		}
-	}()
-	if err = EncodeNpy(f, t); err != nil {
-		return err
-	}
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+// WriteNpy writes t to a .npy file, as EncodeNpy, whole or not at all.
+func WriteNpy(path string, t Tensor) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return EncodeNpy(w, t) })
 }
 
 // npyData returns the type string and the bytes of t's elements.

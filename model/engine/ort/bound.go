@@ -85,7 +85,7 @@ func (b *bound) fill(ctx context.Context) error {
 		b.f.out[i] = nil
 		if t := &b.out[i]; t.Data != nil {
 			// In the buffer from now on, with the values of the first run.
-			if b.f.out[i], err = b.buffered(t); err != nil {
+			if err := b.buffered(t, &b.f.out[i]); err != nil {
 				return err
 			}
 			continue
@@ -96,31 +96,28 @@ func (b *bound) fill(ctx context.Context) error {
 }
 
 // bindInput gives input i its value: numbers in a buffer that the caller may write to, anything else as it is now.
-func (b *bound) bindInput(i int) (err error) {
+func (b *bound) bindInput(i int) error {
 	t := &b.in[i]
 	t.Name = b.s.inputs[i].Name
 	t.Shape = t.Shape.Clone()
 	if t.DType == tensor.String || t.DType >= tensor.Sequence {
 		t.Strings = slices.Clone(t.Strings)
-		b.f.in[i], err = b.s.rt.newValue(&b.pin, *t)
-		return err
+		return b.s.rt.newValue(&b.pin, t, &b.f.in[i])
 	}
-	b.f.in[i], err = b.buffered(t)
-	return err
+	return b.buffered(t, &b.f.in[i])
 }
 
 // buffered moves the data of t to a buffer of the pool and makes an OrtValue over it.
-func (b *bound) buffered(t *tensor.Tensor) (v unsafe.Pointer, err error) {
+func (b *bound) buffered(t *tensor.Tensor, out *unsafe.Pointer) error {
 	buf, err := b.s.pool.get(len(t.Data))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.buffers = append(b.buffers, buf)
 	data := buf.bytes(len(t.Data))
 	copy(data, t.Data)
 	t.Data = data
-	err = b.s.rt.newTensor(t.DType, t.Shape, buf.at, len(data), &v)
-	return v, err
+	return b.s.rt.newTensor(t.DType, t.Shape, buf.at, len(data), out)
 }
 
 func (b *bound) toGo(i int) (tensor.Tensor, error) {

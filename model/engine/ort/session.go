@@ -120,7 +120,11 @@ func (s *session) Run(ctx context.Context, in, out []tensor.Tensor) error {
 		return err
 	}
 	for i := range out {
-		if err := s.deliver(&out[i], f.out[i], s.outputs[f.outOrder[i]].Name); err != nil {
+		p := s.outputs[f.outOrder[i]]
+		if inPlace(p, out[i]) {
+			continue
+		}
+		if err := s.deliver(&out[i], f.out[i], p.Name); err != nil {
 			return err
 		}
 	}
@@ -131,11 +135,9 @@ func (s *session) Run(ctx context.Context, in, out []tensor.Tensor) error {
 func (s *session) fill(f *frame, pin *runtime.Pinner, in, out []tensor.Tensor) error {
 	for i, at := range f.inOrder {
 		f.inNames[i] = s.inNames[at]
-		v, err := s.rt.newValue(pin, in[i])
-		if err != nil {
+		if err := s.rt.newValue(pin, &in[i], &f.in[i]); err != nil {
 			return fault.Wrap(err, "input %q", s.inputs[at].Name)
 		}
-		f.in[i] = v
 	}
 	f.c.out_len = C.size_t(len(out))
 	for i, at := range f.outOrder {
@@ -143,11 +145,9 @@ func (s *session) fill(f *frame, pin *runtime.Pinner, in, out []tensor.Tensor) e
 		if !inPlace(s.outputs[at], out[i]) {
 			continue
 		}
-		v, err := s.rt.newValue(pin, out[i])
-		if err != nil {
+		if err := s.rt.newValue(pin, &out[i], &f.out[i]); err != nil {
 			return fault.Wrap(err, "output %q", s.outputs[at].Name)
 		}
-		f.out[i] = v
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func inPlace(p engine.Port, t tensor.Tensor) bool {
 	return len(t.Data) > 0 && aligned(t) && fixed(p)
 }
 
-// deliver hands the value of an output to the caller, unless it was written in place.
+// deliver hands the value of an output that the library allocated to the caller.
 func (s *session) deliver(out *tensor.Tensor, v unsafe.Pointer, name string) error {
 	what := "output " + strconv.Quote(name)
 	if out.IsZero() {
@@ -172,9 +172,6 @@ func (s *session) deliver(out *tensor.Tensor, v unsafe.Pointer, name string) err
 	var info C.infer_info
 	if err := s.rt.status(C.infer_describe(s.rt.c, v, &info)); err != nil {
 		return fault.Wrap(err, "%s", what)
-	}
-	if info.kind == kindTensor && info.data != nil && info.data == unsafe.Pointer(unsafe.SliceData(out.Data)) {
-		return nil
 	}
 	if info.kind != kindTensor {
 		return usage("%s: got %s, the run gave no tensor", what, describe(*out))

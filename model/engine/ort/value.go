@@ -4,6 +4,7 @@ package ort
 
 // #cgo noescape infer_describe
 // #cgo nocallback infer_describe
+// #cgo noescape infer_tensor
 // #cgo nocallback infer_tensor
 // #include "shim.h"
 import "C"
@@ -58,18 +59,17 @@ func dimsOf(s tensor.Shape) *C.int64_t {
 	return (*C.int64_t)(unsafe.Pointer(&s[0]))
 }
 
-// newValue makes an OrtValue of any tensor. Data of Go memory are pinned, not copied: the value may be used until
-// pin.Unpin.
-func (r *Runtime) newValue(pin *runtime.Pinner, t tensor.Tensor) (unsafe.Pointer, error) {
+// newValue makes an OrtValue of any tensor and stores it in *out. Data of Go memory are pinned, not copied: the value
+// may be used until pin.Unpin.
+func (r *Runtime) newValue(pin *runtime.Pinner, t *tensor.Tensor, out *unsafe.Pointer) error {
 	switch t.DType {
 	case tensor.String:
-		return r.newStrings(t)
+		return r.newStrings(t, out)
 	case tensor.Sequence, tensor.Map:
-		return r.newCompound(pin, t)
+		return r.newCompound(pin, t, out)
 	}
-	var v unsafe.Pointer
 	data := t.Data
-	if !aligned(t) {
+	if !aligned(*t) {
 		data = alignedBytes(len(t.Data))
 		copy(data, t.Data)
 	}
@@ -77,8 +77,7 @@ func (r *Runtime) newValue(pin *runtime.Pinner, t tensor.Tensor) (unsafe.Pointer
 	if len(data) > 0 {
 		pin.Pin(at)
 	}
-	err := r.newTensor(t.DType, t.Shape, at, len(data), &v)
-	return v, err
+	return r.newTensor(t.DType, t.Shape, at, len(data), out)
 }
 
 // aligned reports whether the library may read and write the elements of t where they lie. Data cut out of a file or a
@@ -104,26 +103,24 @@ func (r *Runtime) newTensor(d tensor.DType, s tensor.Shape, data unsafe.Pointer,
 }
 
 // newStrings makes an OrtValue that holds copies of the strings.
-func (r *Runtime) newStrings(t tensor.Tensor) (unsafe.Pointer, error) {
-	text := strings.Join(t.Strings, "")
-	lens := make([]C.size_t, len(t.Strings)+1) // one more than needed: an address to pass when there are none
+func (r *Runtime) newStrings(t *tensor.Tensor, out *unsafe.Pointer) error {
+	text := strings.Join(t.Strings, "") + "\x00"               // never empty, to have an address
+	lens := make([]C.size_t, len(t.Strings), len(t.Strings)+1) // likewise
 	for i, s := range t.Strings {
 		lens[i] = C.size_t(len(s))
 	}
-	var v unsafe.Pointer
-	at := (*C.char)(unsafe.Pointer(unsafe.StringData(text + "\x00")))
-	err := r.status(C.infer_strings(r.c, dimsOf(t.Shape), C.size_t(len(t.Shape)), at, &lens[0], C.size_t(len(t.Strings)), &v))
-	return v, err
+	at := (*C.char)(unsafe.Pointer(unsafe.StringData(text)))
+	return r.status(C.infer_strings(r.c, dimsOf(t.Shape), C.size_t(len(t.Shape)), at, unsafe.SliceData(lens), C.size_t(len(lens)), out))
 }
 
 // newCompound makes an OrtValue of a sequence or map.
-func (r *Runtime) newCompound(pin *runtime.Pinner, t tensor.Tensor) (unsafe.Pointer, error) {
+func (r *Runtime) newCompound(pin *runtime.Pinner, t *tensor.Tensor, out *unsafe.Pointer) error {
 	kind := C.int(kindSequence)
 	if t.DType == tensor.Map {
 		kind = kindMap
 	}
 	if len(t.Elems) == 0 || kind == kindMap && len(t.Elems) != 2 {
-		return nil, fault.New(fault.Unsupported, "", "input %q: a %s of %d parts cannot be made", t.Name, t.DType, len(t.Elems))
+		return fault.New(fault.Unsupported, "", "a %s of %d parts cannot be made", t.DType, len(t.Elems))
 	}
 	items := make([]unsafe.Pointer, len(t.Elems))
 	defer func() {
@@ -133,15 +130,12 @@ func (r *Runtime) newCompound(pin *runtime.Pinner, t tensor.Tensor) (unsafe.Poin
 			}
 		}
 	}()
-	for i, e := range t.Elems {
-		var err error
-		if items[i], err = r.newValue(pin, e); err != nil {
-			return nil, err
+	for i := range t.Elems {
+		if err := r.newValue(pin, &t.Elems[i], &items[i]); err != nil {
+			return err
 		}
 	}
-	var v unsafe.Pointer
-	err := r.status(C.infer_compound(r.c, &items[0], C.size_t(len(items)), kind, &v))
-	return v, err
+	return r.status(C.infer_compound(r.c, &items[0], C.size_t(len(items)), kind, out))
 }
 
 // toGo copies an OrtValue to Go memory. what names it in errors, such as `output "y"`.

@@ -172,8 +172,9 @@ func (c suite) externalData(t *testing.T) {
 	}
 }
 
-// badModels are refused with an error of one line.
+// badModels are refused with an error of one line and leave nothing behind.
 func (c suite) badModels(t *testing.T) {
+	dir := t.TempDir()
 	broken := func(edit func(*onnx.Model)) *model.Model {
 		m := Add(2)
 		edit(m.Proto)
@@ -197,10 +198,15 @@ func (c suite) badModels(t *testing.T) {
 		{"no graph", broken(func(m *onnx.Model) { m.Graph.Nodes = nil }), fault.Internal, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, err := c.p.Provider.Open(t.Context(), test.m, engine.Config{Threads: 1})
+			s, err := c.p.Provider.Open(t.Context(), test.m, engine.Config{
+				Threads: 1, TracePrefix: filepath.Join(dir, "trace"), OptimizedModelPath: filepath.Join(dir, "optimized.onnx"),
+			})
 			if err == nil {
 				s.Close()
 				t.Fatal("opened")
+			}
+			if left, _ := os.ReadDir(dir); len(left) > 0 {
+				t.Fatalf("left behind: %v", left)
 			}
 			t.Logf("error: %v; hint: %s", err, fault.HintOf(err))
 			wantKind(t, err, test.kind)

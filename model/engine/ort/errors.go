@@ -20,7 +20,7 @@ var noise = []*regexp.Regexp{
 	regexp.MustCompile(`^\[ShapeInferenceError\] ?`),
 }
 
-var failedNode = regexp.MustCompile(`^Non-zero status code returned while running (\S+) node\. Name:'(.*?)' Status Message: `)
+var failedNode = regexp.MustCompile(`Non-zero status code returned while running (\S+) node\. Name:'(.*?)' Status Message: `)
 
 var sourcePath = regexp.MustCompile(`(?:[A-Za-z]:)?[\w./\\+-]+\.(?:cc|cpp|cxx|h|hpp|cu|cuh|c):\d+ `)
 

@@ -54,7 +54,7 @@ func (p provider) Open(ctx context.Context, m *model.Model, c engine.Config) (en
 	return s, nil
 }
 
-func (p provider) open(m *model.Model, c engine.Config) (engine.Session, error) {
+func (p provider) open(m *model.Model, c engine.Config) (_ engine.Session, err error) {
 	specs := c.Providers
 	if len(specs) == 0 {
 		specs = []engine.ProviderSpec{{Name: p.name}}
@@ -63,6 +63,12 @@ func (p provider) open(m *model.Model, c engine.Config) (engine.Session, error) 
 	if err != nil {
 		return nil, err
 	}
+	files := noteFiles(c)
+	defer func() {
+		if err != nil {
+			files.removeNew()
+		}
+	}()
 	o := opener{rt: p.rt, model: m, config: c}
 	made, err := o.create(&plan)
 	if err != nil && plan.cpu && len(plan.used) > 0 {
@@ -83,23 +89,11 @@ func (p provider) open(m *model.Model, c engine.Config) (engine.Session, error) 
 		return nil, err
 	}
 	s.warnings = plan.warnings
-	if err := written(c.OptimizedModelPath); err != nil {
+	if err := files.checkWritten(); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
-}
-
-// written reports that the library did not write the optimized graph, which some of its providers skip silently.
-func written(path string) error {
-	if path == "" {
-		return nil
-	}
-	if _, err := os.Stat(path); err != nil {
-		return fault.New(fault.Unsupported, "open the session on cpu to write the optimized graph",
-			"the execution provider did not write the optimized graph to %q", path)
-	}
-	return nil
 }
 
 // selection is which of the asked providers a session is opened on.

@@ -12,11 +12,14 @@ import (
 //
 // Errors: fault.Internal for a truncated or corrupt file, fault.Unsupported for one that is of another kind, with
 // what it is. Decode reads the encoding only; Check looks at the meaning.
-func Decode(b []byte) (*Model, error) {
+func Decode(b []byte) (*Model, error) { return decode(b, nil) }
+
+// decode is Decode with a function that drops the pages of a mapped b.
+func decode(b []byte, release func()) (*Model, error) {
 	if len(b) == 0 {
 		return nil, fault.New(fault.Internal, "download or export the model again", "the file is empty (0 bytes)")
 	}
-	d := decoder{names: map[string]string{}}
+	d := decoder{names: map[string]string{}, release: release}
 	m := &Model{}
 	if err := d.model(m, b); err != nil {
 		return nil, explain(b, err)

@@ -52,6 +52,7 @@ func (d *decoder) tensor(t *Tensor, b []byte) error {
 		}
 		return true, nil
 	})
+	d.pass(len(b))
 	if outside { // elsewhere external_data has no meaning, as in ONNX Runtime
 		t.External = newExternal(ext)
 	}

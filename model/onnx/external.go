@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -61,6 +62,9 @@ func (r *resolver) tensor(t *Tensor) error {
 		path, err := r.path(x.Location)
 		if err == nil {
 			file, err = r.files.open(path)
+		}
+		if err == nil && bytes.HasPrefix(file, []byte(signatures[0].magic)) {
+			err = fault.New(fault.Internal, signatures[0].hint, "the file is %s", signatures[0].what)
 		}
 		if err != nil {
 			return externalError(t, err)

@@ -36,6 +36,7 @@ func TestResolveExternal(t *testing.T) {
 	put("model/data.bin", data)
 	put("model/sub/data.bin", data)
 	put("model/empty.bin", nil)
+	put("model/lfs.bin", []byte("version https://git-lfs.github.com/spec/v1\n"))
 	put("secret", data)
 	put("blobs/sha", data)
 	for link, to := range map[string]string{"inside": "data.bin", "outside": "../secret", "linked": "../blobs/sha", "dangling": "none"} {
@@ -70,6 +71,7 @@ func TestResolveExternal(t *testing.T) {
 		{"offset past the end", External{Location: "data.bin", Offset: 99, Length: 8}, "outside the file", false},
 		{"overflow", External{Location: "data.bin", Offset: math.MaxInt64, Length: 8}, "outside the file", false},
 		{"empty file", External{Location: "empty.bin", Length: 8}, "outside the file", false},
+		{"git lfs pointer", External{Location: "lfs.bin", Length: 8}, "Git LFS pointer", false},
 		{"length of another shape", External{Location: "data.bin", Length: 4}, "takes 8", false},
 		{"no number", External{Location: "data.bin", Extra: []Prop{{"offset", "-4"}}}, "no number", false},
 		{"memory address", External{Location: "*/_ORT_MEM_ADDR_/*", Length: 8}, "no such file", false},

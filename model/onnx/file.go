@@ -68,7 +68,7 @@ func OpenFile(path string) (*Model, io.Closer, error) {
 	if err != nil {
 		return nil, nil, openError(path, err)
 	}
-	m, err := Decode(b)
+	m, err := decode(b, func() { release(b) })
 	if err != nil {
 		files.Close()
 		return nil, nil, fault.Wrap(err, "open model %q", path)

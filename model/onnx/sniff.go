@@ -20,7 +20,7 @@ type signature struct {
 
 const again = "download or export the model again"
 
-// signatures holds the formats that people take for ONNX, the more special ones first.
+// signatures holds the formats that people take for ONNX, the more special ones first. The first one is Git LFS.
 var signatures = []signature{
 	{0, "version https://git-lfs", "a Git LFS pointer, not the model itself", "run 'git lfs pull' in its repository, or download the file itself"},
 	{4, "ORTM", "an ONNX Runtime (.ort) model, which holds no ONNX graph", "use the .onnx file that it was made from"},

@@ -80,6 +80,20 @@ type decoder struct {
 	depth int
 	names map[string]string
 	sawIR bool
+
+	release func() // told each time that releaseEvery bytes of tensors were passed; nil where b is no map
+	passed  int
+}
+
+// releaseEvery bounds the memory that walking a mapped file takes.
+const releaseEvery = 8 << 20
+
+// pass counts the bytes of a tensor.
+func (d *decoder) pass(n int) {
+	if d.passed += n; d.release != nil && d.passed >= releaseEvery {
+		d.passed = 0
+		d.release()
+	}
 }
 
 // message calls set for each field of b in turn and keeps those that it does not know, in order. Unknown fields

@@ -31,7 +31,7 @@ type Fake struct {
 	open atomic.Int64
 }
 
-// Runs returns how many runs have begun; Sessions how many sessions are open.
+// Runs returns how many runs have begun.
 func (f *Fake) Runs() int { return int(f.runs.Load()) }
 
 // Sessions returns how many sessions are open.

@@ -18,6 +18,9 @@ import (
 )
 
 // bound is a run on fixed buffers. Everything the library needs for it lies in one frame: a run is one C call.
+// It calls Run with fixed values, not RunWithBinding: that is 0.1 µs faster in C (1.1 against 1.2 µs for one node), but
+// would need a second set of calls for the outputs that the library allocates. In all a run takes 0.4 µs more than a
+// loop in C around RunWithBinding (BenchmarkRun).
 type bound struct {
 	s       *session
 	f       *frame

@@ -40,5 +40,5 @@ type Session interface {
 	Warnings() []string
 }
 
-// effectiveCPUs is how many CPUs this process may use.
-func effectiveCPUs() int { return runtime.NumCPU() }
+// effectiveCPUs is how many CPUs this process may use: affinity and the quota of its own cgroup.
+func effectiveCPUs() int { return runtime.GOMAXPROCS(0) }

@@ -98,10 +98,6 @@ func runCold(ctx context.Context, a *app) error {
 		return err
 	}
 	result.FirstRun = time.Since(begin).Seconds()
-	mem, err := host.ProcessMemory()
-	if err != nil {
-		return err
-	}
-	result.PeakRSS = float64(mem.PeakRSS)
+	result.PeakRSS = float64(host.ProcessMemory().PeakRSS)
 	return json.NewEncoder(a.std.Out).Encode(result)
 }

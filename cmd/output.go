@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"path/filepath"
 	"runtime"
@@ -20,10 +21,27 @@ func (a *app) newDocument(kind string) *report.Document {
 	d := report.New(kind)
 	d.Manifest.Tool = toolVersion()
 	d.Manifest.Go = runtime.Version()
-	d.Manifest.Host = host.Facts().Map()
-	d.Manifest.CPUs = host.EffectiveCPUs().Usable()
+	facts := host.Facts()
+	d.Manifest.Host = asMap(facts)
+	d.Manifest.CPUs = float64(facts.CPUs.Affinity)
+	if q := facts.CPUs.Quota; q > 0 {
+		d.Manifest.CPUs = min(d.Manifest.CPUs, q)
+	}
 	d.Manifest.Command = append([]string{"infer"}, a.args...)
 	return d
+}
+
+// asMap returns the JSON form of v, an object, as a map.
+func asMap(v any) map[string]any {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	var m map[string]any
+	if json.Unmarshal(b, &m) != nil {
+		return nil
+	}
+	return m
 }
 
 // endings are the file endings of --report and the format that each stands for.

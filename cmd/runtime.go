@@ -109,8 +109,12 @@ func runRuntimeDoctor(ctx context.Context, a *app, f runtimeFlags) error {
 	rows := make([]report.Finding, 0, len(findings)+1)
 	failed := 0
 	for _, x := range findings {
-		rows = append(rows, report.Finding{Name: x.Name, Level: x.Severity, Detail: x.Detail, Fix: x.Advice})
-		if x.Severity == "error" {
+		level := x.Severity
+		if x.OK {
+			level = "ok"
+		}
+		rows = append(rows, report.Finding{Name: x.Name, Level: level, Detail: x.Detail, Fix: x.Advice})
+		if x.Severity == library.SeverityError {
 			failed++
 		}
 	}

@@ -43,14 +43,14 @@ func newVersionCmd(a *app, run func(context.Context, *app, string) error) *cobra
 
 func runVersion(ctx context.Context, a *app, path string) error {
 	d := a.newDocument("version")
-	details := report.VersionDetails{Infer: toolVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	details := report.VersionDetails{Infer: toolVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Pinned: library.Pinned}
 	libs, err := library.Find(ctx, a.libraryOptions(path))
 	if err != nil {
 		d.Warn("%v", err)
 	}
 	for _, l := range libs {
 		if l.Selected {
-			details.Runtime, details.Library = l.Version, l.Path
+			details.Runtime, details.Library, details.Providers = l.Version, l.Path, l.Providers
 		}
 	}
 	if err := d.SetDetails(details); err != nil {

@@ -60,7 +60,7 @@ func addCold(d *report.Document, starts []report.ColdStart) {
 		{"library_load", func(s report.ColdStart) float64 { return s.LibraryLoad }},
 		{"session_init", func(s report.ColdStart) float64 { return s.SessionInit }},
 		{"first_run", func(s report.ColdStart) float64 { return s.FirstRun }},
-		{"peak_rss", func(s report.ColdStart) float64 { return float64(s.PeakRSS) }},
+		{"peak_rss", func(s report.ColdStart) float64 { return s.PeakRSS }},
 	} {
 		values := make([]float64, len(starts))
 		for i, s := range starts {
@@ -73,19 +73,10 @@ func addCold(d *report.Document, starts []report.ColdStart) {
 		v, lo, hi := e.Value, e.Lo, e.Hi
 		m.Confidence, m.Method = confidence, "median of processes, order-statistic"
 		if !e.OK {
-			v, lo, hi = median(values), values[0], values[len(values)-1]
+			v, lo, hi = stats.Median(values), values[0], values[len(values)-1]
 			m.Confidence, m.Method = 0, "median of processes, range"
 		}
 		m.Value, m.Lo, m.Hi = &v, &lo, &hi
 		d.Add(m)
 	}
-}
-
-// median returns the nearest-rank median of values, NaN for none.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return math.NaN()
-	}
-	s := slices.Sorted(slices.Values(values))
-	return s[(len(s)-1)/2]
 }

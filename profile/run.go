@@ -10,6 +10,7 @@ import (
 
 	"infer/internal/host"
 	"infer/internal/progress"
+	"infer/internal/stats"
 	"infer/model"
 	"infer/model/engine"
 	"infer/model/measure"
@@ -188,7 +189,7 @@ func (r *runner) profiled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.profiledP50 = median(series.Seconds)
+	r.profiledP50 = stats.Median(series.Seconds)
 	tracer, ok := s.(engine.Tracer)
 	if !ok || tracer.TracePath() == "" {
 		r.d.Warn("provider %s wrote no trace: no shares by operator", r.t.Provider.Name())
@@ -252,8 +253,8 @@ func (r *runner) memory() {
 	if len(r.details.Cold) > 0 {
 		return
 	}
-	m, err := host.ProcessMemory()
-	if err != nil || m.PeakRSS == 0 {
+	m := host.ProcessMemory()
+	if m.PeakRSS == 0 {
 		return
 	}
 	p := report.NewMetric("peak_rss")

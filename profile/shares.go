@@ -22,7 +22,7 @@ func (r *runner) shares(t *trace) {
 		r.d.Warn("%d lines of the trace had node names that are no valid JSON; they were repaired", t.Repaired)
 	}
 	r.details.ProfiledRuns = t.Runs
-	if p50 := median(r.base.Seconds); p50 > 0 && r.profiledP50 > 0 {
+	if p50 := stats.Median(r.base.Seconds); p50 > 0 && r.profiledP50 > 0 {
 		r.details.Inflation = r.profiledP50 / p50
 		if r.details.Inflation > inflated {
 			r.d.Warn("tracing made a run %.1f times slower: read the shares of short nodes as upper bounds", r.details.Inflation)
@@ -31,7 +31,7 @@ func (r *runner) shares(t *trace) {
 	r.details.ByNode = table(t, func(n *nodeTime) string { return n.Name })
 	r.details.ByOp = table(t, func(n *nodeTime) string { return n.Op })
 	r.details.ByBlock = table(t, func(n *nodeTime) string { return block(n.Name) })
-	r.details.By = r.o.By
+	r.details.By, r.details.Top = r.o.By, r.o.Top
 }
 
 // inflated is the slow-down by tracing from which shares of short nodes say more of the tracing than of the node.

@@ -94,6 +94,6 @@ func tally(output string, predicted, labels []int64) *Accuracy {
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
 		a.Classes = append(a.Classes, *byID[id])
 	}
-	a.Top1 = stats.Wilson(a.Correct, a.Rows, 0.95)
+	a.Top1 = stats.Wilson(int(a.Correct), int(a.Rows), 0.95)
 	return a
 }

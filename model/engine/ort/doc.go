@@ -7,11 +7,7 @@
 // shim a run is one C call without a Go allocation.
 package ort
 
-import (
-	"runtime"
-
-	"infer/model/engine"
-)
+import "infer/model/engine"
 
 // LoadOptions says which library to load and how much it may say.
 type LoadOptions struct {
@@ -39,6 +35,3 @@ type Session interface {
 	// Warnings returns what differs from what was asked: a provider that was left out because "cpu" came after it.
 	Warnings() []string
 }
-
-// effectiveCPUs is how many CPUs this process may use: affinity and the quota of its own cgroup.
-func effectiveCPUs() int { return runtime.GOMAXPROCS(0) }

@@ -15,6 +15,7 @@ import (
 	ortgo "github.com/yalue/onnxruntime_go"
 
 	"infer/internal/fault"
+	"infer/internal/host"
 	"infer/model"
 	"infer/model/engine"
 )
@@ -239,7 +240,7 @@ func (o opener) configure(options *ortgo.SessionOptions) error {
 	}
 	threads, mode := c.Threads, ortgo.ExecutionMode(ortgo.ExecutionModeSequential)
 	if threads == 0 {
-		threads = effectiveCPUs()
+		threads = host.EffectiveCPUs().Count
 	}
 	if c.InterThreads > 1 {
 		mode = ortgo.ExecutionModeParallel

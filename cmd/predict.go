@@ -11,6 +11,7 @@ import (
 	"infer/internal/fault"
 	"infer/internal/stats"
 	"infer/model/dataset"
+	"infer/model/engine"
 	"infer/model/predict"
 	"infer/model/tensor"
 	"infer/report"
@@ -106,6 +107,11 @@ func runPredict(ctx context.Context, a *app, args []string, f predictFlags) erro
 		return err
 	}
 	defer session.Close()
+	if w, ok := session.(engine.Warner); ok {
+		for _, text := range w.Warnings() {
+			d.Warn("%s", text)
+		}
+	}
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return fmt.Errorf("make the output folder: %w", err)
 	}

@@ -133,6 +133,11 @@ func (r *runner) series(ctx context.Context, in []tensor.Tensor, phase string) (
 		return nil, err
 	}
 	defer s.Close()
+	if w, ok := s.(engine.Warner); ok {
+		for _, text := range w.Warnings() {
+			r.d.Warn("%s", text)
+		}
+	}
 	run, closeRun, err := runnable(ctx, s, in)
 	if err != nil {
 		return nil, err

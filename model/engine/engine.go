@@ -63,6 +63,12 @@ type Tracer interface {
 	TracePath() string
 }
 
+// Warner is a session that may differ from what was asked.
+type Warner interface {
+	// Warnings says in what, such as a provider that was left out because "cpu" came after it; empty where in nothing.
+	Warnings() []string
+}
+
 // ProviderSpec names an execution provider and its options, as in --provider and --provider-option.
 type ProviderSpec struct {
 	Name    string

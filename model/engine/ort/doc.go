@@ -27,11 +27,10 @@ const (
 	LogVerbose
 )
 
-// Session is what the sessions of this package can do: every optional ability of the seam, and Warnings.
+// Session is what the sessions of this package can do: every optional ability of the seam.
 type Session interface {
 	engine.Session
 	engine.Binder
 	engine.Tracer
-	// Warnings returns what differs from what was asked: a provider that was left out because "cpu" came after it.
-	Warnings() []string
+	engine.Warner
 }

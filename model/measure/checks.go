@@ -1,0 +1,68 @@
+package measure
+
+import (
+	"fmt"
+
+	"infer/internal/host"
+)
+
+// Check is one reason to believe a series, or not to.
+type Check struct {
+	Name   string // "cpu_throttled", "steal", …
+	OK     bool
+	Detail string // what was seen and the limit, one line
+}
+
+// shortWall is the span below which counters of 10 ms say nothing.
+const shortWall = 0.2
+
+// Checks judges a series of a session with the given threads (0: the session's own choice). Every check is returned,
+// passed or not, always in the same order.
+func Checks(s *Series, threads int) []Check {
+	return checks(s, threads, host.EffectiveCPUs())
+}
+
+func checks(s *Series, threads int, c host.CPUs) []Check {
+	i := s.Interference
+	delay, steal := 0.0, 0.0
+	if total := i.SelfCPU + i.RunQueueDelay; total > 0 {
+		delay = i.RunQueueDelay / total
+	}
+	if i.Wall > 0 {
+		steal = i.Steal / (i.Wall * float64(max(1, c.Affinity)))
+	}
+	short := i.Wall < shortWall
+	faults := int64(len(s.Seconds) / 100)
+	n := noise(s.Seconds)
+	list := []Check{
+		{"cpu_throttled", i.ThrottledCount == 0,
+			fmt.Sprintf("%d periods, %.3g s throttled by the CPU quota", i.ThrottledCount, i.Throttled)},
+		{"run_queue_delay", short || delay <= 0.05,
+			fmt.Sprintf("threads waited for a CPU %.1f %% of their time, limit 5 %%", 100*delay)},
+		{"noise", n <= 0.10, fmt.Sprintf("robust coefficient of variation %.1f %%, limit 10 %%", 100*n)},
+		{"steady_state", s.Class == Flat, fmt.Sprintf("%s, %d changes of level", s.Class, len(s.Changes))},
+		{"other_load", short || i.OtherCPU <= 0.10,
+			fmt.Sprintf("other processes used %.1f %% of the machine, limit 10 %%", 100*i.OtherCPU)},
+		{"steal", short || steal <= 0.02, fmt.Sprintf("the hypervisor took %.1f %%, limit 2 %%", 100*steal)},
+		{"major_faults", i.MajorFaults <= faults,
+			fmt.Sprintf("%d page faults read from disk, limit %d", i.MajorFaults, faults)},
+		{"threads", threads <= c.Count, fmt.Sprintf("%d threads on %d usable CPUs (%s)", threads, c.Count, c.Source)},
+	}
+	if threads == 0 {
+		list[len(list)-1].Detail = fmt.Sprintf("the session chose its threads, %d usable CPUs", c.Count)
+	}
+	return list
+}
+
+// dirty says that others disturbed s so much that its block should be measured again.
+func dirty(s *Series) bool {
+	for _, c := range Checks(s, 0) {
+		switch c.Name {
+		case "cpu_throttled", "run_queue_delay", "steal", "other_load", "major_faults":
+			if !c.OK {
+				return true
+			}
+		}
+	}
+	return false
+}

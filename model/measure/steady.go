@@ -1,0 +1,160 @@
+// Package measure owns how every verb times a session: warm-up by change point, steady-state runs, interleaved blocks
+// of candidates, fresh child processes, and the checks that say whether the numbers can be believed.
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"infer/internal/fault"
+	"infer/internal/host"
+	"infer/internal/progress"
+)
+
+// Run does the measured work once. It must return soon after ctx is done.
+type Run func(ctx context.Context) error
+
+// Auto as Options.WarmUp runs until a change-point test finds the newest runs steady.
+const Auto = -1
+
+// Options says how much to measure. The zero value times runs for 5 s without warm-up.
+type Options struct {
+	Runs      int           // exactly this many timed runs; 0: for Duration
+	Duration  time.Duration // of the timed phase when Runs is 0; 0: 5 s
+	MinRuns   int           // timed runs at least, however long they take, when Runs is 0; below 1 counts as 1
+	WarmUp    int           // Auto, or exactly this many untimed runs
+	MaxWarmUp time.Duration // no new warm-up run after this when WarmUp is Auto; 0: 5 s or half of Duration if shorter
+	Progress  progress.Func // called between runs, at most every 100 ms and once at the end
+	Phase     string        // of the timed runs in Progress; "": "timed runs"
+}
+
+// maxReserve bounds what is allocated ahead for the times of runs: 8 MiB. Longer series grow between runs.
+const maxReserve = 1 << 20
+
+func (o Options) validate() error {
+	switch {
+	case o.Runs < 0 || o.MinRuns < 0 || o.Duration < 0 || o.MaxWarmUp < 0:
+		return fault.New(fault.Usage, "give positive numbers", "runs %d, duration %s: negative", o.Runs, o.Duration)
+	case o.WarmUp < Auto:
+		return fault.New(fault.Usage, "give auto or a number of runs", "warm-up of %d runs is negative", o.WarmUp)
+	}
+	return nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Duration == 0 {
+		o.Duration = 5 * time.Second
+	}
+	if o.MaxWarmUp == 0 {
+		o.MaxWarmUp = 5 * time.Second
+		if o.Runs == 0 {
+			o.MaxWarmUp = min(o.MaxWarmUp, o.Duration/2)
+		}
+	}
+	if o.Phase == "" {
+		o.Phase = "timed runs"
+	}
+	o.MinRuns = max(1, o.MinRuns)
+	return o
+}
+
+// Steady warms run up and times it, one run after the other on one thread. Between the two clock reads of a run there
+// is nothing but the run. When ctx ends it returns what was measured with Interrupted set and a nil error; the run
+// that was cut off is not counted. A run that fails otherwise ends the series with its error.
+func Steady(ctx context.Context, run Run, o Options) (*Series, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	base := time.Now()
+	l := loop{run: run, o: o.withDefaults(), now: func() time.Duration { return time.Since(base) }, sample: host.Snapshot}
+	return l.steady(ctx)
+}
+
+// loop is Steady with its clock and its counters as seams.
+type loop struct {
+	run    Run
+	o      Options
+	now    func() time.Duration
+	sample func() host.Sample
+	told   time.Duration // when progress was last sent
+}
+
+func (l *loop) steady(ctx context.Context) (*Series, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	s := &Series{Class: Flat}
+	if err := l.warmUp(ctx, s); err != nil || s.Interrupted {
+		return s, err
+	}
+	s.Seconds = make([]float64, 0, l.reserve(s.WarmUp))
+	// Collect now what warm-up and set-up left, so that it is not collected during a timed run.
+	runtime.GC()
+	before, begin := l.sample(), l.now()
+	err := l.timed(ctx, s, begin)
+	s.Wall = l.now() - begin
+	s.Interference = host.Diff(before, l.sample())
+	s.Class, s.Changes = Classify(s.Seconds)
+	return s, err
+}
+
+// reserve guesses how many timed runs there will be.
+func (l *loop) reserve(warm []float64) int {
+	n := l.o.Runs
+	if n == 0 && len(warm) > 0 && warm[len(warm)-1] > 0 {
+		n = int(min(maxReserve, 1.5*l.o.Duration.Seconds()/warm[len(warm)-1])) + l.o.MinRuns
+	}
+	return min(maxReserve, max(n, 1024))
+}
+
+func (l *loop) timed(ctx context.Context, s *Series, begin time.Duration) error {
+	for {
+		elapsed := l.now() - begin
+		if n := len(s.Seconds); l.o.Runs > 0 && n >= l.o.Runs || l.o.Runs == 0 && n >= l.o.MinRuns && elapsed >= l.o.Duration {
+			l.tell(s, elapsed, true)
+			return nil
+		}
+		d, ok, err := l.once(ctx, s)
+		if !ok {
+			return err
+		}
+		s.Seconds = append(s.Seconds, d)
+		l.tell(s, elapsed, false)
+	}
+}
+
+// once does one run. ok is false when the series ends here.
+func (l *loop) once(ctx context.Context, s *Series) (seconds float64, ok bool, err error) {
+	if ctx.Err() != nil {
+		s.Interrupted = true
+		return 0, false, nil
+	}
+	begin := l.now()
+	err = l.run(ctx)
+	d := l.now() - begin
+	if err == nil {
+		return d.Seconds(), true, nil
+	}
+	// A runtime reports its own error for a run that was cut off, so ask the context and not the error.
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		s.Interrupted = true
+		return 0, false, nil
+	}
+	return 0, false, fmt.Errorf("run %d: %w", len(s.WarmUp)+len(s.Seconds)+1, err)
+}
+
+func (l *loop) tell(s *Series, elapsed time.Duration, last bool) {
+	now := l.now()
+	if l.o.Progress == nil || !last && now-l.told < 100*time.Millisecond {
+		return
+	}
+	l.told = now
+	e := progress.Event{Phase: l.o.Phase, Done: float64(len(s.Seconds)), Total: float64(l.o.Runs), Unit: "runs"}
+	if l.o.Runs == 0 {
+		e.Done, e.Total, e.Unit = min(elapsed, l.o.Duration).Seconds(), l.o.Duration.Seconds(), "s"
+		e.Note = fmt.Sprintf("%d runs", len(s.Seconds))
+	}
+	l.o.Progress(e)
+}

@@ -15,7 +15,7 @@ func newManCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:     "man DIR",
 		Short:   "Write the manual pages into a folder",
-		Example: "  infer man /usr/local/share/man/man1",
+		Example: "  infer man .",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			info, err := os.Stat(args[0])

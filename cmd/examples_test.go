@@ -1,0 +1,114 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"infer/internal/term"
+)
+
+// TestReadmeExamples runs every line of the README's sh block, from a folder that has the repository's testdata.
+func TestReadmeExamples(t *testing.T) {
+	needEngine(t)
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, ok := strings.Cut(string(text), "```sh\n")
+	block, _, closed := strings.Cut(block, "```")
+	if !ok || !closed {
+		t.Fatal("README.md has no sh block")
+	}
+	data, err := filepath.Abs("../testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := os.Symlink(data, "testdata"); err != nil {
+		t.Skip("no symbolic links:", err)
+	}
+	ran := 0
+	for _, line := range strings.Split(strings.TrimSpace(block), "\n") {
+		t.Run(line, func(t *testing.T) { runExample(t, line) })
+		ran++
+	}
+	if ran < 5 {
+		t.Errorf("only %d examples", ran)
+	}
+}
+
+// TestHelpExamples runs the examples of every --help, in a folder that has the files they name.
+func TestHelpExamples(t *testing.T) {
+	needEngine(t)
+	model, err := os.ReadFile(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := filepath.Abs("../testdata/digits/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	for _, name := range []string{"model.onnx", "other.onnx"} {
+		if err := os.WriteFile(name, model, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	labels, err := os.ReadFile(filepath.Join(data, "labels.npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("labels.npy", labels, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(data, "data"); err != nil {
+		t.Skip("no symbolic links:", err)
+	}
+	var visit func(*cobra.Command)
+	visit = func(c *cobra.Command) {
+		for _, line := range strings.Split(c.Example, "\n") {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "infer ") {
+				t.Run(line, func(t *testing.T) { runExample(t, line) })
+			}
+		}
+		if c.Name() != "completion" {
+			for _, sub := range c.Commands() {
+				visit(sub)
+			}
+		}
+	}
+	visit(newRoot(&app{std: term.Streams{}}))
+}
+
+func runExample(t *testing.T, line string) {
+	t.Helper()
+	args := words(line)
+	if args[0] != "infer" {
+		t.Fatalf("%q does not start with infer", line)
+	}
+	args = args[1:]
+	if args[0] == "profile" && !strings.Contains(line, "--runs") { // the timed phase is shortened, nothing else
+		args = append(args, "--duration", "100ms", "--cold", "1")
+	}
+	// A shared machine may be too noisy for --strict (4); the gates themselves must hold.
+	if r := infer(t, passedOn(), args...); r.code != 0 && !(r.code == 4 && strings.Contains(line, "--strict")) {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+}
+
+// words splits a command line at spaces outside of single quotes.
+func words(line string) []string {
+	var list []string
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			list = append(list, part)
+			continue
+		}
+		list = append(list, strings.Fields(part)...)
+	}
+	return list
+}

@@ -4,7 +4,6 @@ package measure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -33,6 +32,8 @@ type Options struct {
 
 // maxReserve bounds what is allocated ahead for the times of runs: 8 MiB. Longer series grow between runs.
 const maxReserve = 1 << 20
+
+const progressEvery = 100 * time.Millisecond
 
 func (o Options) validate() error {
 	switch {
@@ -79,6 +80,7 @@ type loop struct {
 	o      Options
 	now    func() time.Duration
 	sample func() host.Sample
+	at     time.Duration // the newest reading of the clock
 	told   time.Duration // when progress was last sent
 }
 
@@ -93,6 +95,7 @@ func (l *loop) steady(ctx context.Context) (*Series, error) {
 	// Collect now what warm-up and set-up left, so that it is not collected during a timed run.
 	runtime.GC()
 	before, begin := l.sample(), l.now()
+	l.at = begin
 	err := l.timed(ctx, s, begin)
 	s.Wall = l.now() - begin
 	s.Interference = host.Diff(before, l.sample())
@@ -111,7 +114,7 @@ func (l *loop) reserve(warm []float64) int {
 
 func (l *loop) timed(ctx context.Context, s *Series, begin time.Duration) error {
 	for {
-		elapsed := l.now() - begin
+		elapsed := l.at - begin // the end of the run before: two clock reads a run are enough
 		if n := len(s.Seconds); l.o.Runs > 0 && n >= l.o.Runs || l.o.Runs == 0 && n >= l.o.MinRuns && elapsed >= l.o.Duration {
 			l.tell(s, elapsed, true)
 			return nil
@@ -133,12 +136,13 @@ func (l *loop) once(ctx context.Context, s *Series) (seconds float64, ok bool, e
 	}
 	begin := l.now()
 	err = l.run(ctx)
-	d := l.now() - begin
+	l.at = l.now()
+	d := l.at - begin
 	if err == nil {
 		return d.Seconds(), true, nil
 	}
 	// A runtime reports its own error for a run that was cut off, so ask the context and not the error.
-	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil {
 		s.Interrupted = true
 		return 0, false, nil
 	}
@@ -146,11 +150,10 @@ func (l *loop) once(ctx context.Context, s *Series) (seconds float64, ok bool, e
 }
 
 func (l *loop) tell(s *Series, elapsed time.Duration, last bool) {
-	now := l.now()
-	if l.o.Progress == nil || !last && now-l.told < 100*time.Millisecond {
+	if l.o.Progress == nil || !last && l.at-l.told < progressEvery {
 		return
 	}
-	l.told = now
+	l.told = l.at
 	e := progress.Event{Phase: l.o.Phase, Done: float64(len(s.Seconds)), Total: float64(l.o.Runs), Unit: "runs"}
 	if l.o.Runs == 0 {
 		e.Done, e.Total, e.Unit = min(elapsed, l.o.Duration).Seconds(), l.o.Duration.Seconds(), "s"

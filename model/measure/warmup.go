@@ -22,8 +22,9 @@ func (l *loop) warmUp(ctx context.Context, s *Series) error {
 		return nil
 	}
 	begin, check := l.now(), steadyRuns+2 // the first two runs are always cold
+	l.at = begin
 	for {
-		n, elapsed := len(s.WarmUp), l.now()-begin
+		n, elapsed := len(s.WarmUp), l.at-begin
 		if l.o.WarmUp > 0 && n >= l.o.WarmUp || l.o.WarmUp == Auto && n > 0 && elapsed >= l.o.MaxWarmUp {
 			return nil
 		}
@@ -38,8 +39,8 @@ func (l *loop) warmUp(ctx context.Context, s *Series) error {
 			return err
 		}
 		s.WarmUp = append(s.WarmUp, d)
-		if now := l.now(); l.o.Progress != nil && now-l.told >= 100*time.Millisecond {
-			l.told = now
+		if l.o.Progress != nil && l.at-l.told >= progressEvery {
+			l.told = l.at
 			l.o.Progress(progress.Event{Phase: "warm-up", Done: float64(n + 1), Total: float64(max(0, l.o.WarmUp)), Unit: "runs"})
 		}
 	}

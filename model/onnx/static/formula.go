@@ -1,0 +1,341 @@
+package static
+
+import (
+	"math"
+
+	"infer/model/onnx"
+)
+
+// formula adds the arithmetic of one operator to a costCall's work. vol is the number of elements.
+//
+//	Conv and its kin           MACs vol(Y)·vol(W)/C_out, + vol(Y) for a bias, + vol(Y) for a fused addition
+//	ConvTranspose              MACs vol(X)·vol(W)/C_in
+//	Gemm, MatMul and kin       MACs vol(Y)·K, + vol(Y) for C
+//	Einsum                     MACs: the product of all distinct label extents
+//	LSTM, GRU, RNN             MACs T·B·(vol(W)+vol(R)), FLOPs 9, 7, 2 and transcendentals 5, 3, 1 a cell
+//	Attention                  B·S·D·(Dq+Dk+Dv) + B·S·T·(Dq+Dv)
+//	elementwise                vol(Y) an operand operation; Clip 2, HardSwish 4, Gelu 5
+//	normalizations             8 (Skip 9, RMS 4, Batch 2) · vol, Softmax 4·vol + vol transcendentals
+//	Reduce                     vol(X), + vol(Y) for a mean or root, L2 2·vol(X)
+//	pools                      vol(Y)·∏k; global vol(X)+vol(Y)
+//	Quantize, Dequantize       3, 2 · vol; DynamicQuantizeLinear 5 · vol
+//	data movement              bytes only; views (Reshape, …) nothing
+type formula func(c *costCall)
+
+// viewOps are the operators whose output shares the bytes of input 0.
+func viewOps(op string) bool {
+	switch op {
+	case "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten":
+		return true
+	}
+	return false
+}
+
+// moves reports whether a node moves bytes: a view, a constant or a look at a shape does not.
+func moves(n *onnx.Node) bool {
+	if domain(n.Domain) != "" {
+		return true
+	}
+	return !viewOps(n.OpType) && n.OpType != "Constant" && n.OpType != "Shape" && n.OpType != "Size"
+}
+
+// costCall is one node while its formula runs.
+type costCall struct {
+	*costing
+	graph   *onnx.Graph
+	node    *onnx.Node
+	work    Work
+	missing string // what the formula lacked first
+}
+
+func (c *costCall) lack(reason string) {
+	if c.missing == "" {
+		c.missing = reason
+	}
+}
+
+// shape returns the shape of input i (i >= 0) or output -i-1; nil, with the reason noted, where it is not known.
+func (c *costCall) shape(i int) []int64 {
+	name := ""
+	switch {
+	case i >= 0 && i < len(c.node.Inputs):
+		name = c.node.Inputs[i]
+	case i < 0 && -i-1 < len(c.node.Outputs):
+		name = c.node.Outputs[-i-1]
+	}
+	if name == "" {
+		c.lack("a value that the formula needs is omitted")
+		return nil
+	}
+	v, _ := c.shapes.Of(c.graph, name)
+	s, ok := v.Shape()
+	if !ok {
+		c.lack("the shape of " + name + " is not known in full")
+		return nil
+	}
+	return s
+}
+
+// vol returns the number of elements of a value, indexed like shape.
+func (c *costCall) vol(i int) int64 { return times(c.shape(i)...) }
+
+// at returns size j of a value, counted from the end where negative; 0, with the reason noted, where there is none.
+func (c *costCall) at(i, j int) int64 {
+	s := c.shape(i)
+	if j < 0 {
+		j += len(s)
+	}
+	if j < 0 || j >= len(s) {
+		c.lack("a shape has too few axes")
+		return 0
+	}
+	return s[j]
+}
+
+func (c *costCall) has(i int) bool { return i < len(c.node.Inputs) && c.node.Inputs[i] != "" }
+
+// per adds f·vol operations and t·vol transcendentals over a value.
+func (c *costCall) per(i int, f, t int64) {
+	v := c.vol(i)
+	c.work.FLOPs = plus(c.work.FLOPs, times(f, v))
+	c.work.Transcendentals = plus(c.work.Transcendentals, times(t, v))
+}
+
+func (c *costCall) macs(list ...int64) { c.work.MACs = plus(c.work.MACs, times(list...)) }
+
+// y is the index of output 0 for shape and vol.
+const y = -1
+
+// formulas returns the table, keyed like rules.
+func formulas() map[string]formula {
+	m := map[string]formula{}
+	simple := func(f, t int64, ops ...string) {
+		for _, op := range ops {
+			m[op] = func(c *costCall) { c.per(y, f, t) }
+		}
+	}
+	const ms = "com.microsoft:"
+	simple(0, 0, "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten", "Transpose", "Gather", "GatherElements",
+		"GatherND", "Concat", "Slice", "Split", "Pad", "Expand", "Tile", "Cast", "CastLike", "DepthToSpace", "SpaceToDepth",
+		"Constant", "ConstantOfShape", "Shape", "Size", "Range", "Dropout", "Crop", "EyeLike", "OneHot", "Trilu",
+		"ReverseSequence", "Col2Im", "CenterCropPad", ms+"QLinearConcat", "com.microsoft.nchwc:ReorderInput", "com.microsoft.nchwc:ReorderOutput",
+		"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike")
+	simple(1, 0, "Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Relu", "Ceil", "Floor", "Round", "Sign", "Not", "And",
+		"Or", "Xor", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Where", "Reciprocal", "IsNaN", "IsInf",
+		"BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "Max", "Min", "Sum", "Mean", ms+"QLinearAdd",
+		ms+"QLinearMul", ms+"BiasAdd")
+	simple(2, 0, "Clip", "LeakyRelu", "PRelu", "ThresholdedRelu", "Affine", "ImageScaler", "Shrink", ms+"QLinearLeakyRelu")
+	simple(3, 0, "HardSigmoid", "Softsign")
+	simple(4, 0, "HardSwish")
+	simple(0, 1, "Exp", "Log", "Erf", "Tanh", "Sigmoid", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh",
+		"Acosh", "Atanh", "Pow", "Sqrt", ms+"QLinearSigmoid")
+	simple(1, 1, "Softplus", "Elu", "Celu", "Swish", ms+"QuickGelu")
+	simple(2, 1, "Selu", "Mish")
+	simple(5, 1, "Gelu", ms+"Gelu", ms+"FastGelu")
+	simple(6, 1, ms+"BiasGelu")
+	simple(4, 1, "Softmax", "LogSoftmax", ms+"QLinearSoftmax")
+	simple(8, 0, "LayerNormalization", "InstanceNormalization", "GroupNormalization", ms+"GroupNorm", "LRN",
+		"MeanVarianceNormalization", "LpNormalization", ms+"EmbedLayerNormalization")
+	simple(9, 0, ms+"SkipLayerNormalization")
+	simple(4, 0, "RMSNormalization", "SimplifiedLayerNormalization", ms+"SimplifiedLayerNormalization")
+	simple(5, 0, ms+"SkipSimplifiedLayerNormalization")
+	simple(2, 0, "BatchNormalization", "DequantizeLinear", ms+"DequantizeLinear")
+	simple(3, 0, "QuantizeLinear", ms+"QuantizeLinear")
+	simple(5, 0, "DynamicQuantizeLinear")
+	matrixFormulas(m)
+	windowFormulas(m)
+	reduceFormulas(m)
+	return m
+}
+
+func matrixFormulas(m map[string]formula) {
+	const ms = "com.microsoft:"
+	mm := func(extra int64) formula {
+		return func(c *costCall) {
+			k := c.at(0, -1)
+			if c.node.Int("transA", 0) == 1 && len(c.shape(0)) > 1 {
+				k = c.at(0, -2)
+			}
+			c.macs(c.vol(y), k)
+			c.per(y, extra, 0)
+		}
+	}
+	m["MatMul"], m[ms+"FusedMatMul"], m["MatMulInteger"], m["QLinearMatMul"] = mm(0), mm(0), mm(0), mm(0)
+	m[ms+"DynamicQuantizeMatMul"], m[ms+"MatMulIntegerToFloat"] = mm(2), mm(2)
+	m["Gemm"] = func(c *costCall) {
+		mm(0)(c)
+		if c.has(2) {
+			c.per(y, 1, 0)
+		}
+		for _, name := range []string{"alpha", "beta"} {
+			if c.node.Float(name, 1) != 1 && (name == "alpha" || c.has(2)) {
+				c.per(y, 1, 0)
+			}
+		}
+		if c.node.Str("activation", "") != "" {
+			c.per(y, 1, 0)
+		}
+	}
+	m[ms+"FusedGemm"] = m["Gemm"]
+	m[ms+"MatMulNBits"] = func(c *costCall) {
+		k, n := c.node.Int("K", 0), c.node.Int("N", 0)
+		c.macs(c.vol(y), k)
+		c.work.FLOPs = plus(c.work.FLOPs, times(2, n, k))
+	}
+	m["Einsum"] = func(c *costCall) {
+		terms, _, ok := einsumTerms(c.node.Str("equation", ""), len(c.node.Inputs))
+		sizes, okS := einsumSizes(terms, func(i int) ([]dim, bool) { s := c.shape(i); return fixedList(s), s != nil || c.missing == "" })
+		if !ok || !okS {
+			c.lack("the equation has a form without a formula")
+			return
+		}
+		p := fixed(1)
+		for _, d := range sizes {
+			p = mul(p, d)
+		}
+		n, known := p.fixed()
+		if !known {
+			n = math.MaxInt64
+		}
+		c.macs(n)
+	}
+	m[ms+"Attention"] = func(c *costCall) {
+		b, s, d := c.at(0, 0), c.at(0, 1), c.at(0, 2)
+		all := c.at(1, 1)
+		dq, dv := all/3, all/3
+		if sizes := c.node.Ints("qkv_hidden_sizes"); len(sizes) == 3 {
+			dq, dv = sizes[0], sizes[2]
+		}
+		if c.has(4) { // past keys and values: their length adds to T
+			c.lack("attention over past keys")
+		}
+		c.macs(b, s, d, all)
+		c.macs(b, s, s, plus(dq, dv))
+		c.softmax(times(b, c.node.Int("num_heads", 1), s, s))
+	}
+	m[ms+"MultiHeadAttention"] = func(c *costCall) {
+		if c.has(6) || len(c.shape(0)) != 3 {
+			c.lack("attention over past keys, or packed")
+			return
+		}
+		b, s, dq, dv := c.at(0, 0), c.at(0, 1), c.at(0, 2), c.at(y, 2)
+		t := c.at(1, 1)
+		if len(c.shape(1)) == 4 {
+			t = c.at(1, 2)
+		}
+		c.macs(b, s, t, plus(dq, dv))
+		c.softmax(times(b, c.node.Int("num_heads", 1), s, t))
+	}
+	m["LSTM"], m["GRU"], m["RNN"] = cells(9, 5), cells(7, 3), cells(2, 1)
+	m[ms+"DynamicQuantizeLSTM"] = m["LSTM"]
+}
+
+func (c *costCall) softmax(n int64) {
+	c.work.FLOPs = plus(c.work.FLOPs, times(4, n))
+	c.work.Transcendentals = plus(c.work.Transcendentals, n)
+}
+
+// cells is T·B·(vol(W)+vol(R)) and the elementwise work of a cell.
+func cells(flops, trans int64) formula {
+	return func(c *costCall) {
+		steps := times(c.at(0, 0), c.at(0, 1))
+		c.macs(steps, plus(c.vol(1), c.vol(2)))
+		w := c.shape(1)
+		if len(w) != 3 {
+			return
+		}
+		hidden := c.node.Int("hidden_size", 0)
+		c.work.FLOPs = plus(c.work.FLOPs, times(w[0], steps, hidden, flops))
+		c.work.Transcendentals = plus(c.work.Transcendentals, times(w[0], steps, hidden, trans))
+	}
+}
+
+func windowFormulas(m map[string]formula) {
+	const ms, nchwc = "com.microsoft:", "com.microsoft.nchwc:"
+	conv := func(iw, bias, fused int) formula {
+		return func(c *costCall) {
+			w := c.shape(iw)
+			if len(w) < 2 || w[0] == 0 {
+				c.lack("the weight has no shape")
+				return
+			}
+			c.macs(c.vol(y), times(w[1:]...))
+			if c.has(bias) {
+				c.per(y, 1, 0)
+			}
+			if fused > 0 && c.has(fused) {
+				c.per(y, 1, 0)
+			}
+			if c.node.Str("activation", "") != "" {
+				c.per(y, 1, 0)
+			}
+		}
+	}
+	m["Conv"], m[ms+"FusedConv"], m[ms+"NhwcFusedConv"], m[nchwc+"Conv"] = conv(1, 2, 0), conv(1, 2, 3), conv(1, 2, 3), conv(1, 2, 3)
+	m["ConvInteger"], m["QLinearConv"], m[ms+"QLinearConv"] = conv(1, 99, 0), conv(3, 8, 0), conv(3, 8, 0)
+	m["ConvTranspose"] = func(c *costCall) {
+		w := c.shape(1)
+		if len(w) < 2 {
+			c.lack("the weight has no shape")
+			return
+		}
+		c.macs(c.vol(0), times(w[1:]...))
+		if c.has(2) {
+			c.per(y, 1, 0)
+		}
+	}
+	pool := func(c *costCall) { c.per(y, times(c.node.Ints("kernel_shape")...), 0) }
+	for _, op := range []string{"MaxPool", "AveragePool", "LpPool", nchwc + "MaxPool", nchwc + "AveragePool", ms + "QLinearAveragePool", ms + "NhwcMaxPool"} {
+		m[op] = pool
+	}
+	global := func(c *costCall) { c.per(0, 1, 0); c.per(y, 1, 0) }
+	for _, op := range []string{"GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool", nchwc + "GlobalMaxPool", nchwc + "GlobalAveragePool", ms + "QLinearGlobalAveragePool"} {
+		m[op] = global
+	}
+	m["Resize"] = resizeFormula
+	m["Upsample"] = resizeFormula
+	m["STFT"] = func(c *costCall) { c.fourier(times(c.at(y, 0), c.at(y, 1)), c.at(y, 2)) }
+	m["DFT"] = func(c *costCall) { c.lack("a transform along an axis has no formula here") }
+}
+
+// fourier adds 5·N·log2 N for each transform of n points.
+func (c *costCall) fourier(count, n int64) {
+	if c.node.Int("onesided", 1) == 1 && n > 0 {
+		n = 2 * (n - 1)
+	}
+	if n > 0 {
+		c.work.FLOPs = plus(c.work.FLOPs, times(count, int64(5*float64(n)*math.Log2(float64(n)))))
+	}
+}
+
+func resizeFormula(c *costCall) {
+	x, out := c.shape(0), c.shape(y)
+	d := 0
+	for i := range min(len(x), len(out)) {
+		if x[i] != out[i] {
+			d++
+		}
+	}
+	switch c.node.Str("mode", "nearest") {
+	case "linear":
+		c.per(y, 3*(int64(1)<<min(d, 10)-1), 0)
+	case "cubic":
+		c.per(y, 35, 0)
+	default:
+		c.per(y, 0, 0)
+	}
+}
+
+func reduceFormulas(m map[string]formula) {
+	for op, f := range map[string][3]int64{ // per element of X, per element of Y, transcendentals per element of X
+		"ReduceSum": {1, 0, 0}, "ReduceMax": {1, 0, 0}, "ReduceMin": {1, 0, 0}, "ReduceProd": {1, 0, 0}, "ReduceL1": {1, 0, 0},
+		"ReduceMean": {1, 1, 0}, "ReduceL2": {2, 1, 0}, "ReduceSumSquare": {2, 0, 0}, "ReduceLogSum": {1, 1, 0},
+		"ReduceLogSumExp": {1, 1, 1}, "ArgMax": {1, 0, 0}, "ArgMin": {1, 0, 0}, "CumSum": {1, 0, 0}, "CumProd": {1, 0, 0},
+		"com.microsoft:QLinearReduceMean": {1, 1, 0},
+	} {
+		m[op] = func(c *costCall) {
+			c.per(0, f[0], f[2])
+			c.per(y, f[1], 0)
+		}
+	}
+}

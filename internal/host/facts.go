@@ -79,7 +79,8 @@ func turbo(root fs.FS, cpu string) string {
 // interesting maps the kernel's flag to the name that we print.
 func interesting(flag string) string {
 	switch flag {
-	case "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "fma", "f16c", "i8mm", "bf16", "sve":
+	case "sse4_1", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16",
+		"asimd", "fphp", "i8mm", "bf16", "sve", "sve2":
 		return flag
 	case "asimddp":
 		return "dotprod"

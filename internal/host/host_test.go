@@ -137,6 +137,27 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+func TestInstructions(t *testing.T) {
+	tests := []struct {
+		name, cpuinfo string
+		want          []string
+	}{
+		{"no cpuinfo", "", nil},
+		{"nothing of interest", "flags\t: fpu vme\n", []string{}},
+		{"old", "flags\t: fpu sse4_1 avx ssse3\n", []string{"avx", "sse4_1"}},
+		{"amx", "flags\t: avx_vnni amx_bf16 avx512f avx512_bf16 amx_int8 amx_tile f16c\n", []string{"amx_bf16", "amx_int8", "avx512_bf16", "avx512f", "avx_vnni", "f16c"}},
+		{"arm", "Features\t: fp asimd fphp asimddp i8mm bf16 sve sve2\n", []string{"asimd", "bf16", "dotprod", "fphp", "i8mm", "sve", "sve2"}},
+		{"first CPU alone", "flags\t: avx2\n\nflags\t: avx2 fma\n", []string{"avx2"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := facts(tree(map[string]string{"proc/cpuinfo": tt.cpuinfo})).ISA; !slices.Equal(got, tt.want) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestThisMachine(t *testing.T) {
 	if c := EffectiveCPUs(); c.Count < 1 || c.Count > c.Affinity {
 		t.Errorf("%+v", c)
@@ -165,5 +186,11 @@ func TestThisMachine(t *testing.T) {
 func BenchmarkSnapshot(b *testing.B) {
 	for b.Loop() {
 		Snapshot()
+	}
+}
+
+func BenchmarkFacts(b *testing.B) {
+	for b.Loop() {
+		Facts()
 	}
 }

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
+
+	"infer/internal/host"
 )
 
 // The severities of a finding that is not OK; one that is OK has SeverityInfo.
@@ -65,7 +66,8 @@ func Doctor(ctx context.Context, o Options) []Finding {
 			found = append(found, warn("copy", unusableAdvice(l), "%s (%s) is not used: %s", l.Path, l.Source, l.Problem))
 		}
 	}
-	found = append(found, o.locale(), o.cpu(), o.quota())
+	here := o.facts()
+	found = append(found, o.locale(), o.cpu(here.ISA), quota(here.CPUs))
 	found = append(found, o.installing(selected >= 0)...)
 	return append(found, fine("telemetry", "off: infer sets ORT_DISABLE_TELEMETRY=1 before it loads the library"))
 }
@@ -217,8 +219,8 @@ func (o Options) cache(have bool) Finding {
 		return o.cacheFinding(have, advice, fmt.Sprintf("%s cannot be written: %s", dir, cause(err)))
 	}
 	d := o.pins[o.platform()].wheel
-	if free, ok := freeBytes(dir); ok && len(d.files) > 0 {
-		if need := 2*d.bytes + d.files[0].bytes; free < need {
+	if free, err := host.FreeDisk(dir); err == nil && len(d.files) > 0 {
+		if need := d.room(); free < need {
 			return o.cacheFinding(have, advice, fmt.Sprintf("%s has %s free, an install needs about %s", dir, size(free), size(need)))
 		}
 		return fine("cache", "%s, %s free", o.CacheDir, size(free))
@@ -243,31 +245,29 @@ func (o Options) locale() Finding {
 }
 
 // cpu names the instructions that decide how fast the CPU provider is.
-func (o Options) cpu() Finding {
-	have := o.cpuFeatures()
-	if len(have) == 0 {
-		return fine("cpu", "%s, its features cannot be told", runtime.GOARCH)
+func (o Options) cpu(isa []string) Finding {
+	if len(isa) == 0 {
+		return fine("cpu", "%s, its features cannot be told", o.goarch)
 	}
-	text := strings.Join(have, " ")
+	text := strings.Join(isa, " ")
 	switch {
 	case o.goarch == "amd64" && !strings.Contains(text, "avx2"):
 		return warn("cpu", "run on a CPU, or a virtual machine type, with AVX2", "%s: without avx2 everything is several times slower", text)
-	case o.goarch == "amd64" && !strings.Contains(text, "vnni"), o.goarch == "arm64" && !strings.Contains(text, "asimddp"):
+	case o.goarch == "amd64" && !strings.Contains(text, "vnni"), o.goarch == "arm64" && !strings.Contains(text, "dotprod"):
 		return fine("cpu", "%s; without int8 dot products (VNNI, dotprod) int8 models gain little", text)
 	}
 	return fine("cpu", "%s", text)
 }
 
-// quota compares the CPU quota of the control group with the CPUs.
-func (o Options) quota() Finding {
-	cpus, quota := runtime.NumCPU(), o.cpuQuota()
+// quota compares the CPU quota of the control group with the CPUs that the scheduler may place us on.
+func quota(c host.CPUs) Finding {
 	switch {
-	case quota == 0:
-		return fine("cpu quota", "none; %d CPUs", cpus)
-	case quota < 1:
-		return warn("cpu quota", "raise the CPU limit of the container to a whole number", "%.2f CPUs: every run will be paused again and again", quota)
-	case quota < float64(cpus):
-		return fine("cpu quota", "%.2f of %d CPUs; infer sets its threads by the quota", quota, cpus)
+	case c.Quota == 0:
+		return fine("cpu quota", "none; %d CPUs", c.Affinity)
+	case c.Quota < 1:
+		return warn("cpu quota", "raise the CPU limit of the container to a whole number", "%.2f CPUs: every run will be paused again and again", c.Quota)
+	case c.Quota < float64(c.Affinity):
+		return fine("cpu quota", "%.2f of %d CPUs; infer sets its threads by the quota", c.Quota, c.Affinity)
 	}
-	return fine("cpu quota", "%.2f, %d CPUs", quota, cpus)
+	return fine("cpu quota", "%.2f, %d CPUs", c.Quota, c.Affinity)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"infer/internal/fault"
+	"infer/internal/host"
 	"infer/internal/progress"
 )
 
@@ -170,8 +171,8 @@ func (o Options) try(ctx context.Context, work string, s source) error {
 		return fmt.Errorf("%w: %w", errPublish, err)
 	}
 	defer os.RemoveAll(work)
-	need := 2*s.d.bytes + s.d.files[0].bytes // clients keep a temporary copy beside the final one
-	if free, ok := freeBytes(work); ok && free < need {
+	need := s.d.room()
+	if free, err := host.FreeDisk(work); err == nil && free < need {
 		return fmt.Errorf("%w: %s: %s free, about %s needed", syscall.ENOSPC, o.CacheDir, size(free), size(need))
 	}
 	file, err := s.get(ctx, work)

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"infer/internal/fault"
+	"infer/internal/host"
 	"infer/internal/progress"
 )
 
@@ -44,12 +45,13 @@ type Options struct {
 	LookupEnv func(string) (string, bool)
 	Environ   []string
 
-	goos, goarch string            // tests: another platform than this one
-	root         string            // tests: a folder in place of "/" for everything that is no setting
-	dir          string            // tests: the working folder
-	pins         map[string]pinned // tests: other sums
-	releases     string            // tests: another address of the release archives
-	client       *http.Client      // tests
+	goos, goarch string              // tests: another platform than this one
+	root         string              // tests: a folder in place of "/" for everything that is no setting
+	dir          string              // tests: the working folder
+	pins         map[string]pinned   // tests: other sums
+	releases     string              // tests: another address of the release archives
+	client       *http.Client        // tests
+	facts        func() host.Machine // tests: another machine's CPU
 }
 
 // OptionsFromEnv returns the options that INFER_ORT_LIBRARY and INFER_OFFLINE set. INFER_OFFLINE is on when it is
@@ -187,6 +189,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.client == nil {
 		o.client = http.DefaultClient
+	}
+	if o.facts == nil {
+		o.facts = host.Facts
 	}
 	if o.CacheDir == "" {
 		o.CacheDir = defaultCacheDir(o)

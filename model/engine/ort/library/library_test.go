@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"infer/internal/fault"
+	"infer/internal/host"
 )
 
 func TestExplicitPath(t *testing.T) {
@@ -155,16 +156,16 @@ func TestDoctor(t *testing.T) {
 	m.write("lib/libonnxruntime_providers_cuda.so", fakeELF(elf.EM_X86_64, "libonnxruntime_providers_shared.so", "libcublasLt.so.12", "libm.so.6"))
 	m.write("lib/libonnxruntime_providers_shared.so", fakeELF(elf.EM_X86_64))
 	m.write("root/lib/libm.so.6", fakeELF(elf.EM_X86_64))
-	m.write("root/proc/cpuinfo", []byte("processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni fma\n"))
-	m.write("root/proc/self/cgroup", []byte("0::/a/b\n"))
-	m.write("root/sys/fs/cgroup/a/cpu.max", []byte("50000 100000\n"))
-	m.write("root/sys/fs/cgroup/a/b/cpu.max", []byte("max 100000\n"))
-	found := Doctor(context.Background(), m.options())
+	o := m.options()
+	o.facts = func() host.Machine {
+		return host.Machine{ISA: []string{"avx2", "avx512_vnni", "fma"}, CPUs: host.CPUs{Count: 1, Quota: 0.5, Affinity: 4}}
+	}
+	found := Doctor(context.Background(), o)
 	for name, want := range map[string]Finding{
 		"library": fine("library", "(system)"), "version": fine("", "1.30.0, C API 30"), "integrity": fine("", "not a build that infer pins"),
 		"dependencies": fine("", "everything"), "glibc": bad("", "musl", "not found"), "providers": fine("", "cpu, cuda"),
 		"provider cuda": warn("", "LD_LIBRARY_PATH", "libonnxruntime_providers_cuda.so needs libcublasLt.so.12"),
-		"locale":        warn("", "localedef", "en_US.UTF-8"), "cpu": fine("", "avx2 fma avx512_vnni"), "cpu quota": warn("", "limit", "0.50 CPUs"),
+		"locale":        warn("", "localedef", "en_US.UTF-8"), "cpu": fine("", "avx2 avx512_vnni fma"), "cpu quota": warn("", "limit", "0.50 CPUs"),
 		"package clients": fine("", "none"), "telemetry": fine("", "off"),
 	} {
 		got := findingOf(found, name)
@@ -178,6 +179,40 @@ func TestDoctor(t *testing.T) {
 	m.write("root/usr/lib/locale/locale-archive", archive.Bytes())
 	if f := findingOf(Doctor(context.Background(), m.options()), "locale"); !f.OK {
 		t.Errorf("the locale is in the archive: %+v", f)
+	}
+}
+
+func TestDoctorCPU(t *testing.T) {
+	const noInt8 = "int8 models gain little"
+	tests := []struct {
+		name, goarch string
+		isa          []string
+		cpus         host.CPUs
+		cpu, quota   Finding
+	}{
+		{"not told", "amd64", nil, host.CPUs{Affinity: 8}, fine("", "amd64, its features cannot be told"), fine("", "none; 8 CPUs")},
+		{"no avx2", "amd64", []string{"avx", "sse4_1"}, host.CPUs{Quota: 0.25, Affinity: 8}, warn("", "AVX2", "without avx2"), warn("", "limit", "0.25 CPUs")},
+		{"no vnni", "amd64", []string{"avx2", "avx512f"}, host.CPUs{Quota: 1, Affinity: 1}, fine("", noInt8), fine("", "1.00, 1 CPUs")},
+		{"vnni", "amd64", []string{"avx2", "avx_vnni"}, host.CPUs{Quota: 2.5, Affinity: 4}, fine("", "avx2 avx_vnni"), fine("", "2.50 of 4 CPUs")},
+		{"arm", "arm64", []string{"asimd"}, host.CPUs{Quota: 8, Affinity: 4}, fine("", noInt8), fine("", "8.00, 4 CPUs")},
+		{"arm with dot products", "arm64", []string{"asimd", "dotprod"}, host.CPUs{Affinity: 4}, fine("", "asimd dotprod"), fine("", "none; 4 CPUs")},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			o := newMachine(t).options()
+			o.goarch = test.goarch
+			o.facts = func() host.Machine { return host.Machine{ISA: test.isa, CPUs: test.cpus} }
+			found := Doctor(context.Background(), o)
+			for name, want := range map[string]Finding{"cpu": test.cpu, "cpu quota": test.quota} {
+				got := findingOf(found, name)
+				if got.OK != want.OK || got.Severity != want.Severity || !strings.Contains(got.Detail, want.Detail) || !strings.Contains(got.Advice, want.Advice) {
+					t.Errorf("%s: got %+v, want %+v", name, got, want)
+				}
+				if want.Detail != noInt8 && strings.Contains(got.Detail, noInt8) {
+					t.Errorf("%s: got %q", name, got.Detail)
+				}
+			}
+		})
 	}
 }
 

@@ -13,6 +13,9 @@ type download struct {
 	files []member // what is taken out of it, the library first
 }
 
+// room returns the bytes of disk that an install takes: clients keep a temporary copy beside the final one.
+func (d download) room() uint64 { return uint64(2*d.bytes + d.files[0].bytes) }
+
 // member is one file inside a download.
 type member struct {
 	entry string // path inside the archive

@@ -235,4 +235,4 @@ func (o Options) lookPath(name string) string {
 }
 
 // size prints a number of bytes the way downloads are spoken of.
-func size(n int64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }
+func size(n uint64) string { return fmt.Sprintf("%.0f MB", float64(n)/1e6) }

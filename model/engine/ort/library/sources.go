@@ -97,7 +97,7 @@ func (o Options) packaged(s source, program string, args []string, pattern strin
 
 // phase is what people read while a source downloads.
 func (s source) phase() string {
-	return fmt.Sprintf("onnxruntime %s (%s) through %s", Pinned, size(s.d.bytes), s.name)
+	return fmt.Sprintf("onnxruntime %s (%s) through %s", Pinned, size(uint64(s.d.bytes)), s.name)
 }
 
 // watch reports the growth of the files under dir until the returned function is called.

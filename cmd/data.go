@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"infer/model/dataset"
 	"infer/model/engine"
 	"infer/model/engine/ort/library"
-	"infer/model/onnx"
 	"infer/model/tensor"
 	"infer/report"
 )
@@ -224,23 +222,4 @@ func (a *app) manifest(d *report.Document, m *model.Model, in *inputs, c engine.
 		d.Warn("%s", n)
 	}
 	return nil
-}
-
-// shapeOf formats declared dimensions such as "batch x 3 x 224".
-func shapeOf(t *onnx.Type) string {
-	if t == nil || !t.HasShape {
-		return "?"
-	}
-	list := make([]string, len(t.Dims))
-	for i, d := range t.Dims {
-		switch {
-		case d.Known:
-			list[i] = fmt.Sprint(d.Size)
-		case d.Name != "":
-			list[i] = d.Name
-		default:
-			list[i] = "?"
-		}
-	}
-	return strings.Join(list, " x ")
 }

@@ -49,16 +49,19 @@ type runner struct {
 	cpus    int
 	details report.ProfileDetails
 
+	graph       analysis
 	base        *measure.Series // the unprofiled timed runs at the bound size
 	rows        int64           // rows a run at the bound size
 	profiledP50 float64
 }
 
 func (r *runner) measure(ctx context.Context) error {
-	Static(r.t.Model, r.inputShapes(), r.d, &r.details)
 	if err := r.steady(ctx); err != nil {
 		return err
 	}
+	r.graph = analyze(r.t.Model, r.inputShapes())
+	r.graph.metrics(r.t.Model, r.d)
+	r.details.Memory = r.graph.peak()
 	for _, b := range r.o.Batches {
 		if err := r.batch(ctx, b); err != nil {
 			return fmt.Errorf("batch %d: %w", b, err)

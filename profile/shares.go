@@ -31,6 +31,12 @@ func (r *runner) shares(t *trace) {
 	r.details.ByNode = table(t, func(n *nodeTime) string { return n.Name })
 	r.details.ByOp = table(t, func(n *nodeTime) string { return n.Op })
 	r.details.ByBlock = table(t, func(n *nodeTime) string { return block(n.Name) })
+	macs := r.graph.macsByOp()
+	for i := range r.details.ByOp {
+		if v, ok := macs[r.details.ByOp[i].Name]; ok {
+			r.details.ByOp[i].MACs = &v
+		}
+	}
 	r.details.By, r.details.Top = r.o.By, r.o.Top
 }
 

@@ -188,6 +188,10 @@ func broadcastDim(x, y dim) dim {
 		return x
 	case fy && ny > 1:
 		return y
+	case capped(y, x): // min(n, x) with n > 1 fits x only where it is x
+		return x
+	case capped(x, y):
+		return y
 	}
 	return unknown
 }

@@ -42,14 +42,18 @@ func ifRule(c *call) {
 		c.invalid()
 		return
 	}
-	then, other := c.body(a.G, nil), c.body(b.G, nil)
-	if taken, ok := c.consts(0); ok && len(taken) == 1 {
-		if taken[0] == 0 {
-			then = other
-		} else {
-			other = then
+	if cond, ok := c.consts(0); ok && len(cond) == 1 {
+		g := a.G
+		if cond[0] == 0 {
+			g = b.G
 		}
+		c.taken[c.node] = g
+		for i, v := range c.body(g, nil) {
+			c.set(i, v)
+		}
+		return
 	}
+	then, other := c.body(a.G, nil), c.body(b.G, nil)
 	for i := range c.out {
 		if i < len(then) && i < len(other) {
 			if v := common([]*val{then[i], other[i]}); v != nil {

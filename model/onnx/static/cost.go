@@ -176,6 +176,9 @@ func (k *costing) node(g *onnx.Graph, n *onnx.Node, depth int) NodeCost {
 	}
 	switch ruleKey(n.Domain, n.OpType) {
 	case "If":
+		if g := k.shapes.taken[n]; g != nil {
+			return k.bodyCost(out, g, 1, depth)
+		}
 		return k.branches(out, n, depth)
 	case "Loop", "Scan":
 		trips, ok := k.shapes.trips[n]

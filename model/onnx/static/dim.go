@@ -242,6 +242,27 @@ func floorInt(a, b int64) int64 {
 	return q
 }
 
+// atMost returns min(n, d), as a symbol of its own where d is dynamic.
+func atMost(n int64, d dim) dim {
+	if k, ok := d.fixed(); ok {
+		return fixed(min(n, k))
+	}
+	if !natural(d) || n < 0 {
+		return unknown
+	}
+	return symbol(fmt.Sprintf("min(%d, %s)", n, d))
+}
+
+// capped reports whether m is min(n, d) with n > 1.
+func capped(m, d dim) bool {
+	if !m.ok || m.c != 0 || len(m.terms) != 1 || m.terms[0].k != 1 {
+		return false
+	}
+	var n int64
+	_, err := fmt.Sscanf(m.terms[0].key, "min(%d,", &n)
+	return err == nil && n > 1 && same(m, atMost(n, d))
+}
+
 // String returns the number or the expression, such as "4*sequence + 1"; "?" for an unknown one.
 func (d dim) String() string {
 	if !d.ok {

@@ -293,7 +293,7 @@ func windowFormulas(m map[string]formula) {
 		m[op] = global
 	}
 	m["Resize"] = resizeFormula
-	m["Upsample"] = resizeFormula
+	m["Upsample"], m[nchwc+"Upsample"] = resizeFormula, resizeFormula
 	m["STFT"] = func(c *costCall) { c.fourier(times(c.at(y, 0), c.at(y, 1)), c.at(y, 2)) }
 	m["DFT"] = func(c *costCall) { c.lack("a transform along an axis has no formula here") }
 }

@@ -110,6 +110,9 @@ func gatherND(c *call) {
 	c.put(0, c.dtype(0), slices.Concat(idx[:len(idx)-1], x[b+k:])...)
 }
 
+// toEnd is the smallest end that is taken to mean the end of a dynamic axis: exporters write 10⁹, 2³¹-1 or 2⁶³-1.
+const toEnd = 1_000_000_000
+
 // bounds are the start, end and step of a Slice on one axis.
 type bounds struct{ start, end, step dim }
 
@@ -129,6 +132,10 @@ func slice(c *call) {
 	}
 	c.put(0, c.dtype(0), out...)
 	v := c.arg(0)
+	if len(at) == 1 && len(x) > 1 && v.ints != nil {
+		c.sliceMatrix(at[0], cut[0])
+		return
+	}
 	if len(x) != 1 || len(at) != 1 || v.ints == nil && v.floats == nil {
 		return
 	}
@@ -157,6 +164,31 @@ func slice(c *call) {
 	} else {
 		c.out[0].setFloats(floats)
 	}
+}
+
+// sliceMatrix follows the elements of a tensor of several axes that is cut along one.
+func (c *call) sliceMatrix(at int, b bounds) {
+	v, out := c.arg(0), c.out[0]
+	n, okN := out.dims[at].fixed()
+	size, okX := v.dims[at].fixed()
+	s, okS := b.start.fixed()
+	step, okT := b.step.fixed()
+	inner, okI := product(v.dims[at+1:]).fixed()
+	outer, okO := product(v.dims[:at]).fixed()
+	if !okN || !okX || !okS || !okT || !okI || !okO || n < 0 || n > size {
+		return
+	}
+	first, ints := clampStart(s, size, step), []dim{}
+	for o := range outer {
+		for k := range n {
+			from := (o*size + first + k*step) * inner
+			if from < 0 || from+inner > int64(len(v.ints)) {
+				return
+			}
+			ints = append(ints, v.ints[from:from+inner]...)
+		}
+	}
+	out.setInts(ints)
 }
 
 // sliceArgs returns a copy of x in which the axes that the Slice may change are unknown, the axes, and their bounds;
@@ -192,12 +224,12 @@ func (c *call) sliceArgs(x []dim) (out []dim, at []int, cut []bounds, ok bool) {
 		c.invalid()
 		return all, nil, nil, false
 	}
+	if _, valid := axes(list, len(x)); !valid {
+		c.invalid()
+		return all, nil, nil, false
+	}
 	for j, a := range list {
-		i, valid := axis(a, len(x))
-		if !valid {
-			c.invalid()
-			return all, nil, nil, false
-		}
+		i, _ := axis(a, len(x))
 		b := bounds{starts[j], ends[j], fixed(1)}
 		if steps != nil {
 			b.step = steps[j]
@@ -231,7 +263,7 @@ func sliced(d dim, b bounds) dim {
 	if okN && okS && okE {
 		return slicedFixed(n, s, e, step)
 	}
-	if step == -1 && okS && s == -1 && okE && e < -math.MaxInt32 {
+	if step == -1 && okS && s == -1 && okE && e <= -toEnd {
 		return d // the whole axis, reversed
 	}
 	if step < 1 {
@@ -239,13 +271,15 @@ func sliced(d dim, b bounds) dim {
 	}
 	count := unknown
 	switch {
-	case okS && s == 0 && (okE && e >= math.MaxInt32 || same(b.end, d)):
+	case okS && s == 0 && (okE && e >= toEnd || same(b.end, d)):
 		count = d
 	case okS && s == 0 && okN && natural(b.end) && !okE:
-		return unknown // min(end, n) depends on the dynamic axis
+		count = atMost(n, b.end)
 	case okS && okE && s == 0 && e == 0:
 		count = fixed(0)
-	case okS && s >= 0 && (okE && e >= math.MaxInt32 || same(b.end, d)):
+	case okS && s == 0 && okE && e > 0:
+		count = atMost(e, d)
+	case okS && s >= 0 && (okE && e >= toEnd || same(b.end, d)):
 		if rest := sub(d, fixed(s)); natural(rest) {
 			count = rest
 		}

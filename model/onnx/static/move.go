@@ -213,7 +213,23 @@ func transpose(c *call) {
 		out[i] = x[a]
 	}
 	c.put(0, c.dtype(0), out...)
-	if len(x) < 2 {
+	switch v := c.arg(0); {
+	case len(x) < 2:
+		c.keep()
+	case len(x) == 2 && perm[0] != 0 && v.ints != nil:
+		rows, okR := x[0].fixed()
+		cols, okC := x[1].fixed()
+		if !okR || !okC || rows*cols != int64(len(v.ints)) {
+			return
+		}
+		ints := make([]dim, 0, len(v.ints))
+		for j := range cols {
+			for i := range rows {
+				ints = append(ints, v.ints[i*cols+j])
+			}
+		}
+		c.out[0].setInts(ints)
+	case len(x) == 2 && v.ints != nil:
 		c.keep()
 	}
 }

@@ -37,7 +37,7 @@ type Shapes struct {
 	outer  map[*onnx.Graph]*onnx.Graph
 	bodies map[*onnx.Node]*onnx.Graph // function calls, inlined
 	trips  map[*onnx.Node]int64       // the known trip counts of loops
-	opsets map[*onnx.Graph]map[string]int64
+	taken  map[*onnx.Node]*onnx.Graph // the branch of an If with a constant condition; the other one is not looked at
 }
 
 // Of returns what is known about a value that graph g defines or takes from a graph around it; false for a name that
@@ -100,7 +100,7 @@ type inferer struct {
 func Infer(m *onnx.Model, bound map[string][]onnx.Dim) *Shapes {
 	s := &Shapes{
 		model: m, values: map[*onnx.Graph]map[string]Value{}, outer: map[*onnx.Graph]*onnx.Graph{},
-		bodies: map[*onnx.Node]*onnx.Graph{}, trips: map[*onnx.Node]int64{}, opsets: map[*onnx.Graph]map[string]int64{},
+		bodies: map[*onnx.Node]*onnx.Graph{}, trips: map[*onnx.Node]int64{}, taken: map[*onnx.Node]*onnx.Graph{},
 	}
 	if m == nil || m.Graph == nil {
 		return s

@@ -34,7 +34,6 @@ func (in *inferer) graph(sc *scope) {
 	if sc.outer != nil {
 		in.outer[g] = sc.outer.graph
 	}
-	in.opsets[g] = in.current
 	for _, i := range order(g) {
 		in.node(sc, g.Nodes[i], stated)
 	}
@@ -113,7 +112,7 @@ func (in *inferer) node(sc *scope, n *onnx.Node, stated map[string]*onnx.Type) {
 		c.in = append(c.in, v)
 	}
 	if c.opset == 0 {
-		c.opset = 1 << 30
+		c.opset = 1 // files of IR version 1 import nothing
 	}
 	if r, ok := in.rules[ruleKey(n.Domain, n.OpType)]; ok {
 		r(c)

@@ -10,7 +10,6 @@ func windowRules() map[string]rule {
 	conv := func(c *call) { c.conv(0, 1, c.dtype(0), false) }
 	pool := func(c *call) { c.pool(0, c.dtype(0), false) }
 	global := func(c *call) { c.global(c.dtype(0), false) }
-	reorder := func(c *call) { c.like(0, 0, c.dtype(0)) }
 	return map[string]rule{
 		"Conv":                            conv,
 		"com.microsoft:FusedConv":         conv,
@@ -37,12 +36,15 @@ func windowRules() map[string]rule {
 		"com.microsoft:QLinearGlobalAveragePool": func(c *call) {
 			c.global(c.dtype(0), c.node.Int("channels_last", 0) == 1)
 		},
-		"com.microsoft.nchwc:ReorderInput": reorder,
+		"com.microsoft.nchwc:ReorderInput": reorderInput, "com.microsoft.nchwc:Upsample": upsampleBlocked,
 		"com.microsoft.nchwc:ReorderOutput": func(c *call) {
 			d, ok := c.dims(0)
-			if n := c.node.Int("channels", 0); ok && len(d) > 1 && n > 0 {
+			if n := c.node.Int("channels", 0); ok && len(d) > 2 && n > 0 {
 				d = slices.Clone(d)
 				d[1] = fixed(n)
+				if c.node.Int("channels_last", 0) == 1 {
+					d = toLast(d)
+				}
 				c.put(0, c.dtype(0), d...)
 			}
 		},
@@ -61,6 +63,35 @@ func windowRules() map[string]rule {
 			}
 		},
 	}
+}
+
+// reorderInput packs channels into blocks of 8 or 16, as the processor has it: a count that fills both is certain.
+func reorderInput(c *call) {
+	d, ok := c.dims(0)
+	if !ok || len(d) < 3 {
+		return
+	}
+	if c.node.Int("channels_last", 0) == 1 {
+		d = toFirst(d)
+	}
+	d = slices.Clone(d)
+	if n, known := d[1].fixed(); !known || n%16 != 0 {
+		d[1] = unknown
+	}
+	c.put(0, c.dtype(0), d...)
+}
+
+func upsampleBlocked(c *call) {
+	d, ok := c.dims(0)
+	scales := c.node.Ints("scales")
+	if !ok || len(scales) != len(d) {
+		return
+	}
+	d = slices.Clone(d)
+	for i, s := range scales {
+		d[i] = mul(d[i], fixed(s))
+	}
+	c.put(0, c.dtype(0), d...)
 }
 
 // window is what convolutions and pools share: one entry for each spatial axis.

@@ -29,8 +29,10 @@ func BERTBase(tokens int64, opts ...Option) *onnx.Model {
 	if tokens <= 0 {
 		seq = onnx.Symbol("sequence")
 	}
-	e := &bert{builder: b, eps: b.float("norm.epsilon", 1e-12)}
-	e.two = b.float("two", 2)
+	e := &bert{builder: b}
+	if b.decomposed {
+		e.eps, e.two = b.float("norm.epsilon", 1e-12), b.float("two", 2)
+	}
 	e.half, e.one, e.sqrt2 = b.float("half", 0.5), b.float("one", 1), b.float("sqrt2", math.Sqrt2)
 	e.scale = b.float("attention.scale", float32(math.Sqrt(bertHidden/bertHeads)))
 	e.first, e.second, e.axis = b.ints("index0", nil, 0), b.ints("index1", nil, 1), b.ints("axis0", tensor.Shape{1}, 0)

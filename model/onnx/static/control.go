@@ -133,9 +133,18 @@ func carried(v *val) *val {
 	return &out
 }
 
+// maxStable is the depth from which on loops in loops are looked at only once: the work is exponential in it.
+const maxStable = 4
+
 // stable infers a body, and again with what an iteration does not change where it changes the state. States start at
 // input first and output firstOut.
 func (c *call) stable(g *onnx.Graph, in []*val, first, firstOut int) []*val {
+	if c.scope.depth >= maxStable {
+		for i := first; i < len(in); i++ {
+			in[i] = nil // what the body declares has to do
+		}
+		return c.body(g, in)
+	}
 	for range 3 {
 		gaps := len(c.Gaps)
 		out := c.body(g, in)

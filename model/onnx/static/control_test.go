@@ -84,3 +84,19 @@ func TestFunction(t *testing.T) {
 		t.Error("a function that calls itself was inferred")
 	}
 }
+
+// TestNestedLoops takes for ever where each level looks at its body more than once.
+func TestNestedLoops(t *testing.T) {
+	body := relus("s", "s2", 1)
+	for range 40 {
+		body.Inputs = []*onnx.ValueInfo{{Name: "i"}, {Name: "go"}, {Name: "s"}}
+		body.Outputs = []*onnx.ValueInfo{{Name: "go"}, {Name: "s2"}}
+		n := &onnx.Node{OpType: "Loop", Inputs: []string{"", "", "s"}, Outputs: []string{"s2"}, Attrs: []*onnx.Attribute{graphAttr("body", body)}}
+		body = &onnx.Graph{Nodes: []*onnx.Node{n}}
+	}
+	body.Inputs, body.Outputs = []*onnx.ValueInfo{typed("s", "2 x 3", tensor.Float32)}, []*onnx.ValueInfo{{Name: "s2"}}
+	m := &onnx.Model{IRVersion: 8, Graph: body, Opsets: []onnx.Opset{{Version: 17}}}
+	if s := Infer(m, nil); s.Complete() {
+		t.Error("an unknown state counts as known")
+	}
+}

@@ -199,6 +199,13 @@ func matrixFormulas(m map[string]formula) {
 		}
 		c.macs(n)
 	}
+	m["LSTM"], m["GRU"], m["RNN"] = cells(9, 5), cells(7, 3), cells(2, 1)
+	m[ms+"DynamicQuantizeLSTM"] = m["LSTM"]
+	attentionFormulas(m)
+}
+
+func attentionFormulas(m map[string]formula) {
+	const ms = "com.microsoft:"
 	m[ms+"Attention"] = func(c *costCall) {
 		b, s, d := c.at(0, 0), c.at(0, 1), c.at(0, 2)
 		all := c.at(1, 1)
@@ -226,8 +233,6 @@ func matrixFormulas(m map[string]formula) {
 		c.macs(b, s, t, plus(dq, dv))
 		c.softmax(times(b, c.node.Int("num_heads", 1), s, t))
 	}
-	m["LSTM"], m["GRU"], m["RNN"] = cells(9, 5), cells(7, 3), cells(2, 1)
-	m[ms+"DynamicQuantizeLSTM"] = m["LSTM"]
 }
 
 func (c *costCall) softmax(n int64) {

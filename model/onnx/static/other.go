@@ -66,18 +66,7 @@ func mlRules() map[string]rule {
 				c.put(0, tensor.Float32, append(append([]dim(nil), x...), fixed(int64(n)))...)
 			}
 		},
-		ml + "ArrayFeatureExtractor": func(c *call) {
-			x, ok := c.dims(0)
-			y, okY := c.dims(1)
-			if !ok || !okY || len(x) == 0 {
-				return
-			}
-			if len(x) == 1 {
-				c.put(0, c.dtype(0), fixed(1), product(y))
-				return
-			}
-			c.put(0, c.dtype(0), append(append([]dim(nil), x[:len(x)-1]...), product(y))...)
-		},
+		ml + "ArrayFeatureExtractor": arrayFeatures,
 		ml + "FeatureVectorizer": func(c *call) {
 			sum := fixed(0)
 			for _, n := range c.node.Ints("inputdimensions") {
@@ -208,4 +197,17 @@ func stft(c *call) {
 		bins = add(floorDiv(frame, fixed(2)), fixed(1))
 	}
 	c.put(0, c.dtype(0), x[0], add(floorDiv(sub(x[1], frame), step), fixed(1)), bins, fixed(2))
+}
+
+func arrayFeatures(c *call) {
+	x, ok := c.dims(0)
+	y, okY := c.dims(1)
+	if !ok || !okY || len(x) == 0 {
+		return
+	}
+	if len(x) == 1 {
+		c.put(0, c.dtype(0), fixed(1), product(y))
+		return
+	}
+	c.put(0, c.dtype(0), append(append([]dim(nil), x[:len(x)-1]...), product(y))...)
 }

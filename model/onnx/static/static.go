@@ -57,10 +57,11 @@ func (s *Shapes) Values(g *onnx.Graph) map[string]Value { return s.values[g] }
 // Complete reports whether every value of every graph has a known rank and known or symbolic dimensions.
 func (s *Shapes) Complete() bool { return len(s.Gaps) == 0 }
 
-// maxInlined bounds the nodes that function calls may add, and maxNested how deep graphs may nest.
+// The limits on made-up graphs: nodes that function calls may add, the depth of subgraphs, and node visits.
 const (
 	maxInlined = 200_000
 	maxNested  = 64
+	maxVisits  = 2_000_000 // visits: the bodies of nested loops are looked at more than once
 )
 
 // scope is a graph during inference with the scope around it.
@@ -88,6 +89,7 @@ type inferer struct {
 	symbols  map[string]dim // dynamic axes that the caller bound
 	stale    bool           // the caller's shapes contradict the declared ones, so value_info is not to be believed
 	inlined  int
+	visits   int
 	calling  map[string]bool
 	current  map[string]int64 // opsets of the model or of the function body at hand
 	warnings map[string]bool

@@ -114,7 +114,9 @@ func (in *inferer) node(sc *scope, n *onnx.Node, stated map[string]*onnx.Type) {
 	if c.opset == 0 {
 		c.opset = 1 // files of IR version 1 import nothing
 	}
-	if r, ok := in.rules[ruleKey(n.Domain, n.OpType)]; ok {
+	if in.visits++; in.visits > maxVisits {
+		c.reason = UnknownInput
+	} else if r, ok := in.rules[ruleKey(n.Domain, n.OpType)]; ok {
 		r(c)
 	} else if f := in.funcs[domain(n.Domain)+":"+n.OpType+":"+n.Overload]; f != nil {
 		c.function(f)

@@ -10,8 +10,6 @@ import (
 	"infer/internal/fault"
 	"infer/model"
 	"infer/model/dataset"
-	"infer/model/engine"
-	"infer/model/engine/ort/library"
 	"infer/model/tensor"
 	"infer/report"
 )
@@ -193,32 +191,32 @@ func (in *inputs) bindingText() string {
 }
 
 // manifest records what a run needs to be repeated.
-func (a *app) manifest(d *report.Document, m *model.Model, in *inputs, c engine.Config, lib library.Library) error {
-	sum, err := m.Digest()
+func (a *app) manifest(d *report.Document, o *opened) error {
+	sum, err := o.model.Digest()
 	if err != nil {
 		return err
 	}
-	d.Manifest.Model = &report.ModelRef{Path: m.Path, SHA256: sum, Bytes: m.Bytes()}
-	ref := &report.RuntimeRef{Name: "onnxruntime", Version: lib.Version, Path: lib.Path}
-	for _, p := range c.Providers {
+	d.Manifest.Model = &report.ModelRef{Path: o.model.Path, SHA256: sum, Bytes: o.model.Bytes()}
+	ref := &report.RuntimeRef{Name: "onnxruntime", Version: o.library.Version, Path: o.library.Path}
+	for _, p := range o.config.Providers {
 		ref.Providers = append(ref.Providers, p.Name)
 	}
 	d.Manifest.Runtime = ref
-	d.Manifest.Options = map[string]any{"threads": c.Threads, "inter_threads": c.InterThreads, "session_config": c.Entries}
+	d.Manifest.Options = map[string]any{"threads": o.config.Threads, "inter_threads": o.config.InterThreads, "session_config": o.config.Entries}
 	d.Manifest.Bindings = map[string]string{}
-	for name, s := range in.bound.Shapes {
+	for name, s := range o.data.bound.Shapes {
 		d.Manifest.Bindings[name] = s.String()
 	}
-	d.Manifest.Data = &report.DataRef{Source: in.flags.Source}
-	if in.set != nil {
-		if d.Manifest.Data.SHA256, err = in.set.Digest(); err != nil {
+	d.Manifest.Data = &report.DataRef{Source: o.data.flags.Source}
+	if set := o.data.set; set != nil {
+		if d.Manifest.Data.SHA256, err = set.Digest(); err != nil {
 			return err
 		}
-		d.Manifest.Data.Rows = in.set.Rows()
+		d.Manifest.Data.Rows = set.Rows()
 	} else {
-		d.Manifest.Seed = &in.flags.Seed
+		d.Manifest.Seed = &o.data.flags.Seed
 	}
-	for _, n := range slices.Concat(in.bound.Notes, in.notes) {
+	for _, n := range slices.Concat(o.data.bound.Notes, o.data.notes) {
 		d.Warn("%s", n)
 	}
 	return nil

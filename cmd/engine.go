@@ -9,6 +9,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/host"
+	"infer/model"
 	"infer/model/engine"
 	"infer/model/engine/ort"
 	"infer/model/engine/ort/library"
@@ -117,4 +118,54 @@ func (a *app) openRuntime(ctx context.Context, path string) (*ort.Runtime, libra
 		return nil, lib, fmt.Errorf("load the runtime library: %w", err)
 	}
 	return rt, lib, nil
+}
+
+// opened is a model with its inputs and the provider to run it on.
+type opened struct {
+	path     string
+	model    *model.Model
+	data     *inputs
+	config   engine.Config
+	library  library.Library
+	runtime  *ort.Runtime
+	provider engine.Provider
+}
+
+// open opens what a command that runs a model needs, cheap things first: flags, model, data, then the runtime.
+func (a *app) open(ctx context.Context, args []string, e engineFlags, b bindFlags, d dataFlags) (o *opened, err error) {
+	o = &opened{}
+	defer func() {
+		if err != nil {
+			o.close()
+		}
+	}()
+	if o.config, err = e.config(); err != nil {
+		return nil, err
+	}
+	if o.path, err = a.modelOperand(args); err != nil {
+		return nil, err
+	}
+	if o.model, err = loadModel(o.path); err != nil {
+		return nil, err
+	}
+	if o.data, err = openData(o.model, d, b); err != nil {
+		return nil, err
+	}
+	if o.runtime, o.library, err = a.openRuntime(ctx, e.ortLibrary); err != nil {
+		return nil, err
+	}
+	o.provider, err = o.runtime.Provider(o.config.Providers[0].Name)
+	return o, err
+}
+
+func (o *opened) close() {
+	if o.runtime != nil {
+		_ = o.runtime.Close()
+	}
+	if o.data != nil {
+		o.data.close()
+	}
+	if o.model != nil {
+		_ = o.model.Close()
+	}
 }

@@ -67,42 +67,20 @@ func runPredict(ctx context.Context, a *app, args []string, f predictFlags) erro
 	if err := f.validate(); err != nil {
 		return err
 	}
-	config, err := f.engine.config()
+	in, err := a.open(ctx, args, f.engine, f.bind, f.data)
 	if err != nil {
 		return err
 	}
-	path, err := a.modelOperand(args)
-	if err != nil {
-		return err
-	}
-	m, err := loadModel(path)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	data, err := openData(m, f.data, f.bind)
-	if err != nil {
-		return err
-	}
-	defer data.close()
-	labels, source, err := f.readLabels(data.set)
-	if err != nil {
-		return err
-	}
-	rt, lib, err := a.openRuntime(ctx, f.engine.ortLibrary)
-	if err != nil {
-		return err
-	}
-	defer rt.Close()
-	provider, err := rt.Provider(config.Providers[0].Name)
+	defer in.close()
+	labels, source, err := f.readLabels(in.data.set)
 	if err != nil {
 		return err
 	}
 	d := a.newDocument("predict")
-	if err := a.manifest(d, m, data, config, lib); err != nil {
+	if err := a.manifest(d, in); err != nil {
 		return err
 	}
-	session, err := provider.Open(ctx, m, config)
+	session, err := in.provider.Open(ctx, in.model, in.config)
 	if err != nil {
 		return err
 	}
@@ -116,10 +94,10 @@ func runPredict(ctx context.Context, a *app, args []string, f predictFlags) erro
 		return fmt.Errorf("make the output folder: %w", err)
 	}
 	o := predict.Options{
-		Dir: f.dir, Batch: data.rowsPerRun(f.batch), FileName: dataset.FileName, Labels: labels, Progress: a.progress(),
+		Dir: f.dir, Batch: in.data.rowsPerRun(f.batch), FileName: dataset.FileName, Labels: labels, Progress: a.progress(),
 	}
-	o.Key = strings.Join([]string{d.Manifest.Model.SHA256, d.Manifest.Data.SHA256, fmt.Sprint(config.Providers), fmt.Sprint(o.Batch), data.bindingText()}, "|")
-	r, err := predict.Run(ctx, session, data.set, o)
+	o.Key = strings.Join([]string{d.Manifest.Model.SHA256, d.Manifest.Data.SHA256, fmt.Sprint(in.config.Providers), fmt.Sprint(o.Batch), in.data.bindingText()}, "|")
+	r, err := predict.Run(ctx, session, in.data.set, o)
 	if err != nil {
 		return err
 	}

@@ -74,39 +74,18 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 	if err != nil {
 		return err
 	}
-	config, err := f.engine.config()
+	o, err := a.open(ctx, args, f.engine, f.bind, f.data)
 	if err != nil {
 		return err
 	}
-	path, err := a.modelOperand(args)
-	if err != nil {
-		return err
-	}
-	m, err := loadModel(path)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	data, err := openData(m, f.data, f.bind)
-	if err != nil {
-		return err
-	}
-	rt, lib, err := a.openRuntime(ctx, f.engine.ortLibrary)
-	if err != nil {
-		return err
-	}
-	defer rt.Close()
-	provider, err := rt.Provider(config.Providers[0].Name)
-	if err != nil {
-		return err
-	}
+	defer o.close()
 	d := a.newDocument("profile")
-	if err := a.manifest(d, m, data, config, lib); err != nil {
+	if err := a.manifest(d, o); err != nil {
 		return err
 	}
-	spec := coldSpec{Library: lib.Path, Model: path, Config: config, Data: f.data, Bind: f.bind}
+	spec := coldSpec{Library: o.library.Path, Model: o.path, Config: o.config, Data: f.data, Bind: f.bind}
 	target := profile.Target{
-		Model: m, Provider: provider, Config: config, Inputs: data.inputs, Progress: a.progress(),
+		Model: o.model, Provider: o.provider, Config: o.config, Inputs: o.data.inputs, Progress: a.progress(),
 		Cold: func(ctx context.Context) *exec.Cmd { return coldStart(ctx, spec) },
 	}
 	if err := profile.Run(ctx, target, f.opts, d); err != nil {

@@ -132,30 +132,33 @@ type opened struct {
 }
 
 // open opens what a command that runs a model needs, cheap things first: flags, model, data, then the runtime.
-func (a *app) open(ctx context.Context, args []string, e engineFlags, b bindFlags, d dataFlags) (o *opened, err error) {
-	o = &opened{}
-	defer func() {
-		if err != nil {
-			o.close()
-		}
-	}()
-	if o.config, err = e.config(); err != nil {
+func (a *app) open(ctx context.Context, args []string, e engineFlags, b bindFlags, d dataFlags) (*opened, error) {
+	o := &opened{}
+	if err := o.fill(ctx, a, args, e, b, d); err != nil {
+		o.close()
 		return nil, err
+	}
+	return o, nil
+}
+
+func (o *opened) fill(ctx context.Context, a *app, args []string, e engineFlags, b bindFlags, d dataFlags) (err error) {
+	if o.config, err = e.config(); err != nil {
+		return err
 	}
 	if o.path, err = a.modelOperand(args); err != nil {
-		return nil, err
+		return err
 	}
 	if o.model, err = loadModel(o.path); err != nil {
-		return nil, err
+		return err
 	}
 	if o.data, err = openData(o.model, d, b); err != nil {
-		return nil, err
+		return err
 	}
 	if o.runtime, o.library, err = a.openRuntime(ctx, e.ortLibrary); err != nil {
-		return nil, err
+		return err
 	}
 	o.provider, err = o.runtime.Provider(o.config.Providers[0].Name)
-	return o, err
+	return err
 }
 
 func (o *opened) close() {

@@ -10,9 +10,6 @@ import (
 	"infer/report"
 )
 
-// confidence is that of every interval of a profile.
-const confidence = 0.95
-
 // addLatency adds the latency metrics of a series of runs of rows rows each. Labels may be nil.
 func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[string]string) {
 	add := func(name string, value, lo, hi float64, ok bool, method string) {
@@ -21,12 +18,16 @@ func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[st
 		if ok && !math.IsNaN(value) {
 			m.Value = &value
 			if method != "" {
-				m.Lo, m.Hi, m.Confidence, m.Method = &lo, &hi, confidence, method
+				m.Lo, m.Hi, m.Confidence, m.Method = &lo, &hi, measure.Confidence, method
 			}
 		}
 		d.Add(m)
 	}
 	mean := s.Mean()
+	if len(s.Seconds) > 0 {
+		// The t interval of a few wild runs may reach below zero; no mean lies below the quickest run.
+		mean.Lo = max(mean.Lo, slices.Min(s.Seconds))
+	}
 	add("latency_mean", mean.Value, mean.Lo, mean.Hi, mean.OK, "t")
 	for _, q := range []struct {
 		name string
@@ -41,7 +42,7 @@ func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[st
 	if n := len(s.Seconds); n > 0 {
 		add("latency_max", slices.Max(s.Seconds), 0, 0, true, "")
 	}
-	if mean.OK && mean.Lo > 0 {
+	if mean.OK && mean.Value > 0 {
 		r := float64(rows)
 		add("throughput", r/mean.Value, r/mean.Hi, r/mean.Lo, true, "t")
 	}
@@ -69,9 +70,9 @@ func addCold(d *report.Document, starts []report.ColdStart) {
 		slices.Sort(values)
 		m := report.NewMetric(c.name)
 		m.N = len(values)
-		e := stats.Quantile(values, .5, confidence)
+		e := stats.Quantile(values, .5, measure.Confidence)
 		v, lo, hi := e.Value, e.Lo, e.Hi
-		m.Confidence, m.Method = confidence, "median of processes, order-statistic"
+		m.Confidence, m.Method = measure.Confidence, "median of processes, order-statistic"
 		if !e.OK {
 			v, lo, hi = stats.Median(values), values[0], values[len(values)-1]
 			m.Confidence, m.Method = 0, "median of processes, range"

@@ -9,6 +9,7 @@ import (
 
 	"infer/internal/atomicfile"
 	"infer/internal/stats"
+	"infer/model/measure"
 	"infer/report"
 )
 
@@ -73,7 +74,7 @@ func table(t *trace, key func(*nodeTime) string) []report.Share {
 	}
 	var total float64
 	for i := range rows {
-		m := stats.Mean(perRun[i], confidence)
+		m := stats.Mean(perRun[i], measure.Confidence)
 		rows[i].Seconds = m.Value
 		if lo, hi := max(m.Lo, 0), m.Hi; m.OK {
 			rows[i].Lo, rows[i].Hi = &lo, &hi

@@ -40,6 +40,8 @@ func (r *runner) next() *report.NextStep {
 			"%d threads share the %d CPUs that this process may use", r.t.Config.Threads, r.cpus)
 	case failed("cpu_throttled") != "":
 		return step(fmt.Sprintf("infer profile %s --threads %d", quote(path), max(1, r.cpus/2)), "%s", failed("cpu_throttled"))
+	case failed("other_load") != "" || failed("steal") != "":
+		return nil // no command helps while others use the machine; the warning says so
 	case failed("steady_state") != "":
 		return step(fmt.Sprintf("infer profile %s --duration %s", quote(path), 4*r.o.Duration), "%s", failed("steady_state"))
 	case r.p99Missing() && r.o.Runs > 0:

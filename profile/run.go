@@ -203,7 +203,11 @@ func (r *runner) profiled(ctx context.Context) error {
 		r.d.Warn("provider %s wrote no trace: no shares by operator", r.t.Provider.Name())
 		return nil
 	}
-	t, err := readTrace(tracer.TracePath(), profiledWarmUp)
+	skip := profiledWarmUp
+	if _, ok := s.(engine.Binder); ok {
+		skip++ // binding runs the session once
+	}
+	t, err := readTrace(tracer.TracePath(), skip)
 	if err != nil {
 		return err
 	}

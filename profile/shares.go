@@ -32,13 +32,23 @@ func (r *runner) shares(t *trace) {
 	r.details.ByNode = table(t, func(n *nodeTime) string { return n.Name })
 	r.details.ByOp = table(t, func(n *nodeTime) string { return n.Op })
 	r.details.ByBlock = table(t, func(n *nodeTime) string { return block(n.Name) })
-	macs := r.graph.macsByOp()
+	r.joinMACs()
+	r.details.By, r.details.Top = r.o.By, r.o.Top
+}
+
+// joinMACs adds the multiply-accumulates to the operators that the runtime left as they are: one that it fused, split
+// or made anew has another number of nodes than in the file, and gets none.
+func (r *runner) joinMACs() {
+	macs, nodes := r.graph.macsByOp(), map[string]int{}
+	for _, c := range r.graph.costs.Nodes {
+		nodes[c.Node.OpType]++
+	}
 	for i := range r.details.ByOp {
-		if v, ok := macs[r.details.ByOp[i].Name]; ok {
-			r.details.ByOp[i].MACs = &v
+		row := &r.details.ByOp[i]
+		if v, ok := macs[row.Name]; ok && nodes[row.Name] == row.Count {
+			row.MACs = &v
 		}
 	}
-	r.details.By, r.details.Top = r.o.By, r.o.Top
 }
 
 // inflated is the slow-down by tracing from which shares of short nodes say more of the tracing than of the node.

@@ -1,0 +1,240 @@
+package profile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"infer/internal/fault"
+	"infer/internal/progress"
+	"infer/model"
+	"infer/model/engine"
+	"infer/model/engine/enginetest"
+	"infer/model/measure"
+	"infer/model/onnx"
+	"infer/model/tensor"
+	"infer/report"
+)
+
+// small is a model y = Relu(x) with x [batch, 4].
+func small(t *testing.T) *model.Model {
+	t.Helper()
+	typ := &onnx.Type{Kind: onnx.KindTensor, DType: tensor.Float32, HasShape: true, Dims: []onnx.Dim{onnx.Symbol("batch"), onnx.Fixed(4)}}
+	return model.New(&onnx.Model{IRVersion: 8, Opsets: []onnx.Opset{{Version: 17}}, Graph: &onnx.Graph{
+		Nodes:   []*onnx.Node{{Name: "relu", OpType: "Relu", Inputs: []string{"x"}, Outputs: []string{"y"}}},
+		Inputs:  []*onnx.ValueInfo{{Name: "x", Type: typ}},
+		Outputs: []*onnx.ValueInfo{{Name: "y", Type: typ}},
+	}})
+}
+
+func target(t *testing.T, f *enginetest.Fake) Target {
+	t.Helper()
+	return Target{Model: small(t), Provider: f, Config: engine.Config{Threads: 1}, Inputs: func(batch int64) ([]tensor.Tensor, error) {
+		x, err := tensor.New("x", tensor.Float32, tensor.Shape{max(batch, 1), 4})
+		return []tensor.Tensor{x}, err
+	}}
+}
+
+func TestRunOnFake(t *testing.T) {
+	f := &enginetest.Fake{}
+	d := report.New("profile")
+	tg := target(t, f)
+	phases := map[string]bool{}
+	tg.Progress = func(e progress.Event) { phases[e.Phase] = true }
+	if err := Run(t.Context(), tg, Options{Runs: 400, WarmUp: 3, Batches: []int64{1, 4}, By: "op", Top: 5}, d); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, labels := range []map[string]string{nil, {"batch": "1"}, {"batch": "4"}} {
+		for _, name := range []string{"latency_mean", "latency_p50", "latency_p99", "throughput"} {
+			if m := d.Metric(name, labels); m == nil || m.Value == nil || m.N != 400 || m.Lo == nil {
+				t.Errorf("%s %v is %+v", name, labels, m)
+			}
+		}
+	}
+	// The shapes are [batch, 4] of float32: x and y are alive at the only node, 2·16 bytes.
+	if m := d.Metric("activation_bytes", nil); m == nil || *m.Value != 32 {
+		t.Errorf("activation_bytes is %+v", m)
+	}
+	if n := f.Sessions(); n != 0 {
+		t.Errorf("%d sessions are left open", n)
+	}
+	if !phases["open the session"] {
+		t.Errorf("progress told of %v", phases)
+	}
+}
+
+func TestRunFailures(t *testing.T) {
+	broken := errors.New("the library broke")
+	for _, c := range []struct {
+		name string
+		fake *enginetest.Fake
+		want string
+	}{
+		{"open", &enginetest.Fake{OpenErr: broken}, "the library broke"},
+		{"a run", &enginetest.Fake{RunErr: func(run int) error {
+			if run == 5 {
+				return broken
+			}
+			return nil
+		}}, "the library broke"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := Run(t.Context(), target(t, c.fake), Options{Runs: 50, WarmUp: 1, By: "op", Top: 5}, report.New("profile"))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error is %v", err)
+			}
+			if n := c.fake.Sessions(); n != 0 {
+				t.Errorf("%d sessions are left open", n)
+			}
+		})
+	}
+}
+
+// TestRunInterrupted: what was measured before the interruption is in the document.
+func TestRunInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &enginetest.Fake{Latency: func(run int, _ []tensor.Tensor) time.Duration {
+		if run == 60 {
+			cancel()
+		}
+		return 0
+	}}
+	d := report.New("profile")
+	if err := Run(ctx, target(t, f), Options{Runs: 1 << 20, WarmUp: 2, Batches: []int64{2}, Cold: 3, By: "op", Top: 5}, d); err != nil {
+		t.Fatal(err)
+	}
+	m := d.Metric("latency_p50", nil)
+	if d.Verdict != report.Interrupted || m == nil || m.Value == nil || m.N < 40 || m.N > 60 {
+		t.Errorf("verdict %s, latency_p50 %+v", d.Verdict, m)
+	}
+	if err := d.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCold: the medians come from fresh processes; with fewer than six the range stands in for the interval.
+func TestCold(t *testing.T) {
+	tg := target(t, &enginetest.Fake{})
+	tg.Cold = func(ctx context.Context) *exec.Cmd {
+		return exec.CommandContext(ctx, "echo", `{"library_load":0.02,"session_init":0.3,"first_run":0.004,"peak_rss":1000}`)
+	}
+	for _, c := range []struct {
+		cold       int
+		confidence float64
+	}{{2, 0}, {6, 0.95}} {
+		d := report.New("profile")
+		if err := Run(t.Context(), tg, Options{Runs: 10, WarmUp: 1, Cold: c.cold, By: "op", Top: 5}, d); err != nil {
+			t.Fatal(err)
+		}
+		m := d.Metric("session_init", nil)
+		if m == nil || *m.Value != 0.3 || m.N != c.cold || m.Confidence != c.confidence || *m.Lo != 0.3 {
+			t.Errorf("%d processes: session_init is %+v", c.cold, m)
+		}
+	}
+	tg.Cold = func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "false") }
+	if err := Run(t.Context(), tg, Options{Runs: 10, WarmUp: 1, Cold: 1, By: "op", Top: 5}, report.New("profile")); err == nil {
+		t.Error("a child that fails is no error")
+	}
+}
+
+func TestNext(t *testing.T) {
+	check := func(name string) func(*runner) {
+		return func(r *runner) { r.d.AddCheck(name, false, "%s was seen", name) }
+	}
+	for _, c := range []struct {
+		name  string
+		setup func(*runner)
+		want  string // in the command; "" for none
+	}{
+		{"more threads than CPUs", func(r *runner) { r.t.Config.Threads = 8 }, "--threads 2"},
+		{"throttled", check("cpu_throttled"), "--threads 1"},
+		{"others use the machine", check("other_load"), ""},
+		{"not steady", check("steady_state"), "--duration 20s"},
+		{"too few runs for the p99", func(r *runner) {
+			r.o.Runs = 30
+			r.d.Add(report.NewMetric("latency_p99"))
+		}, "--runs 400"},
+		{"the batch axis is free", func(*runner) {}, "--batch 1,2,4,8"},
+		{"the sweep is done", func(r *runner) { r.o.Batches = []int64{1, 2} }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := small(t)
+			m.Path = "my model.onnx"
+			r := &runner{d: report.New("profile"), t: Target{Model: m}, o: Options{Duration: 5 * time.Second}, cpus: 2, base: &measure.Series{Seconds: []float64{1}}}
+			c.setup(r)
+			got := r.next()
+			switch {
+			case got == nil && c.want != "":
+				t.Errorf("no advice, want %q", c.want)
+			case got != nil && (c.want == "" || !strings.Contains(got.Command, c.want)):
+				t.Errorf("advice is %q, want %q", got.Command, c.want)
+			case got != nil && !strings.HasPrefix(got.Command, "infer profile 'my model.onnx' "):
+				t.Errorf("the command %q cannot be pasted", got.Command)
+			}
+		})
+	}
+}
+
+func TestValidate(t *testing.T) {
+	if err := DefaultOptions.Validate(); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+	bad := Options{Runs: -1, WarmUp: -2, Cold: -1, Batches: []int64{0, 2, 2}, By: "layer", TracePath: "t.json"}
+	err := bad.Validate()
+	if fault.KindOf(err) != fault.Usage {
+		t.Fatalf("kind of %v", err)
+	}
+	for _, want := range []string{"--runs", "--warm-up", "--cold", "--top", "--by", "--trace", "--batch 0", "--batch names 2 twice"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %s: %v", want, err)
+		}
+	}
+}
+
+// TestShares: rows are sorted, sum to one, and mixed groups lose what their nodes do not share.
+func TestShares(t *testing.T) {
+	tr := &trace{Runs: 2, Nodes: []*nodeTime{
+		{Name: "/a/x/Conv", Op: "Conv", Provider: "CPU", Shapes: "float 1x2", Seconds: []float64{1, 3}},
+		{Name: "/a/x/Relu", Op: "Relu", Provider: "CPU", Seconds: []float64{1, 1}},
+		{Name: "/b/y/Conv", Op: "Conv", Provider: "CUDA", Shapes: "float 1x4", Seconds: []float64{5, 5}},
+	}}
+	ops := table(tr, func(n *nodeTime) string { return n.Op })
+	if len(ops) != 2 || ops[0].Name != "Conv" || ops[0].Count != 2 || ops[0].Seconds != 7 || ops[0].Share != 0.875 || ops[0].Provider != "mixed" || ops[0].Shapes != "" {
+		t.Errorf("by operator: %+v", ops)
+	}
+	blocks := table(tr, func(n *nodeTime) string { return block(n.Name) })
+	if names := []string{blocks[0].Name, blocks[1].Name}; !slices.Equal(names, []string{"b/y", "a/x"}) || blocks[1].Op != "" {
+		t.Errorf("by block: %+v", blocks)
+	}
+}
+
+// TestDiff names what differs between two models, and nothing for a model and itself.
+func TestDiff(t *testing.T) {
+	a, b := small(t), small(t)
+	d, err := Diff(a, a, model.Bindings{})
+	if err != nil || !d.Identical {
+		t.Errorf("a model and itself: %+v, %v", d, err)
+	}
+	b.Proto.Graph.Inputs[0].Type.Dims[0] = onnx.Fixed(1)
+	b.Proto.Graph.Nodes[0].OpType = "Tanh"
+	if d, err = Diff(a, b, model.Bindings{}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"batch", "Relu", "Tanh"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the difference lacks %s: %s", want, text)
+		}
+	}
+}

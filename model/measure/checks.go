@@ -2,6 +2,8 @@ package measure
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"infer/internal/host"
 )
@@ -33,14 +35,15 @@ func checks(s *Series, threads int, c host.CPUs) []Check {
 	}
 	short := i.Wall < shortWall
 	faults := int64(len(s.Seconds) / 100)
-	n := noise(s.Seconds)
+	n, apart := noise(s.Seconds), levelsApart(s)
 	list := []Check{
 		{"cpu_throttled", i.ThrottledCount == 0,
 			fmt.Sprintf("%d periods, %.3g s throttled by the CPU quota", i.ThrottledCount, i.Throttled)},
 		{"run_queue_delay", short || delay <= 0.05,
 			fmt.Sprintf("threads waited for a CPU %.1f %% of their time, limit 5 %%", 100*delay)},
 		{"noise", n <= 0.10, fmt.Sprintf("robust coefficient of variation %.1f %%, limit 10 %%", 100*n)},
-		{"steady_state", s.Class == Flat, fmt.Sprintf("%s, %d changes of level", s.Class, len(s.Changes))},
+		{"steady_state", s.Class == Flat || apart <= maxApart,
+			fmt.Sprintf("%s, %d changes of level, levels up to %.1f %% apart, limit %.0f %%", s.Class, len(s.Changes), 100*apart, 100*maxApart)},
 		{"other_load", short || i.OtherCPU <= 0.10,
 			fmt.Sprintf("other processes used %.1f %% of the machine, limit 10 %%", 100*i.OtherCPU)},
 		{"steal", short || steal <= 0.02, fmt.Sprintf("the hypervisor took %.1f %%, limit 2 %%", 100*steal)},
@@ -52,6 +55,30 @@ func checks(s *Series, threads int, c host.CPUs) []Check {
 		list[len(list)-1].Detail = fmt.Sprintf("the session chose its threads, %d usable CPUs", c.Count)
 	}
 	return list
+}
+
+// maxApart is how far the levels of a series may lie apart before it has no one latency to tell.
+const maxApart = 0.10
+
+// levelsApart returns the distance between the fastest and the slowest level over the fastest, for levels that hold a
+// twentieth of the runs or more: shorter ones move the percentiles less than their intervals do. A series of two modes
+// without a change of level is as far apart as its noise.
+func levelsApart(s *Series) float64 {
+	if len(s.Changes) == 0 {
+		return noise(s.Seconds)
+	}
+	levels, begin := segments(s.Seconds, s.Changes), 0
+	lo, hi := math.Inf(1), 0.0
+	for i, end := range append(slices.Clone(s.Changes), len(s.Seconds)) {
+		if 20*(end-begin) >= len(s.Seconds) {
+			lo, hi = min(lo, levels[i]), max(hi, levels[i])
+		}
+		begin = end
+	}
+	if !(hi > lo && lo > 0) {
+		return 0
+	}
+	return (hi - lo) / lo
 }
 
 // dirty says that others disturbed s so much that its block should be measured again.

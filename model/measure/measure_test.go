@@ -246,8 +246,8 @@ func TestChecks(t *testing.T) {
 		{"cpu_throttled", func(s *Series) { s.Interference.ThrottledCount = 1 }, 2},
 		{"run_queue_delay", func(s *Series) { s.Interference.RunQueueDelay = 1 }, 2},
 		{"noise", func(s *Series) { s.Seconds = []float64{1, 1.3, 0.7} }, 2},
-		{"steady_state", func(s *Series) { // two levels, 20 % apart, each half of the runs
-			s.Class, s.Changes, s.Seconds = SlowDown, []int{50}, slices.Concat(slices.Repeat([]float64{1}, 50), slices.Repeat([]float64{1.2}, 50))
+		{"steady_state", func(s *Series) { // two levels, 20 % apart
+			s.Class, s.Changes, s.Seconds = SlowDown, []int{70}, slices.Concat(slices.Repeat([]float64{1}, 70), slices.Repeat([]float64{1.2}, 30))
 		}, 2},
 		{"", func(s *Series) { // as far apart, but the slow level holds 4 % of the runs only
 			s.Class, s.Changes, s.Seconds = SlowDown, []int{96}, slices.Concat(slices.Repeat([]float64{1}, 96), slices.Repeat([]float64{1.2}, 4))

@@ -49,7 +49,7 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 	fs.DurationVar(&f.opts.Duration, "duration", f.opts.Duration, "length of the timed phase, where --runs is not given")
 	fs.StringVar(&f.warmUp, "warm-up", "auto", "untimed runs first: auto|`N`; auto ends where a change-point test finds the runs steady")
 	fs.IntVar(&f.opts.Cold, "cold", f.opts.Cold, "fresh processes to measure cold start and peak memory in; 0 for none")
-	fs.Int64SliceVar(&f.opts.Batches, "batch", nil, "batch sizes to sweep, such as 1,2,4,8")
+	fs.Int64SliceVar(&f.opts.Batches, "batch", nil, "batch sizes to sweep, such as `1,2,4,8`")
 	fs.StringVar(&f.opts.By, "by", f.opts.By, "what the shares are grouped by: op|node|block")
 	fs.IntVar(&f.opts.Top, "top", f.opts.Top, "rows of the table of shares")
 	fs.IntVar(&f.opts.ProfiledRuns, "profiled-runs", f.opts.ProfiledRuns, "runs of the profiled pass; 0 for no shares")

@@ -42,7 +42,7 @@ func predictSections(d report.PredictDetails, o Options) []section {
 }
 
 func runtimeSections(d report.RuntimeDetails) []section {
-	t := &table{cols: []column{{head: ""}, {head: "version"}, {head: "source"}, {head: "providers", shrink: true}, {head: "path", shrink: true}}}
+	t := &table{cols: []column{{head: ""}, {head: "version"}, {head: "source"}, {head: "providers", shrink: true}, {head: "path"}}}
 	for _, l := range d.Libraries {
 		mark := cell{}
 		if l.Selected {

@@ -120,8 +120,8 @@ func (t *textWriter) hang(head string, n int, s string, style func(string) strin
 	}
 }
 
-// wrap breaks s at blanks into lines of at most first, then rest, columns. A word that is longer than a line,
-// a path for instance, is shortened in the middle.
+// wrap breaks s at blanks into lines of at most first, then rest, columns. A word that is longer than a line is
+// shortened in the middle, but a path stays whole: people copy it.
 func wrap(s string, first, rest int) []string {
 	var lines []string
 	line, width := "", max(first, 10)
@@ -130,7 +130,9 @@ func wrap(s string, first, rest int) []string {
 			lines = append(lines, line)
 			line, width = "", max(rest, 10)
 		}
-		word = shorten(word, width)
+		if !strings.Contains(word, "/") {
+			word = shorten(word, width)
+		}
 		if line != "" {
 			line += " "
 		}

@@ -28,23 +28,24 @@ func toolVersion() string {
 	return version
 }
 
-func newVersionCmd(a *app, run func(context.Context, *app, string) error) *cobra.Command {
-	var lib string
+func newVersionCmd(a *app, run func(context.Context, *app, runtimeFlags) error) *cobra.Command {
+	var f runtimeFlags
 	c := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the versions of infer, Go and the ONNX Runtime library",
 		Example: "  infer version\n  infer version --format json",
 		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), a, lib) },
+		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), a, f) },
 	}
-	addLibraryFlag(c.Flags(), &lib)
+	addLibraryFlag(c.Flags(), &f.library)
+	addOutputFlag(c.Flags(), &f.output)
 	return c
 }
 
-func runVersion(ctx context.Context, a *app, path string) error {
+func runVersion(ctx context.Context, a *app, f runtimeFlags) error {
 	d := a.newDocument("version")
 	details := report.VersionDetails{Infer: toolVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Pinned: library.Pinned}
-	libs, err := library.Find(ctx, a.libraryOptions(path))
+	libs, err := library.Find(ctx, a.libraryOptions(f.library))
 	if err != nil {
 		d.Warn("%v", err)
 	}
@@ -56,5 +57,5 @@ func runVersion(ctx context.Context, a *app, path string) error {
 	if err := d.SetDetails(details); err != nil {
 		return err
 	}
-	return a.emit(d, "")
+	return a.emit(d, f.output)
 }

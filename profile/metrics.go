@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"infer/internal/host"
 	"infer/internal/stats"
 	"infer/model/measure"
 	"infer/report"
@@ -79,5 +80,19 @@ func addCold(d *report.Document, starts []report.ColdStart) {
 		}
 		m.Value, m.Lo, m.Hi = &v, &lo, &hi
 		d.Add(m)
+	}
+}
+
+// interference lists what the counters saw during the timed runs.
+func interference(i host.Interference) []report.Measurement {
+	return []report.Measurement{
+		{Name: "wall", Value: i.Wall, Unit: "s"},
+		{Name: "self_cpu", Value: i.SelfCPU, Unit: "s"},
+		{Name: "run_queue_delay", Value: i.RunQueueDelay, Unit: "s"},
+		{Name: "involuntary_switches", Value: float64(i.InvoluntarySwitches), Unit: "1"},
+		{Name: "major_faults", Value: float64(i.MajorFaults), Unit: "1"},
+		{Name: "throttled", Value: i.Throttled, Unit: "s"},
+		{Name: "steal", Value: i.Steal, Unit: "s"},
+		{Name: "other_cpu", Value: i.OtherCPU, Unit: "1"},
 	}
 }

@@ -102,6 +102,8 @@ func (r *runner) steady(ctx context.Context) error {
 	r.base = s
 	r.details.WarmUp = &report.WarmUp{Runs: len(s.WarmUp), Class: string(s.Class)}
 	addLatency(r.d, s, r.rows, nil)
+	r.details.Interference = interference(s.Interference)
+	r.details.Latency = s.Histogram()
 	for _, c := range measure.Checks(s, r.t.Config.Threads) {
 		r.d.AddCheck(c.Name, c.OK, "%s", c.Detail)
 	}
@@ -254,6 +256,9 @@ func (r *runner) cold(ctx context.Context) error {
 		r.details.Cold = append(r.details.Cold, one)
 	}
 	addCold(r.d, r.details.Cold)
+	if m := r.d.Metric("peak_rss", nil); m != nil && m.Value != nil {
+		r.details.Memory.PeakRSS = int64(*m.Value)
+	}
 	r.memory()
 	return nil
 }

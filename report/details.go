@@ -1,25 +1,28 @@
 package report
 
+import "infer/internal/stats"
+
 // The …Details types are what Document.Details holds, by kind. Verbs fill them, renderers read them.
 // Times are seconds, sizes bytes, shares in [0, 1]. New fields may come, none goes away.
 
 // ProfileDetails is the details of kind "profile".
 type ProfileDetails struct {
-	By           string        `json:"by,omitempty"`            // what the user asked to see: "op" (also ""), "node" or "block"
-	Top          int           `json:"top,omitempty"`           // rows that the user asked to see; 0: the renderer's choice
-	ByOp         []Share       `json:"by_op,omitempty"`         // descending by Seconds
-	ByNode       []Share       `json:"by_node,omitempty"`       // descending by Seconds
-	ByBlock      []Share       `json:"by_block,omitempty"`      // descending by Seconds
-	ProfiledRuns int           `json:"profiled_runs"`           // runs behind the shares
-	Inflation    float64       `json:"inflation,omitempty"`     // p50 of the profiled pass / p50 of the unprofiled one
-	Residual     *float64      `json:"residual,omitempty"`      // share of the profiled run outside of all nodes
-	Cold         []ColdStart   `json:"cold,omitempty"`          // one a fresh process
-	Batches      []BatchRow    `json:"batches,omitempty"`       // the --batch sweep; its figures are metrics with the label "batch"
-	Memory       *Memory       `json:"memory,omitempty"`        //
-	WarmUp       *WarmUp       `json:"warm_up,omitempty"`       //
-	Next         *NextStep     `json:"next,omitempty"`          // absent when the figures support no advice
-	Interference []Measurement `json:"interference,omitempty"`  // what else went on while measuring
-	OptimizedOps []OpCount     `json:"optimized_ops,omitempty"` // nodes of the graph that the runtime really ran
+	By           string           `json:"by,omitempty"`                // what the user asked to see: "op" (also ""), "node" or "block"
+	Top          int              `json:"top,omitempty"`               // rows that the user asked to see; 0: the renderer's choice
+	ByOp         []Share          `json:"by_op,omitempty"`             // descending by Seconds
+	ByNode       []Share          `json:"by_node,omitempty"`           // descending by Seconds
+	ByBlock      []Share          `json:"by_block,omitempty"`          // descending by Seconds
+	ProfiledRuns int              `json:"profiled_runs"`               // runs behind the shares
+	Inflation    float64          `json:"inflation,omitempty"`         // p50 of the profiled pass / p50 of the unprofiled one
+	Residual     *float64         `json:"residual,omitempty"`          // share of the profiled run outside of all nodes
+	Cold         []ColdStart      `json:"cold,omitempty"`              // one a fresh process
+	Batches      []BatchRow       `json:"batches,omitempty"`           // the --batch sweep; its figures are metrics with the label "batch"
+	Memory       *Memory          `json:"memory,omitempty"`            //
+	WarmUp       *WarmUp          `json:"warm_up,omitempty"`           //
+	Next         *NextStep        `json:"next,omitempty"`              // absent when the figures support no advice
+	Latency      *stats.Histogram `json:"latency_histogram,omitempty"` // of the timed runs, in seconds; merges with that of another run
+	Interference []Measurement    `json:"interference,omitempty"`      // what else went on while measuring
+	OptimizedOps []OpCount        `json:"optimized_ops,omitempty"`     // nodes of the graph that the runtime really ran
 }
 
 // Share is one row of "where the time goes": an operator, a node or a block of nodes.
@@ -71,10 +74,10 @@ type NamedBytes struct {
 	Shape string `json:"shape,omitempty"`
 }
 
-// WarmUp says what was run before timing.
+// WarmUp says what was run before timing, and how the timed runs went on.
 type WarmUp struct {
 	Runs  int    `json:"runs"`
-	Class string `json:"class"` // "flat", "warm-up", "slowdown", "no steady state" or "fixed"
+	Class string `json:"class"` // of the timed runs, as model/measure names it: "flat", "warm-up", "slow-down" or "unsteady"
 }
 
 // NextStep is the one command worth trying next.

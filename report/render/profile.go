@@ -168,7 +168,7 @@ func failedBatches(p report.ProfileDetails) section {
 func measuredSection(p report.ProfileDetails) section {
 	s := section{title: "Sample"}
 	if p.WarmUp != nil {
-		s.facts = append(s.facts, fact{"warm-up", plural(p.WarmUp.Runs, "run") + ", " + p.WarmUp.Class})
+		s.facts = append(s.facts, fact{"warm-up", plural(p.WarmUp.Runs, "run")}, fact{"timed runs", p.WarmUp.Class})
 	}
 	for _, m := range p.Interference {
 		x := report.Metric{Name: m.Name, Unit: m.Unit, Value: &m.Value}

@@ -16,7 +16,7 @@ func rules() map[string]rule {
 	all := map[string]rule{}
 	for _, family := range []func() map[string]rule{
 		elementwiseRules, matrixRules, windowRules, moveRules, indexRules, reduceRules, recurrentRules,
-		quantRules, contribRules, controlRules, sequenceRules, mlRules, signalRules,
+		quantRules, contribRules, attentionRules, controlRules, sequenceRules, mlRules, signalRules,
 	} {
 		maps.Copy(all, family())
 	}

@@ -131,7 +131,7 @@ func joinKey(a, b string) string {
 	if a == "" || b == "" {
 		return a + b
 	}
-	s := append(strings.Split(a, "*"), strings.Split(b, "*")...)
+	s := append(factors(a), factors(b)...)
 	slices.Sort(s)
 	return strings.Join(s, "*")
 }
@@ -147,6 +147,24 @@ func product(ds []dim) dim {
 		p = mul(p, d)
 	}
 	return p
+}
+
+// factors splits a product of symbols. A symbol such as floor((a*b)/3) is one factor.
+func factors(key string) (list []string) {
+	depth, from := 0, 0
+	for i := range len(key) {
+		switch key[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '*':
+			if depth == 0 {
+				list, from = append(list, key[from:i]), i+1
+			}
+		}
+	}
+	return append(list, key[from:])
 }
 
 // exact returns a / b where it is the same for every value of the symbols (none of which is 0).
@@ -191,8 +209,8 @@ func cutKey(a, b string) (string, bool) {
 	if b == "" {
 		return a, true
 	}
-	left := strings.Split(a, "*")
-	for _, s := range strings.Split(b, "*") {
+	left := factors(a)
+	for _, s := range factors(b) {
 		i := slices.Index(left, s)
 		if i < 0 {
 			return "", false

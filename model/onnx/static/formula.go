@@ -2,6 +2,7 @@ package static
 
 import (
 	"math"
+	"slices"
 
 	"infer/model/onnx"
 )
@@ -13,7 +14,10 @@ import (
 //	Gemm, MatMul and kin       MACs vol(Y)·K, + vol(Y) for C
 //	Einsum                     MACs: the product of all distinct label extents
 //	LSTM, GRU, RNN             MACs T·B·(vol(W)+vol(R)), FLOPs 9, 7, 2 and transcendentals 5, 3, 1 a cell
-//	Attention                  B·S·D·(Dq+Dk+Dv) + B·S·T·(Dq+Dv)
+//	Attention, ONNX            MACs B·S·T·(Dq+Dv), T = S + past, Softmax on B·H·S·T; all T also where causal
+//	  com.microsoft            as ONNX: MultiHeadAttention, GroupQueryAttention; Attention + B·S·D·(Dq+Dk+Dv)
+//	RotaryEmbedding            3·vol
+//	DFT, STFT                  5·N·log2 N a transform
 //	elementwise                vol(Y) an operand operation; Clip 2, HardSwish 4, Gelu 5
 //	normalizations             8 (Skip 9, RMS 4, Batch 2) · vol, Softmax 4·vol + vol transcendentals
 //	Reduce                     vol(X), + vol(Y) for a mean or root, L2 2·vol(X)
@@ -183,8 +187,12 @@ func matrixFormulas(m map[string]formula) {
 		c.work.FLOPs = plus(c.work.FLOPs, times(2, n, k))
 	}
 	m["Einsum"] = func(c *costCall) {
-		terms, _, ok := einsumTerms(c.node.Str("equation", ""), len(c.node.Inputs))
-		sizes, okS := einsumSizes(terms, func(i int) ([]dim, bool) { s := c.shape(i); return fixedList(s), s != nil || c.missing == "" })
+		var shapes [][]dim
+		for i := range c.node.Inputs {
+			shapes = append(shapes, fixedList(c.shape(i)))
+		}
+		terms, _, ok := einsumTerms(c.node.Str("equation", ""), shapes)
+		sizes, okS := einsumSizes(terms, shapes)
 		if !ok || !okS {
 			c.lack("the equation has a form without a formula")
 			return
@@ -202,42 +210,6 @@ func matrixFormulas(m map[string]formula) {
 	m["LSTM"], m["GRU"], m["RNN"] = cells(9, 5), cells(7, 3), cells(2, 1)
 	m[ms+"DynamicQuantizeLSTM"] = m["LSTM"]
 	attentionFormulas(m)
-}
-
-func attentionFormulas(m map[string]formula) {
-	const ms = "com.microsoft:"
-	m[ms+"Attention"] = func(c *costCall) {
-		b, s, d := c.at(0, 0), c.at(0, 1), c.at(0, 2)
-		all := c.at(1, 1)
-		dq, dv := all/3, all/3
-		if sizes := c.node.Ints("qkv_hidden_sizes"); len(sizes) == 3 {
-			dq, dv = sizes[0], sizes[2]
-		}
-		if c.has(4) { // past keys and values: their length adds to T
-			c.lack("attention over past keys")
-		}
-		c.macs(b, s, d, all)
-		c.macs(b, s, s, plus(dq, dv))
-		c.softmax(times(b, c.node.Int("num_heads", 1), s, s))
-	}
-	m[ms+"MultiHeadAttention"] = func(c *costCall) {
-		if c.has(6) || len(c.shape(0)) != 3 {
-			c.lack("attention over past keys, or packed")
-			return
-		}
-		b, s, dq, dv := c.at(0, 0), c.at(0, 1), c.at(0, 2), c.at(y, 2)
-		t := c.at(1, 1)
-		if len(c.shape(1)) == 4 {
-			t = c.at(1, 2)
-		}
-		c.macs(b, s, t, plus(dq, dv))
-		c.softmax(times(b, c.node.Int("num_heads", 1), s, t))
-	}
-}
-
-func (c *costCall) softmax(n int64) {
-	c.work.FLOPs = plus(c.work.FLOPs, times(4, n))
-	c.work.Transcendentals = plus(c.work.Transcendentals, n)
 }
 
 // cells is T·B·(vol(W)+vol(R)) and the elementwise work of a cell.
@@ -299,15 +271,53 @@ func windowFormulas(m map[string]formula) {
 	}
 	m["Resize"] = resizeFormula
 	m["Upsample"], m[nchwc+"Upsample"] = resizeFormula, resizeFormula
-	m["STFT"] = func(c *costCall) { c.fourier(times(c.at(y, 0), c.at(y, 1)), c.at(y, 2)) }
-	m["DFT"] = func(c *costCall) { c.lack("a transform along an axis has no formula here") }
+	m["STFT"], m["DFT"] = stftFormula, dftFormula
+}
+
+// stftFormula is a transform for each frame. The window is as long as a frame.
+func stftFormula(c *costCall) {
+	n := int64(0)
+	if c.has(2) {
+		n = c.at(2, 0)
+	} else {
+		n = c.told(3)
+	}
+	c.fourier(times(c.at(y, 0), c.at(y, 1)), n)
+}
+
+// dftFormula is a transform for each line of Y along the axis.
+func dftFormula(c *costCall) {
+	out, a, n := c.shape(y), c.node.Int("axis", 1), int64(0)
+	if c.node.Attr("axis") == nil && opsets(c.shapes.model.Opsets)[""] >= 20 {
+		a = -2
+		if c.has(2) {
+			list := c.ints(2)
+			if len(list) != 1 {
+				c.lack("the axis of the transform is a value of the run")
+				return
+			}
+			a = list[0]
+		}
+	}
+	at, ok := axis(a, len(out))
+	if !ok || len(out) < 2 || at == len(out)-1 {
+		c.lack("the axis of the transform is none of the signal")
+		return
+	}
+	switch inverse := c.node.Int("inverse", 0) == 1; {
+	case c.node.Int("onesided", 0) == 0 || inverse:
+		n = out[at]
+	case c.has(1):
+		n = c.told(1)
+	default:
+		n = c.at(0, at)
+	}
+	lines := slices.Delete(slices.Clone(out[:len(out)-1]), at, at+1)
+	c.fourier(times(lines...), n)
 }
 
 // fourier adds 5·N·log2 N for each transform of n points.
 func (c *costCall) fourier(count, n int64) {
-	if c.node.Int("onesided", 1) == 1 && n > 0 {
-		n = 2 * (n - 1)
-	}
 	if n > 0 {
 		c.work.FLOPs = plus(c.work.FLOPs, times(count, int64(5*float64(n)*math.Log2(float64(n)))))
 	}

@@ -112,40 +112,62 @@ func matmulNBits(c *call) {
 	c.put(0, c.dtype(0), append(slices.Clone(a[:len(a)-1]), fixed(c.node.Int("N", -1)))...)
 }
 
-// einsumTerms splits an equation into the labels of each operand and of the output; ok is false for one with an
-// ellipsis or an operand whose rank does not fit.
-func einsumTerms(equation string, operands int) (in []string, out string, ok bool) {
-	equation = strings.ReplaceAll(equation, " ", "")
-	left, right, explicit := strings.Cut(equation, "->")
-	in = strings.Split(left, ",")
-	if strings.Contains(equation, ".") || len(in) != operands {
-		return nil, "", false
+// dots stands for the axis of an ellipsis that is i-th from the right.
+func dots(i int) rune { return '\uE000' + rune(i) }
+
+// einsumTerms splits an equation into the labels of each operand and of the output; ok is false for one that does not
+// fit the operands.
+func einsumTerms(equation string, shapes [][]dim) (in [][]rune, out []rune, ok bool) {
+	left, right, explicit := strings.Cut(strings.ReplaceAll(equation, " ", ""), "->")
+	parts, wide := strings.Split(left, ","), 0
+	if len(parts) != len(shapes) {
+		return nil, nil, false
+	}
+	expand := func(term string, n int) []rune {
+		var axes []rune
+		for i := n - 1; i >= 0; i-- {
+			axes = append(axes, dots(i))
+		}
+		return []rune(strings.Replace(term, "...", string(axes), 1))
+	}
+	for i, p := range parts {
+		n := 0
+		if strings.Contains(p, "...") {
+			n = len(shapes[i]) - len([]rune(p)) + len("...")
+			wide = max(wide, n)
+		}
+		t := expand(p, n)
+		if n < 0 || len(t) != len(shapes[i]) || slices.Contains(t, '.') {
+			return nil, nil, false
+		}
+		in = append(in, t)
 	}
 	if explicit {
-		return in, right, true
+		out = expand(right, wide)
+		return in, out, !slices.Contains(out, '.')
 	}
-	all := strings.ReplaceAll(left, ",", "")
+	all := strings.NewReplacer(",", "", "...", "").Replace(left)
+	out = expand("...", wide)
 	for r := 'A'; r <= 'z'; r++ {
 		if strings.Count(all, string(r)) == 1 {
-			out += string(r)
+			out = append(out, r)
 		}
 	}
 	return in, out, true
 }
 
 // einsumSizes returns the size of each label.
-func einsumSizes(terms []string, shape func(int) ([]dim, bool)) (map[rune]dim, bool) {
+func einsumSizes(terms [][]rune, shapes [][]dim) (map[rune]dim, bool) {
 	sizes := map[rune]dim{}
 	for i, t := range terms {
-		d, ok := shape(i)
-		if !ok || len(d) != len(t) {
+		if len(shapes[i]) != len(t) {
 			return nil, false
 		}
 		for j, r := range t {
 			if old, seen := sizes[r]; seen {
-				sizes[r] = broadcastDim(old, d[j])
+				sizes[r] = broadcastDim(old, shapes[i][j])
 			} else {
-				sizes[r] = d[j]
+				sizes[r] = shapes[i][j]
 			}
 		}
 	}
@@ -154,11 +176,20 @@ func einsumSizes(terms []string, shape func(int) ([]dim, bool)) (map[rune]dim, b
 
 func einsum(c *call) {
 	c.open(0, c.dtype(0))
-	terms, out, ok := einsumTerms(c.node.Str("equation", ""), len(c.in))
+	var shapes [][]dim
+	for i := range c.in {
+		s, ok := c.dims(i)
+		if !ok {
+			return
+		}
+		shapes = append(shapes, s)
+	}
+	terms, out, ok := einsumTerms(c.node.Str("equation", ""), shapes)
 	if !ok {
+		c.invalid()
 		return
 	}
-	sizes, ok := einsumSizes(terms, c.dims)
+	sizes, ok := einsumSizes(terms, shapes)
 	if !ok {
 		return
 	}

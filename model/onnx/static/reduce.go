@@ -195,7 +195,7 @@ func contribRules() map[string]rule {
 	}
 	return map[string]rule{
 		"com.microsoft:SkipLayerNormalization": skip, "com.microsoft:SkipSimplifiedLayerNormalization": skip,
-		"com.microsoft:SkipGroupNorm": first, "com.microsoft:RotaryEmbedding": first, "RotaryEmbedding": first,
+		"com.microsoft:SkipGroupNorm": first,
 		"com.microsoft:EmbedLayerNormalization": func(c *call) {
 			ids, ok := c.dims(0)
 			words, okW := c.dims(2)
@@ -205,54 +205,6 @@ func contribRules() map[string]rule {
 				c.put(2, c.dtype(2), ids[0], ids[1], words[1])
 			}
 		},
-		"com.microsoft:Attention": attention, "com.microsoft:MultiHeadAttention": multiHead,
-		"com.microsoft:GroupQueryAttention": first,
-		"Attention":                         attention23,
-	}
-}
-
-// attention: X (batch, sequence, hidden), fused weights (hidden, q+k+v).
-func attention(c *call) {
-	x, ok := c.dims(0)
-	w, okW := c.dims(1)
-	if !ok || !okW || len(x) != 3 || len(w) != 2 {
-		return
-	}
-	out := floorDiv(w[1], fixed(3))
-	if sizes := c.node.Ints("qkv_hidden_sizes"); len(sizes) == 3 {
-		out = fixed(sizes[2])
-	}
-	c.put(0, c.dtype(0), x[0], x[1], out)
-}
-
-// multiHead: query (batch, sequence, hidden) and value of rank 3 or 4; packed forms stay unknown.
-func multiHead(c *call) {
-	q, ok := c.dims(0)
-	v, okV := c.dims(2)
-	if !ok || len(q) != 3 || !okV {
-		return
-	}
-	switch len(v) {
-	case 3:
-		c.put(0, c.dtype(0), q[0], q[1], v[2])
-	case 4:
-		c.put(0, c.dtype(0), q[0], q[1], mul(v[1], v[3]))
-	}
-}
-
-// attention23 is ONNX's own Attention: rank 4 (batch, heads, sequence, size), or rank 3 with heads as attributes.
-func attention23(c *call) {
-	q, ok := c.dims(0)
-	v, okV := c.dims(2)
-	if !ok || !okV || len(q) != len(v) {
-		return
-	}
-	heads, kv := c.node.Int("q_num_heads", 0), c.node.Int("kv_num_heads", 0)
-	switch {
-	case len(q) == 4:
-		c.put(0, c.dtype(0), q[0], q[1], q[2], v[3])
-	case len(q) == 3 && heads > 0 && kv > 0:
-		c.put(0, c.dtype(0), q[0], q[1], mul(floorDiv(v[2], fixed(kv)), fixed(heads)))
 	}
 }
 

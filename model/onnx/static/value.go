@@ -124,6 +124,7 @@ func (v *val) public() Value {
 	for _, e := range v.ints {
 		n, ok := e.fixed()
 		if !ok {
+			p.Ints = nil
 			return p
 		}
 		p.Ints = append(p.Ints, n)

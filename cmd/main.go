@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"infer/internal/fault"
 	"infer/internal/term"
@@ -67,9 +68,7 @@ the result goes to stdout, everything else to stderr.`,
 		Args:              usageArgs(cobra.NoArgs),
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fault.New(fault.Usage, "see '"+c.CommandPath()+" --help'", "%w", err)
-	})
+	root.SetFlagErrorFunc(flagError)
 	a.out.add(root.PersistentFlags())
 	root.AddCommand(
 		newInspectCmd(a, runInspect),
@@ -81,6 +80,19 @@ the result goes to stdout, everything else to stderr.`,
 		newManCmd(),
 	)
 	return root
+}
+
+// flagError makes a wrong flag a usage error, with the flag that was probably meant.
+func flagError(c *cobra.Command, err error) error {
+	hint := "see '" + c.CommandPath() + " --help'"
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --"); unknown {
+		if near := fault.Nearest(name, names); near != "" {
+			hint = "did you mean --" + near + "?"
+		}
+	}
+	return fault.New(fault.Usage, hint, "%w", err)
 }
 
 // usageArgs makes a wrong argument count a usage error (exit 2), with cobra's suggestions for a misspelt command.

@@ -35,7 +35,10 @@ var (
 // VALUE has the unit it is typed with (20ms, 1.5GB, 300/s, 1%, 0.02, 0.5pt); with a sign it is a change
 // against a base (<=+5%, >=-0.5pt, <=+2ms). Anything else, a metric that is not in Known and a unit that does
 // not measure the metric included, is a fault.Usage error that names what is allowed.
-func ParseGate(expr string) (Gate, error) {
+func ParseGate(expr string) (Gate, error) { return parseGate(expr, "") }
+
+// parseGate is ParseGate whose errors name the metrics of a document of a kind; "" for all.
+func parseGate(expr, kind string) (Gate, error) {
 	g := Gate{Expr: strings.TrimSpace(expr)}
 	m := gateShape.FindStringSubmatch(g.Expr)
 	if m == nil {
@@ -43,7 +46,7 @@ func ParseGate(expr string) (Gate, error) {
 	}
 	known, ok := KnownByName(m[1])
 	if !ok {
-		return Gate{}, unknownMetric(expr, m[1])
+		return Gate{}, unknownMetric(expr, m[1], kind)
 	}
 	g.Metric, g.Op = m[1], m[3]
 	var err error
@@ -81,7 +84,7 @@ func ParseGates(kind string, exprs []string) ([]Gate, error) {
 	var gates []Gate
 	var errs []error
 	for _, e := range exprs {
-		g, err := ParseGate(e)
+		g, err := parseGate(e, kind)
 		if err == nil && kind != "compare" {
 			err = g.mustBeAbsolute()
 		}
@@ -124,10 +127,12 @@ func (g Gate) fits(kind string) error {
 	return fault.New(fault.Usage, "use one of "+strings.Join(names, " "), "gate %q: infer %s does not measure %s", g.Expr, kind, g.Metric)
 }
 
-func unknownMetric(expr, name string) error {
+func unknownMetric(expr, name, kind string) error {
 	var names []string
 	for _, k := range Known() {
-		names = append(names, k.Name)
+		if kind == "" || k.In(kind) {
+			names = append(names, k.Name)
+		}
 	}
 	near := fault.Nearest(name, names)
 	if slices.Contains(names, "latency_"+name) {

@@ -39,12 +39,13 @@ func (r *Runtime) Provider(name string) (engine.Provider, error) {
 // Name returns the name of the provider.
 func (p provider) Name() string { return p.name }
 
-// Open opens a session; the sessions of this package satisfy Session. See engine.Provider.
+// Open opens a session; the sessions of this package satisfy Session. See engine.Provider. The library cannot be told
+// to stop creating one: when ctx ends Open returns at once, and what is created is freed once it is there.
 func (p provider) Open(ctx context.Context, m *model.Model, c engine.Config) (engine.Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s, err := p.open(m, c)
+	s, err := p.open(ctx, m, c)
 	if err != nil {
 		name := "the model in memory"
 		if m.Path != "" {
@@ -55,7 +56,7 @@ func (p provider) Open(ctx context.Context, m *model.Model, c engine.Config) (en
 	return s, nil
 }
 
-func (p provider) open(m *model.Model, c engine.Config) (_ engine.Session, err error) {
+func (p provider) open(ctx context.Context, m *model.Model, c engine.Config) (_ engine.Session, err error) {
 	specs := c.Providers
 	if len(specs) == 0 {
 		specs = []engine.ProviderSpec{{Name: p.name}}
@@ -70,12 +71,12 @@ func (p provider) open(m *model.Model, c engine.Config) (_ engine.Session, err e
 			files.removeNew()
 		}
 	}()
-	o := opener{rt: p.rt, model: m, config: c}
-	made, err := o.create(&plan)
-	if err != nil && plan.cpu && len(plan.used) > 0 {
+	o := opener{rt: p.rt, model: m, config: c, abandoned: files.removeNew}
+	made, err := o.create(ctx, &plan)
+	if err != nil && ctx.Err() == nil && plan.cpu && len(plan.used) > 0 {
 		why := err
 		onCPU := selection{cpu: true, warnings: plan.warnings}
-		made, err = o.create(&onCPU)
+		made, err = o.create(ctx, &onCPU)
 		if err == nil {
 			onCPU.warn("%s cannot be used: %v; running on cpu", plan.used[0].Name, why)
 			plan = onCPU
@@ -152,16 +153,63 @@ type opener struct {
 	rt     *Runtime
 	model  *model.Model
 	config engine.Config
+	// abandoned is called when the library is done with a session that nobody waits for any more.
+	abandoned func()
 }
 
 // create opens the model on the selected providers. A provider that fails to join is left out of sel with a warning
 // when the cpu may run in its place.
-func (o opener) create(sel *selection) (*ortgo.DynamicAdvancedSession, error) {
+func (o opener) create(ctx context.Context, sel *selection) (*ortgo.DynamicAdvancedSession, error) {
 	options, err := ortgo.NewSessionOptions()
 	if err != nil {
 		return nil, translate(err.Error())
 	}
-	defer options.Destroy()
+	bytes, err := o.prepare(options, sel)
+	if err != nil {
+		options.Destroy()
+		return nil, err
+	}
+	path := o.path()
+	return o.wait(ctx, func() (*ortgo.DynamicAdvancedSession, error) {
+		defer options.Destroy()
+		if bytes != nil {
+			return ortgo.NewDynamicAdvancedSessionWithONNXData(bytes, nil, nil, options)
+		}
+		return ortgo.NewDynamicAdvancedSession(path, nil, nil, options)
+	})
+}
+
+// wait returns what create makes, or the error of ctx when that ends first. create must not touch the model: its caller
+// may close it then.
+func (o opener) wait(ctx context.Context, create func() (*ortgo.DynamicAdvancedSession, error)) (*ortgo.DynamicAdvancedSession, error) {
+	type result struct {
+		made *ortgo.DynamicAdvancedSession
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		made, err := create()
+		done <- result{made, err}
+	}()
+	select {
+	case r := <-done:
+		if r.err != nil {
+			return nil, translate(r.err.Error())
+		}
+		return r.made, nil
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.err == nil {
+				r.made.Destroy()
+			}
+			o.abandoned()
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// prepare sets the options; the bytes are those of a model that the library cannot read from its file, else nil.
+func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []byte, err error) {
 	if err := o.configure(options); err != nil {
 		return nil, err
 	}
@@ -180,7 +228,6 @@ func (o opener) create(sel *selection) (*ortgo.DynamicAdvancedSession, error) {
 	if joined > 0 && !sel.cpu {
 		entries["session.disable_cpu_ep_fallback"] = "1"
 	}
-	var bytes []byte
 	if o.model.Path == "" || o.model.Edited() {
 		if bytes, err = o.model.Serialize(); err != nil {
 			return nil, err
@@ -199,16 +246,7 @@ func (o opener) create(sel *selection) (*ortgo.DynamicAdvancedSession, error) {
 			return nil, fault.New(fault.Usage, "", "session-config entry %q: %s", k, cleanMessage(err.Error()))
 		}
 	}
-	var made *ortgo.DynamicAdvancedSession
-	if bytes != nil {
-		made, err = ortgo.NewDynamicAdvancedSessionWithONNXData(bytes, nil, nil, options)
-	} else {
-		made, err = ortgo.NewDynamicAdvancedSession(o.path(), nil, nil, options)
-	}
-	if err != nil {
-		return nil, translate(err.Error())
-	}
-	return made, nil
+	return bytes, nil
 }
 
 // path returns the model file for the library to open. The library refuses external data that a symbolic link beside

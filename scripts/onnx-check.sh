@@ -1,6 +1,6 @@
 #!/bin/sh
-# Tests the ONNX codec against the official onnx package, which it installs in a virtual environment in the user's
-# cache. Where pip cannot install it, it says so and exits 0.
+# Tests the ONNX codec and shape inference against the official onnx package, which it installs in a virtual
+# environment in the user's cache. Where pip cannot install it, it says so and exits 0.
 set -eu
 cd "$(dirname "$0")/.."
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/infer/onnx-check-1.23.2
@@ -12,4 +12,4 @@ if ! "$venv/bin/python" -c 'import onnx' 2>/dev/null; then
 		exit 0
 	fi
 fi
-INFER_TEST_ONNX_PYTHON=$venv/bin/python go test -count=1 -run TestOfficialPackage -v ./model/onnx
+INFER_TEST_ONNX_PYTHON=$venv/bin/python go test -count=1 -run TestOfficialPackage -v ./model/onnx ./model/onnx/static

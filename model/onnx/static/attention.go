@@ -20,9 +20,9 @@ func attention(c *call) {
 	if !ok || !okW || len(x) != 3 || len(w) != 2 {
 		return
 	}
-	key, value := floorDiv(w[1], fixed(3)), floorDiv(w[1], fixed(3))
+	value := floorDiv(w[1], fixed(3))
 	if sizes := c.node.Ints("qkv_hidden_sizes"); len(sizes) == 3 {
-		key, value = fixed(sizes[1]), fixed(sizes[2])
+		value = fixed(sizes[2])
 	}
 	c.put(0, c.dtype(0), x[0], x[1], value)
 	past, okP := c.dims(4)
@@ -33,7 +33,7 @@ func attention(c *call) {
 	case okP && len(past) == 5:
 		c.put(1, c.dtype(0), past[0], past[1], past[2], add(past[3], x[1]), past[4])
 	case !c.present(4) && heads > 0:
-		c.put(1, c.dtype(0), fixed(2), x[0], fixed(heads), x[1], floorDiv(key, fixed(heads)))
+		c.put(1, c.dtype(0), fixed(2), x[0], fixed(heads), x[1], floorDiv(value, fixed(heads)))
 	}
 }
 
@@ -44,35 +44,42 @@ func multiHead(c *call) {
 	if !ok || len(q) != 3 && len(q) != 5 {
 		return
 	}
-	heads := fixed(c.node.Int("num_heads", 0))
-	length, key, value, unpacked := unknown, unknown, unknown, false // sizes of all heads
-	k, okK := c.dims(1)
-	v, okV := c.dims(2)
+	heads, length, key, value := unknown, unknown, unknown, unknown // key and value: their size over all heads
+	if n := c.node.Int("num_heads", 0); n > 0 {
+		heads = fixed(n)
+	}
+	k, _ := c.dims(1)
+	v, _ := c.dims(2)
+	switch len(v) {
+	case 3:
+		value = v[2]
+	case 4:
+		value = mul(v[1], v[3])
+	}
 	switch {
 	case len(q) == 5:
 		length, key = q[1], mul(q[2], q[4])
 		value = key
-	case okK && len(k) == 5:
+	case len(k) == 5:
 		length, key, value = k[1], q[2], q[2]
-	case okV && len(v) == 4:
-		value, unpacked = mul(v[1], v[3]), true
-	case okV && len(v) == 3 && okK && len(k) == 3:
-		length, key, value = k[1], k[2], v[2]
-	case okV && len(v) == 3:
-		value = v[2]
+	case len(k) == 4:
+		length, key = k[2], mul(k[1], k[3])
+	case len(k) == 3:
+		length, key = k[1], k[2]
 	}
 	c.put(0, c.dtype(0), q[0], q[1], value)
-	for i, size := range []dim{key, value} {
-		past, given := c.dims(6 + i)
-		switch {
-		case given && len(past) == 4 && c.present(8): // the past is a buffer for what is to come
-			c.put(1+i, c.dtype(0), past...)
-		case given && len(past) == 4 && !unpacked:
-			c.put(1+i, c.dtype(0), past[0], past[1], add(past[2], length), past[3])
-		case !c.present(6+i) && !unpacked:
-			c.put(1+i, c.dtype(0), q[0], heads, length, floorDiv(size, heads))
-		}
+	past, given := c.dims(6)
+	switch {
+	case given && len(past) == 4 && c.present(8): // a buffer that also holds what is to come
+		length = past[2]
+	case given && len(past) == 4:
+		length = add(past[2], length)
+	case c.present(6):
+		length = unknown
 	}
+	c.put(1, c.dtype(0), q[0], heads, length, floorDiv(key, heads))
+	c.put(2, c.dtype(0), q[0], heads, length, floorDiv(value, heads))
+	c.put(3, c.dtype(0), q[0], heads, q[1], length)
 }
 
 // groupQuery: query (B, S, H·d) with key and value (B, S, Hkv·d), or all packed in query. The present is as long as

@@ -17,6 +17,7 @@ func rules() map[string]rule {
 	for _, family := range []func() map[string]rule{
 		elementwiseRules, matrixRules, windowRules, moveRules, indexRules, reduceRules, recurrentRules,
 		quantRules, contribRules, attentionRules, controlRules, sequenceRules, mlRules, signalRules,
+		trainingRules, textRules,
 	} {
 		maps.Copy(all, family())
 	}

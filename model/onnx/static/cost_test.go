@@ -58,6 +58,22 @@ func TestFormulas(t *testing.T) {
 			Work{FLOPs: 9 * 16, BytesIn: 16, BytesWeights: 16, BytesOut: 64}},
 		{"Attention", one("com.microsoft:Attention", 17, attrs("num_heads", 2), 1, "1 x 3 x 8", "8 x 24", "24"),
 			Work{MACs: 3*8*24 + 9*16, FLOPs: 4 * 18, Transcendentals: 18, BytesIn: 4 * (24 + 192 + 24), BytesOut: 96}},
+		// the labels i, j, k and two axes under the dots
+		{"Einsum with dots", one("Einsum", 17, attrs("equation", "...ij,...jk->...ik"), 1, "2 x 1 x 3 x 4", "5 x 4 x 6"),
+			Work{MACs: 2 * 5 * 3 * 4 * 6, BytesIn: 4 * (24 + 120), BytesOut: 4 * 2 * 5 * 18}},
+		{"MeanVarianceNormalization", one("MeanVarianceNormalization", 13, nil, 1, "1 x 2 x 3"), Work{FLOPs: 8 * 6, BytesIn: 24, BytesOut: 24}},
+		// 5·8·log2(8) = 120 a line of 8, 4 lines
+		{"DFT", one("DFT", 17, nil, 1, "1 x 8 x 4 x 2"), Work{FLOPs: 4 * 120, BytesIn: 256, BytesOut: 256}},
+		// the default axis is now the last but one: 8 lines of 4, 5·4·log2(4) = 40 each
+		{"DFT 20", one("DFT", 20, nil, 1, "1 x 8 x 4 x 2"), Work{FLOPs: 8 * 40, BytesIn: 256, BytesOut: 256}},
+		{"DFT 20, axis 1", one("DFT", 20, nil, 1, "1 x 8 x 4 x 2", "-", list{1}), Work{FLOPs: 4 * 120, BytesIn: 256, BytesWeights: 8, BytesOut: 256}},
+		{"half a DFT", one("DFT", 17, attrs("onesided", 1), 1, "1 x 8 x 1"), Work{FLOPs: 120, BytesIn: 32, BytesOut: 40}},
+		{"half a DFT, padded", one("DFT", 17, attrs("onesided", 1), 1, "1 x 8 x 1", list{16}), Work{FLOPs: 5 * 16 * 4, BytesIn: 32, BytesWeights: 8, BytesOut: 9 * 8}},
+		{"inverse of half a DFT", one("DFT", 17, attrs("onesided", 1, "inverse", 1), 1, "1 x 5 x 2"), Work{FLOPs: 120, BytesIn: 40, BytesOut: 32}},
+		// (10-4)/2+1 = 4 frames of 4, 5·4·log2(4) = 40 each; 3 bins
+		{"STFT", one("STFT", 17, nil, 1, "1 x 10 x 1", list{2}, "4"), Work{FLOPs: 4 * 40, BytesIn: 40 + 16, BytesWeights: 8, BytesOut: 4 * 3 * 8}},
+		// 3 frames of 3, int(5·3·log2(3)) = 23 each; 2 bins
+		{"STFT, odd frames", one("STFT", 17, nil, 1, "1 x 5 x 1", list{1}, "-", list{3}), Work{FLOPs: 3 * 23, BytesIn: 20, BytesWeights: 16, BytesOut: 3 * 2 * 8}},
 		{"no formula", one("NonMaxSuppression", 13, nil, 1, "1 x 3 x 4", "1 x 1 x 3"), Work{}},
 	}
 	for _, c := range tests {

@@ -14,7 +14,7 @@ func elementwiseRules() map[string]rule {
 		"LogSoftmax", "LpNormalization", "MeanVarianceNormalization", "Mish", "Neg", "Not", "PRelu", "Reciprocal", "Relu",
 		"Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softmax", "Softplus", "Softsign", "Sqrt", "Swish",
 		"Tan", "Tanh", "ThresholdedRelu", "Trilu", "InstanceNormalization", "GroupNormalization", "Affine", "ImageScaler",
-		"ParametricSoftplus", "Scale", "ScaledTanh", "CumSum", "CumProd", "ReverseSequence", "Bernoulli",
+		"ParametricSoftplus", "Scale", "ScaledTanh", "CumSum", "CumProd", "ReverseSequence", "SwiGLU",
 		"com.microsoft:QuickGelu", "com.microsoft:Gelu", "com.microsoft:FastGelu", "com.microsoft:BiasGelu",
 		"com.microsoft:QLinearSigmoid", "com.microsoft:QLinearLeakyRelu", "com.microsoft:QLinearSoftmax",
 		"com.microsoft:GroupNorm", "com.microsoft:Inverse", "com.microsoft:BiasDropout", "com.microsoft:BiasSoftmax",
@@ -34,6 +34,7 @@ func elementwiseRules() map[string]rule {
 	m["IsNaN"] = func(c *call) { c.like(0, 0, tensor.Bool) }
 	m["IsInf"] = m["IsNaN"]
 	m["Where"] = where
+	m["BitCast"] = func(c *call) { c.like(0, 0, c.attrDType("to", tensor.Undefined)) }
 	m["Cast"] = func(c *call) { c.cast(tensor.DType(c.node.Int("to", 0))) }
 	m["CastLike"] = func(c *call) { c.cast(c.dtype(1)) }
 	m["Dropout"] = func(c *call) {

@@ -120,7 +120,7 @@ func formulas() map[string]formula {
 	}
 	const ms = "com.microsoft:"
 	simple(0, 0, "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten", "Transpose", "Gather", "GatherElements",
-		"GatherND", "Concat", "Slice", "Split", "Pad", "Expand", "Tile", "Cast", "CastLike", "DepthToSpace", "SpaceToDepth",
+		"GatherND", "Concat", "Slice", "Split", "Pad", "Expand", "Tile", "Cast", "CastLike", "BitCast", "DepthToSpace", "SpaceToDepth",
 		"Constant", "ConstantOfShape", "Shape", "Size", "Range", "Dropout", "Crop", "EyeLike", "OneHot", "Trilu",
 		"ReverseSequence", "Col2Im", "CenterCropPad", ms+"QLinearConcat", "com.microsoft.nchwc:ReorderInput", "com.microsoft.nchwc:ReorderOutput",
 		"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike")

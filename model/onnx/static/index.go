@@ -40,17 +40,38 @@ func indexRules() map[string]rule {
 				c.put(i, tensor.Int64, unknown)
 			}
 		},
-		"Compress": func(c *call) {
-			c.dependent()
-			c.put(0, c.dtype(0), unknown)
-			if x, ok := c.dims(0); ok && c.node.Attr("axis") != nil {
-				if a, valid := axis(c.node.Int("axis", 0), len(x)); valid {
-					out := slices.Clone(x)
-					out[a] = unknown
-					c.put(0, c.dtype(0), out...)
-				}
+		"Compress": compress,
+	}
+}
+
+// compress keeps the slices, or without an axis the elements, for which the condition holds.
+func compress(c *call) {
+	c.dependent()
+	kept := unknown
+	if cond, ok := c.consts(1); ok && len(c.in) > 1 {
+		kept = fixed(0)
+		for _, n := range cond {
+			if n != 0 {
+				kept = add(kept, fixed(1))
 			}
-		},
+		}
+	}
+	c.put(0, c.dtype(0), kept)
+	if c.node.Attr("axis") == nil {
+		return
+	}
+	x, ok := c.dims(0)
+	a, valid := axis(c.node.Int("axis", 0), len(x))
+	switch {
+	case !ok:
+		c.open(0, c.dtype(0))
+	case !valid:
+		c.invalid()
+		c.open(0, c.dtype(0))
+	default:
+		out := slices.Clone(x)
+		out[a] = kept
+		c.put(0, c.dtype(0), out...)
 	}
 }
 

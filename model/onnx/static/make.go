@@ -153,9 +153,12 @@ func resize(c *call) {
 	}
 	defer func() { c.put(0, c.dtype(0), out...) }()
 	if sizes, known := c.elems(iz); iz > 0 && c.present(iz) && known && len(sizes) == len(at) {
-		if c.node.Str("keep_aspect_ratio_policy", "stretch") == "stretch" {
-			for j, i := range at {
+		policy := c.node.Str("keep_aspect_ratio_policy", "stretch")
+		for j, i := range at {
+			if policy == "stretch" {
 				out[i] = sizes[j]
+			} else {
+				out[i] = inProportion(x, sizes, at, i, policy == "not_smaller")
 			}
 		}
 		return
@@ -174,6 +177,25 @@ func resize(c *call) {
 	for j, i := range at {
 		out[i] = scaled(x[i], scales[j])
 	}
+}
+
+// inProportion returns the size of axis i where all axes get the same scale, the largest or smallest of those that
+// sizes ask for.
+func inProportion(x, sizes []dim, at []int, i int, largest bool) dim {
+	var scale float32
+	for j, a := range at {
+		n, okN := x[a].fixed()
+		s, okS := sizes[j].fixed()
+		if !okN || !okS || n < 1 || s < 1 || n > 1<<24 || s > 1<<24 {
+			return unknown
+		}
+		r := float32(s) / float32(n)
+		if j == 0 || largest == (r > scale) {
+			scale = r
+		}
+	}
+	n, _ := x[i].fixed()
+	return fixed(int64(math.Round(float64(scale * float32(n)))))
 }
 
 // scaled returns floor(d·scale), the size that Resize gives an axis.

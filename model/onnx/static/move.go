@@ -16,6 +16,7 @@ func moveRules() map[string]rule {
 		},
 		"Resize": resize, "Upsample": resize, "Crop": crop, "CenterCropPad": centerCropPad, "Col2Im": col2im,
 		"RandomNormal": random, "RandomUniform": random, "RandomNormalLike": randomLike, "RandomUniformLike": randomLike,
+		"Bernoulli": randomLike,
 		"Multinomial": func(c *call) {
 			if d, ok := c.dims(0); ok && len(d) == 2 {
 				c.put(0, c.attrDType("dtype", tensor.Int32), d[0], fixed(c.node.Int("sample_size", 1)))

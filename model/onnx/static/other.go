@@ -5,38 +5,37 @@ import (
 	"infer/model/tensor"
 )
 
-// mlRules are the operators of ai.onnx.ml. Rows are axis 0; a lone row may come as a vector.
-func mlRules() map[string]rule {
-	rows := func(c *call) dim {
-		x, ok := c.dims(0)
-		switch {
-		case !ok:
-			return unknown
-		case len(x) == 1:
-			return fixed(1)
-		case len(x) > 1:
-			return x[0]
-		}
+// rows is axis 0 of input 0; a lone row may come as a vector.
+func (c *call) rows() dim {
+	x, ok := c.dims(0)
+	switch {
+	case !ok || len(x) == 0:
 		return unknown
+	case len(x) == 1:
+		return fixed(1)
 	}
-	classifier := func(c *call) {
-		n, d := unknown, tensor.Int64
-		for _, name := range []string{"classlabels_strings", "classlabels_int64s", "classlabels_ints"} {
-			if a := c.node.Attr(name); a != nil && len(a.Strings)+len(a.Ints) > 0 {
-				n = fixed(int64(len(a.Strings) + len(a.Ints)))
-				if len(a.Strings) > 0 {
-					d = tensor.String
-				}
+	return x[0]
+}
+
+// classifier sets the label and the scores of each row.
+func classifier(c *call) {
+	n, d := unknown, tensor.Int64
+	for _, name := range []string{"classlabels_strings", "classlabels_int64s", "classlabels_ints"} {
+		if a := c.node.Attr(name); a != nil && len(a.Strings)+len(a.Ints) > 0 {
+			n = fixed(int64(len(a.Strings) + len(a.Ints)))
+			if len(a.Strings) > 0 {
+				d = tensor.String
 			}
 		}
-		c.put(0, d, rows(c))
-		c.put(1, tensor.Float32, rows(c), n)
 	}
+	c.put(0, d, c.rows())
+	c.put(1, tensor.Float32, c.rows(), n)
+}
+
+// mlRules are the operators of ai.onnx.ml.
+func mlRules() map[string]rule {
 	regressor := func(targets string) rule {
-		return func(c *call) {
-			n := c.node.Int(targets, 1)
-			c.put(0, tensor.Float32, rows(c), fixed(n))
-		}
+		return func(c *call) { c.put(0, tensor.Float32, c.rows(), fixed(c.node.Int(targets, 1))) }
 	}
 	const ml = "ai.onnx.ml:"
 	floats := func(c *call) { c.like(0, 0, tensor.Float32) }
@@ -45,7 +44,7 @@ func mlRules() map[string]rule {
 		ml + "TreeEnsembleClassifier": classifier, ml + "LinearClassifier": classifier, ml + "SVMClassifier": classifier,
 		ml + "TreeEnsembleRegressor": regressor("n_targets"), ml + "LinearRegressor": regressor("targets"),
 		ml + "SVMRegressor": regressor("n_targets"),
-		ml + "TreeEnsemble": func(c *call) { c.put(0, c.dtype(0), rows(c), fixed(c.node.Int("n_targets", 1))) },
+		ml + "TreeEnsemble": func(c *call) { c.put(0, c.dtype(0), c.rows(), fixed(c.node.Int("n_targets", 1))) },
 		ml + "Scaler":       floats, ml + "Normalizer": floats, ml + "Imputer": same, ml + "Binarizer": same,
 		ml + "LabelEncoder": labelEncoder,
 		ml + "ZipMap": func(c *call) {
@@ -72,7 +71,7 @@ func mlRules() map[string]rule {
 			for _, n := range c.node.Ints("inputdimensions") {
 				sum = add(sum, fixed(n))
 			}
-			c.put(0, tensor.Float32, rows(c), sum)
+			c.put(0, tensor.Float32, c.rows(), sum)
 		},
 	}
 }
@@ -98,7 +97,7 @@ func labelEncoder(c *call) {
 	c.like(0, 0, d)
 }
 
-// signalRules are transforms, grids and losses.
+// signalRules are transforms and grids.
 func signalRules() map[string]rule {
 	return map[string]rule{
 		"GridSample": func(c *call) {
@@ -167,12 +166,15 @@ func dft(c *call) {
 	}
 	last := len(x) - 1
 	out[last] = fixed(2)
-	if c.node.Int("onesided", 0) == 1 {
-		if c.node.Int("inverse", 0) == 1 {
-			out[at], out[last] = unknown, unknown
-		} else {
-			out[at] = add(floorDiv(out[at], fixed(2)), fixed(1))
+	switch inverse := c.node.Int("inverse", 0) == 1; {
+	case c.node.Int("onesided", 0) != 1:
+	case inverse: // the other half of the spectrum mirrors the one given, and the signal is real
+		out[last] = fixed(1)
+		if !c.present(1) {
+			out[at] = mul(fixed(2), sub(x[at], fixed(1)))
 		}
+	default:
+		out[at] = add(floorDiv(out[at], fixed(2)), fixed(1))
 	}
 	c.put(0, c.dtype(0), out...)
 }

@@ -187,6 +187,29 @@ func TestRules(t *testing.T) {
 		{"com.microsoft:Attention", 17, attrs("num_heads", 2), []any{"b x s x 8", "8 x 24", "24"}, []string{"b x s x 8"}},
 		{"ai.onnx.ml:LinearClassifier", 17, attrs("classlabels_ints", list{0, 1, 2}), []any{"n x 4"}, []string{"n", "n x 3"}},
 		{"GridSample", 17, nil, []any{"n x 3 x 8 x 8", "n x h x w x 2"}, []string{"n x 3 x h x w"}},
+		{"Einsum", 17, attrs("equation", "...ij,...jk->...ik"), []any{"2 x 1 x 3 x 4", "n x 4 x 6"}, []string{"2 x n x 3 x 6"}},
+		{"Einsum", 17, attrs("equation", "...ii->...i"), []any{"a x b x 5 x 5"}, []string{"a x b x 5"}},
+		{"Einsum", 17, attrs("equation", "b...,b"), []any{"7 x a x c", "7"}, []string{"a x c"}},
+		{"Einsum", 17, attrs("equation", "->"), []any{""}, []string{"scalar"}},
+		{"Einsum", 17, attrs("equation", "...ij->ij"), []any{"3"}, []string{"?"}},
+		{"Bernoulli", 15, attrs("dtype", 11), []any{"n x 2"}, []string{"n x 2"}},
+		{"Compress", 11, attrs("axis", 1), []any{"n x 3", list{0, 1, 1}}, []string{"n x 2"}},
+		{"Compress", 11, nil, []any{"n x 3", "4"}, []string{"?"}},
+		{"DeformConv", 19, nil, []any{"n x 2 x 5 x 5", "4 x 2 x 2 x 2", "n x 8 x 4 x 4"}, []string{"n x 4 x 4 x 4"}},
+		{"MaxUnpool", 11, attrs("kernel_shape", list{2, 2}, "strides", list{2, 2}), []any{"n x 1 x 2 x w", "n x 1 x 2 x w"}, []string{"n x 1 x 4 x 2*w"}},
+		{"MaxUnpool", 11, attrs("kernel_shape", list{2, 2}), []any{"n x 1 x 2 x w", "n x 1 x 2 x w", list{1, 1, 5, 5}}, []string{"1 x 1 x 5 x 5"}},
+		// the smallest scale of 7/2 and 8/4 for both; the largest one
+		{"Resize", 19, attrs("axes", list{2, 3}, "keep_aspect_ratio_policy", "not_larger"), []any{"n x 1 x 2 x 4", "-", "-", list{7, 8}}, []string{"n x 1 x 4 x 8"}},
+		{"Resize", 19, attrs("axes", list{2, 3}, "keep_aspect_ratio_policy", "not_smaller"), []any{"n x 1 x 2 x 4", "-", "-", list{7, 8}}, []string{"n x 1 x 7 x 14"}},
+		{"DFT", 17, attrs("onesided", 1, "inverse", 1), []any{"n x 5 x 2"}, []string{"n x 8 x 1"}},
+		{"SoftmaxCrossEntropyLoss", 13, nil, []any{"n x 5", "n"}, []string{"scalar", "n x 5"}},
+		{"NegativeLogLikelihoodLoss", 13, attrs("reduction", "none"), []any{"n x 5 x 6", "n x 6"}, []string{"n x 6"}},
+		{"ai.onnx.preview.training:Adam", 17, nil, []any{"", "", "a", "b", "a", "b", "a", "b", "a", "b"}, []string{"a", "b", "a", "b", "a", "b"}},
+		{"ai.onnx.preview.training:Momentum", 17, nil, []any{"", "", "a", "a"}, []string{"?"}},
+		{"StringSplit", 20, nil, []any{"n"}, []string{"n x ?", "n"}},
+		{"StringConcat", 20, nil, []any{"n", "3 x 1"}, []string{"3 x n"}},
+		{"TfIdfVectorizer", 9, attrs("ngram_indexes", list{0, 6, 2}), []any{"n x 12"}, []string{"n x 7"}},
+		{"ImageDecoder", 20, attrs("pixel_format", "Grayscale"), []any{"n"}, []string{"? x ? x 1"}},
 		{"Nonsense", 17, nil, []any{"n"}, []string{"?"}},
 	}
 	for _, c := range tests {
@@ -257,10 +280,24 @@ func TestDims(t *testing.T) {
 		{mul(fixed(math.MinInt64), fixed(-1)), "?"},
 		{sub(fixed(0), n), "-n"},
 		{floorDiv(n, fixed(0)), "?"},
+		{mul(symbol("z"), floorDiv(mul(n, m), fixed(3))), "floor((m*n)/3)*z"},
+		{floorDiv(mul(n, floorDiv(mul(n, m), fixed(3))), n), "floor((m*n)/3)"},
 	}
 	for _, c := range tests {
 		if c.got.String() != c.want {
 			t.Errorf("got %s, want %s", c.got, c.want)
 		}
+	}
+}
+
+// TestElements pins that a list of elements is told only where all of them are known.
+func TestElements(t *testing.T) {
+	v := vector(tensor.Int64, []dim{fixed(1), unknown, fixed(3)})
+	if got := v.public().Ints; got != nil {
+		t.Errorf("got %v, want none", got)
+	}
+	v.ints[1] = fixed(2)
+	if got := v.public().Ints; !slices.Equal(got, list{1, 2, 3}) {
+		t.Errorf("got %v, want 1 2 3", got)
 	}
 }

@@ -168,7 +168,7 @@ func constVal(t *onnx.Tensor) *val {
 		return v
 	}
 	switch t.DType {
-	case tensor.Float32, tensor.Float64, tensor.Int64, tensor.Int32, tensor.Bool, tensor.Uint8, tensor.Int8, tensor.Float16:
+	case tensor.Float32, tensor.Float64, tensor.Int64, tensor.Int32, tensor.Bool, tensor.Uint8, tensor.Int8, tensor.Float16, tensor.BFloat16:
 		if x, err := t.Value(); err == nil {
 			v.setData(x)
 		}
@@ -186,6 +186,8 @@ func (v *val) setData(x tensor.Tensor) {
 			v.floats = append(v.floats, math.Float64frombits(binary.LittleEndian.Uint64(b)))
 		case tensor.Float16:
 			v.floats = append(v.floats, float64(tensor.Float16Value(binary.LittleEndian.Uint16(b))))
+		case tensor.BFloat16:
+			v.floats = append(v.floats, float64(tensor.BFloat16Value(binary.LittleEndian.Uint16(b))))
 		case tensor.Int64:
 			v.ints = append(v.ints, fixed(int64(binary.LittleEndian.Uint64(b))))
 		case tensor.Int32:

@@ -48,6 +48,8 @@ func windowRules() map[string]rule {
 				c.put(0, c.dtype(0), d...)
 			}
 		},
+		"DeformConv": conv,
+		"MaxUnpool":  maxUnpool,
 		"MaxRoiPool": func(c *call) {
 			x, okX := c.dims(0)
 			r, okR := c.dims(1)
@@ -299,4 +301,33 @@ func convTranspose(c *call) {
 		out = append(out, size)
 	}
 	c.put(0, d, out...)
+}
+
+// maxUnpool undoes a pool: stride·(in-1) + kernel - pads, or the whole shape as input 2.
+func maxUnpool(c *call) {
+	x, ok := c.dims(0)
+	if !ok {
+		c.open(0, c.dtype(0))
+		return
+	}
+	if c.present(2) {
+		out, known := c.elems(2)
+		if !known || len(out) != len(x) {
+			out = make([]dim, len(x))
+		}
+		c.put(0, c.dtype(0), out...)
+		return
+	}
+	k := fixedList(c.node.Ints("kernel_shape"))
+	w, ok := c.window(k)
+	if !ok || len(x) < 3 || len(k) != len(x)-2 {
+		c.invalid()
+		return
+	}
+	out := []dim{x[0], x[1]}
+	for i := range k {
+		pads := add(fixed(w.pads[i]), fixed(w.pads[len(k)+i]))
+		out = append(out, sub(add(mul(sub(x[2+i], fixed(1)), fixed(w.strides[i])), k[i]), pads))
+	}
+	c.put(0, c.dtype(0), out...)
 }

@@ -24,55 +24,35 @@ the pinned release ` + library.Pinned + ` through your package client (pip, uv o
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newRuntimeListCmd(a, runRuntimeList), newRuntimeInstallCmd(a, runRuntimeInstall), newRuntimeDoctorCmd(a, runRuntimeDoctor))
+	c.AddCommand(
+		newRuntimeSubCmd(a, "list", "List the libraries of this machine and the one in use", runRuntimeList),
+		newRuntimeSubCmd(a, "install", "Install the pinned library into infer's cache, where it is not there yet", runRuntimeInstall),
+		newRuntimeSubCmd(a, "doctor", "Say what would go wrong on this machine, and what to do about it", runRuntimeDoctor),
+	)
 	return c
 }
 
-// runtimeFlags are the flags of the three.
+// runtimeFlags are the flags of the subcommands of runtime.
 type runtimeFlags struct {
-	library string
-	flavor  string
+	library string // list and doctor: the library to look at
+	flavor  string // install: the build
 	output  string
 }
 
-func newRuntimeListCmd(a *app, run func(context.Context, *app, runtimeFlags) error) *cobra.Command {
+func newRuntimeSubCmd(a *app, use, short string, run func(context.Context, *app, runtimeFlags) error) *cobra.Command {
 	var f runtimeFlags
 	c := &cobra.Command{
-		Use:     "list",
-		Short:   "List the libraries of this machine and the one in use",
-		Example: "  infer runtime list\n  infer runtime list --format json",
+		Use:     use,
+		Short:   short,
+		Example: "  infer runtime " + use + "\n  infer runtime " + use + " --format json",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), a, f) },
 	}
-	addLibraryFlag(c.Flags(), &f.library)
-	addOutputFlag(c.Flags(), &f.output)
-	return c
-}
-
-func newRuntimeInstallCmd(a *app, run func(context.Context, *app, runtimeFlags) error) *cobra.Command {
-	var f runtimeFlags
-	c := &cobra.Command{
-		Use:     "install",
-		Short:   "Install the pinned library into infer's cache, where it is not there yet",
-		Example: "  infer runtime install",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), a, f) },
+	if use == "install" {
+		c.Flags().StringVar(&f.flavor, "flavor", "cpu", "build of the library: cpu")
+	} else {
+		addLibraryFlag(c.Flags(), &f.library)
 	}
-	c.Flags().StringVar(&f.flavor, "flavor", "cpu", "build of the library: cpu")
-	addOutputFlag(c.Flags(), &f.output)
-	return c
-}
-
-func newRuntimeDoctorCmd(a *app, run func(context.Context, *app, runtimeFlags) error) *cobra.Command {
-	var f runtimeFlags
-	c := &cobra.Command{
-		Use:     "doctor",
-		Short:   "Say what would go wrong on this machine, and what to do about it",
-		Example: "  infer runtime doctor",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), a, f) },
-	}
-	addLibraryFlag(c.Flags(), &f.library)
 	addOutputFlag(c.Flags(), &f.output)
 	return c
 }

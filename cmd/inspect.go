@@ -52,6 +52,9 @@ func runInspect(_ context.Context, a *app, args []string, f inspectFlags) error 
 		return err
 	}
 	defer m.Close()
+	if err := a.checkOutputs(m, []string{f.diff}, outputFile{"--output", f.output}); err != nil {
+		return err
+	}
 	d := a.newDocument("inspect")
 	sum, err := m.Digest()
 	if err != nil {

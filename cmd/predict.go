@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"infer/internal/fault"
 	"infer/internal/stats"
+	"infer/model"
 	"infer/model/dataset"
 	"infer/model/engine"
 	"infer/model/predict"
@@ -76,6 +78,9 @@ func runPredict(ctx context.Context, a *app, args []string, f predictFlags) erro
 	if err != nil {
 		return err
 	}
+	if err := f.checkFolder(a, in.model); err != nil {
+		return err
+	}
 	d := a.newDocument("predict")
 	if err := a.manifest(d, in); err != nil {
 		return err
@@ -89,9 +94,6 @@ func runPredict(ctx context.Context, a *app, args []string, f predictFlags) erro
 		for _, text := range w.Warnings() {
 			d.Warn("%s", text)
 		}
-	}
-	if err := os.MkdirAll(f.dir, 0o755); err != nil {
-		return fmt.Errorf("make the output folder: %w", err)
 	}
 	o := predict.Options{
 		Dir: f.dir, Batch: in.data.rowsPerRun(f.batch), FileName: dataset.FileName, Labels: labels, Progress: a.progress(),
@@ -108,6 +110,21 @@ func runPredict(ctx context.Context, a *app, args []string, f predictFlags) erro
 		return err
 	}
 	return outcome(d, false)
+}
+
+// checkFolder makes the output folder. It refuses one that the data are read from: outputs would become inputs.
+func (f *predictFlags) checkFolder(a *app, m *model.Model) error {
+	outputs := []outputFile{}
+	for _, p := range m.Outputs() {
+		outputs = append(outputs, outputFile{"--output", filepath.Join(f.dir, dataset.FileName(p.Name)+".npy")})
+	}
+	if sameFile(f.dir, f.data.Source) {
+		return fault.New(fault.Usage, "write to another folder", "-o %q is the folder that the data are read from", f.dir)
+	}
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		return fault.New(fault.Usage, "name a folder that can be made or written to", "make the output folder: %w", err)
+	}
+	return a.checkOutputs(m, []string{f.data.Source, f.labels}, outputs...)
 }
 
 // readLabels returns the class ids of --labels, or those of the data set, and where they came from.
@@ -168,6 +185,9 @@ func addThroughput(d *report.Document, r predict.Result) {
 	}
 	e := stats.Mean(perRow, 0.95)
 	m := report.NewMetric("throughput")
+	if len(perRow) == 1 {
+		e.Value = perRow[0] // without an interval
+	}
 	v := 1 / e.Value
 	m.Value, m.N = &v, len(perRow)
 	if e.OK && e.Lo > 0 {

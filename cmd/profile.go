@@ -79,6 +79,9 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 		return err
 	}
 	defer o.close()
+	if err := a.checkOutputs(o.model, []string{f.data.Source}, outputFile{"--output", f.output}, outputFile{"--trace", f.opts.TracePath}); err != nil {
+		return err
+	}
 	d := a.newDocument("profile")
 	if err := a.manifest(d, o); err != nil {
 		return err

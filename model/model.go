@@ -107,7 +107,7 @@ func (m *Model) MarkEdited() { m.edited = true }
 func (m *Model) Edited() bool { return m.edited }
 
 // Inputs returns what the model must be given, in graph order: the graph's inputs without those that have an
-// initializer.
+// initializer. Sizes below 0, which some exporters write for a dynamic axis, are dynamic axes here.
 func (m *Model) Inputs() []Port {
 	g := m.Proto.Graph
 	held := make(map[string]bool, len(g.Initializers))
@@ -141,7 +141,16 @@ func port(v *onnx.ValueInfo) Port {
 	if v.Type == nil {
 		return Port{Name: v.Name, Type: &onnx.Type{}}
 	}
-	return Port{Name: v.Name, Type: v.Type}
+	t := v.Type
+	for i, d := range t.Dims {
+		if d.Known && dynamic(d) {
+			if t == v.Type {
+				t = t.Clone()
+			}
+			t.Dims[i] = onnx.Dim{Denotation: d.Denotation}
+		}
+	}
+	return Port{Name: v.Name, Type: t}
 }
 
 // Bytes returns the size of the model in bytes: file and external data; of an edited model, what a file would take.

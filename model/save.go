@@ -63,7 +63,7 @@ func (m *Model) Save(path string, o SaveOptions) error {
 	data := path + ".data"
 	if !o.Overwrite {
 		for _, p := range []string{path, data} {
-			if m.isSource(p) {
+			if m.IsSource(p) {
 				return fault.New(fault.Usage, "write to another file", "save model: %q is a file that the model is read from", p)
 			}
 		}
@@ -94,8 +94,8 @@ func (m *Model) Save(path string, o SaveOptions) error {
 	return nil
 }
 
-// isSource reports whether path is a file behind the model, under whatever name.
-func (m *Model) isSource(path string) bool {
+// IsSource reports whether path is a file behind the model, under whatever name.
+func (m *Model) IsSource(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil {
 		return false

@@ -44,3 +44,48 @@ func TestWriteNoFolder(t *testing.T) {
 		t.Errorf("error is %v, want os.ErrNotExist without the temporary name", err)
 	}
 }
+
+// TestWriteKeepsWhatItIs: a link stays a link, and a device stays a device.
+func TestWriteKeepsWhatItIs(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
+	device := filepath.Join(dir, "device")
+	if err := os.WriteFile(target, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if os.Symlink(target, link) != nil || os.Symlink(os.DevNull, device) != nil {
+		t.Skip("no symbolic links")
+	}
+	put := func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }
+	for _, path := range []string{link, device} {
+		if err := Check(path); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err := Write(path, put); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("%s is no link any more: %v, %v", path, info, err)
+		}
+	}
+	if got, err := os.ReadFile(target); err != nil || string(got) != "new" {
+		t.Errorf("the target holds %q, %v", got, err)
+	}
+	if info, err := os.Stat(device); err != nil || info.Mode()&os.ModeDevice == 0 {
+		t.Errorf("the device is %v, %v", info, err)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	for path, ok := range map[string]bool{
+		filepath.Join(dir, "new"): true, dir: false, filepath.Join(dir, "none", "f"): false,
+	} {
+		if err := Check(path); (err == nil) != ok {
+			t.Errorf("%s: %v, want ok %t", path, err, ok)
+		}
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("left behind: %v", entries)
+	}
+}

@@ -16,6 +16,7 @@ var noise = []*regexp.Regexp{
 	regexp.MustCompile(`^Error running network: `),
 	regexp.MustCompile(`^Platform-specific initialization failed: `),
 	regexp.MustCompile(`^Load model from .*? failed: ?`),
+	regexp.MustCompile(`^Load model from .*\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : `),
 	regexp.MustCompile(`^(Exception during (initialization|loading)|Fatal error|This is an invalid model\. Error( in Node)?|This is an invalid model|Failed to load model with error|Type Error|Exception caught|Error): ?`),
 	regexp.MustCompile(`^\[ShapeInferenceError\] ?`),
 }
@@ -35,9 +36,9 @@ var advice = []struct {
 	{regexp.MustCompile(`Failed to construct locale with name:? ?([\w.-]+)`), "the library cannot use the locale $1", fault.Unsupported,
 		"generate the locale that the model's string operators need (Debian: apt-get install locales && locale-gen en_US.UTF-8)"},
 	{regexp.MustCompile(`Unsupported model IR version: (\d+), max supported IR version: (\d+)`), "IR version $1 is too new for this ONNX Runtime, which reads up to $2", fault.Unsupported,
-		"export the model with an older ONNX, or install a newer ONNX Runtime with `infer runtime install`"},
+		"export the model with an older ONNX, or give a newer ONNX Runtime by --ort-library"},
 	{regexp.MustCompile(`(?s)Opset (\d+) is under development.*support for domain (\S+) is till opset (\d+)`), "opset $1 is too new for this ONNX Runtime, which has $2 up to $3", fault.Unsupported,
-		"convert the model with `infer convert --to onnx:opset=N`, or install a newer ONNX Runtime with `infer runtime install`"},
+		"export the model with opset $3 or older, or give a newer ONNX Runtime by --ort-library"},
 	{regexp.MustCompile(`No Op registered for (\S+) with domain_version of (\d+)`), "operator $1 does not exist in opset $2", fault.Unsupported,
 		"the model imports an opset that is too old for it or too new for this library, or it needs a custom operator"},
 	{regexp.MustCompile(`(?:^|\W)(?:([\w.]+):)?([\w.]+)\(-?\d+\) is not a registered function/op`), "no library registers operator $2 of domain \"$1\"", fault.Unsupported,
@@ -67,7 +68,8 @@ func translate(message string) error {
 		if a.text != "" {
 			clean = string(a.match.ExpandString(nil, a.text, message, at))
 		}
-		return fault.New(a.kind, a.hint, "%s", clean)
+		hint := string(a.match.ExpandString(nil, a.hint, message, at))
+		return fault.New(a.kind, hint, "%s", clean)
 	}
 	return fmt.Errorf("%s", clean)
 }

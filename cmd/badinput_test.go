@@ -1,0 +1,117 @@
+package cmd
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"infer/model/tensor"
+)
+
+// copyModel copies the small classifier to a file of that name in dir.
+func copyModel(t *testing.T, dir, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestOutputFiles: what cannot be written, or would replace a file that is read, is refused before any work.
+func TestOutputFiles(t *testing.T) {
+	dir := t.TempDir()
+	model, other := copyModel(t, dir, "model.json"), copyModel(t, dir, "other.json")
+	before, err := os.ReadFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := filepath.Join(dir, "r.json")
+	for _, c := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"-o is the model", []string{"inspect", model, "-o", model}, "is a file that the model is read from"},
+		{"--report is the model", []string{"inspect", model, "--report", model}, "is a file that the model is read from"},
+		{"--report is the other model", []string{"inspect", model, "--diff", other, "--report", other}, "would overwrite a file that is read"},
+		{"two of one name", []string{"inspect", model, "-o", result, "--report", filepath.Join(dir, ".", "r.json")}, "both write"},
+		{"no such folder", []string{"inspect", model, "-o", filepath.Join(dir, "none", "r.json")}, "no such file or directory"},
+		{"a folder", []string{"inspect", model, "-o", dir}, "it is a folder"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := infer(t, nil, c.args...)
+			if r.code != 2 || r.out != "" || !strings.Contains(r.err, c.want) {
+				t.Errorf("exit %d, stdout %q, stderr %q; want 2 with %q", r.code, r.out, r.err, c.want)
+			}
+		})
+	}
+	for _, path := range []string{model, other} {
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s was overwritten", path)
+		}
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
+		t.Errorf("left behind: %v", entries)
+	}
+}
+
+// TestOutputFilesOfRuns is TestOutputFiles for the commands that run a model.
+func TestOutputFilesOfRuns(t *testing.T) {
+	needEngine(t)
+	dir := t.TempDir()
+	model := copyModel(t, dir, "model.onnx")
+	data := filepath.Join(dir, "data")
+	if err := os.CopyFS(data, os.DirFS("../testdata/digits/test")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"--trace is the model", []string{"profile", model, "--trace", model}, "is a file that the model is read from"},
+		{"--trace into no folder", []string{"profile", model, "--trace", filepath.Join(dir, "none", "t.json")}, "no such file or directory"},
+		{"-o is a file of the data", []string{"profile", model, "--input", data, "-o", filepath.Join(data, "labels.npy")}, "would overwrite a file that is read"},
+		{"predict into the data", []string{"predict", model, "--input", data, "-o", data}, "is the folder that the data are read from"},
+		{"predict into a file", []string{"predict", model, "--input", data, "-o", model}, "not a directory"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := infer(t, passedOn(), c.args...)
+			if r.code != 2 || r.out != "" || !strings.Contains(r.err, c.want) {
+				t.Errorf("exit %d, stdout %q, stderr %q; want 2 with %q", r.code, r.out, r.err, c.want)
+			}
+		})
+	}
+}
+
+// TestPredictOneRun: so few rows that they are one run have a throughput without an interval.
+func TestPredictOneRun(t *testing.T) {
+	needEngine(t)
+	dir := t.TempDir()
+	all, err := tensor.ReadNpy("../testdata/digits/test/input.npy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := all.Shape[0]
+	few := tensor.Tensor{DType: all.DType, Shape: all.Shape.Clone(), Data: all.Data[:len(all.Data)/int(rows)*5]}
+	few.Shape[0] = 5
+	input := filepath.Join(dir, "few.npy")
+	if err := tensor.WriteNpy(input, few); err != nil {
+		t.Fatal(err)
+	}
+	r := infer(t, passedOn(), "predict", digits, "--input", input, "-o", filepath.Join(dir, "out"), "--format", "json")
+	if r.code != 0 {
+		t.Fatalf("exit %d: %s", r.code, r.err)
+	}
+	m := r.document(t).Metric("throughput", nil)
+	if m == nil || m.Value == nil || *m.Value <= 0 || m.N != 1 || m.Lo != nil {
+		t.Errorf("throughput is %+v", m)
+	}
+}

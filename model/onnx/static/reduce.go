@@ -214,16 +214,7 @@ func sequenceRules() map[string]rule {
 	return map[string]rule{
 		"SequenceEmpty":     func(c *call) { list(c, nil) },
 		"SequenceConstruct": func(c *call) { list(c, common(c.in)) },
-		"SplitToSequence": func(c *call) {
-			item := unranked(c.dtype(0))
-			if x, ok := c.dims(0); ok {
-				if a, valid := axis(c.node.Int("axis", 0), len(x)); valid {
-					item = tensorVal(c.dtype(0), slices.Clone(x)...)
-					item.dims[a] = unknown
-				}
-			}
-			list(c, item)
-		},
+		"SplitToSequence":   func(c *call) { list(c, c.part()) },
 		"SequenceInsert": func(c *call) {
 			if s := c.arg(0); s != nil && s.elem != nil {
 				list(c, common([]*val{s.elem, c.arg(1)}))
@@ -239,7 +230,7 @@ func sequenceRules() map[string]rule {
 				c.set(0, s.elem)
 			}
 		},
-		"ConcatFromSequence": func(c *call) { c.dependent() },
+		"ConcatFromSequence": concatSequence,
 		"Optional":           func(c *call) { c.set(0, &val{kind: onnx.KindOptional, elem: c.arg(0)}) },
 		"OptionalHasElement": func(c *call) { c.put(0, tensor.Bool) },
 		"OptionalGetElement": func(c *call) {
@@ -250,6 +241,51 @@ func sequenceRules() map[string]rule {
 			}
 		},
 	}
+}
+
+// part is an item of what SplitToSequence makes: without sizes as input 1, slices of size 1, whose axis goes where
+// keepdims is 0.
+func (c *call) part() *val {
+	x, ok := c.dims(0)
+	a, valid := axis(c.node.Int("axis", 0), len(x))
+	if !ok || !valid {
+		return unranked(c.dtype(0))
+	}
+	out := slices.Clone(x)
+	switch {
+	case c.present(1):
+		out[a] = unknown
+	case c.node.Int("keepdims", 1) == 0:
+		out = slices.Delete(out, a, a+1)
+	default:
+		out[a] = fixed(1)
+	}
+	return tensorVal(c.dtype(0), out...)
+}
+
+// concatSequence joins items of an unknown number, along an axis of theirs or a new one.
+func concatSequence(c *call) {
+	c.dependent()
+	s := c.arg(0)
+	if s == nil || s.elem == nil || !s.elem.ranked {
+		return
+	}
+	out, isNew := slices.Clone(s.elem.dims), c.node.Int("new_axis", 0) == 1
+	rank := len(out)
+	if isNew {
+		rank++
+	}
+	a, valid := axis(c.node.Int("axis", 0), rank)
+	switch {
+	case !valid:
+		c.invalid()
+		return
+	case isNew:
+		out = slices.Insert(out, a, unknown)
+	default:
+		out[a] = unknown
+	}
+	c.put(0, s.elem.dtype, out...)
 }
 
 // common returns what holds for each of the values: equal parts stay, others become unknown. nil for none.

@@ -301,3 +301,28 @@ func TestElements(t *testing.T) {
 		t.Errorf("got %v, want 1 2 3", got)
 	}
 }
+
+func TestSequences(t *testing.T) {
+	tests := []struct {
+		split, join []*onnx.Attribute
+		inputs      []any
+		item, whole string
+	}{
+		{attrs("axis", 1), attrs("axis", 1), []any{"n x 6"}, "n x 1", "n x ?"},
+		{attrs("axis", 1, "keepdims", 0), attrs("axis", 0, "new_axis", 1), []any{"n x 6"}, "n", "? x n"},
+		{attrs("axis", 1, "keepdims", 0), attrs("axis", 0), []any{"n x 6", list{4, 2}}, "n x ?", "? x ?"}, // keepdims is ignored
+		{attrs("axis", 2), attrs("axis", 0), []any{"n x 6"}, "?", "?"},
+	}
+	for _, c := range tests {
+		m := one("SplitToSequence", 17, c.split, 1, c.inputs...)
+		m.Graph.Nodes = append(m.Graph.Nodes,
+			&onnx.Node{OpType: "SequenceAt", Inputs: []string{"o0", "at"}, Outputs: []string{"item"}},
+			&onnx.Node{OpType: "ConcatFromSequence", Inputs: []string{"o0"}, Outputs: []string{"whole"}, Attrs: c.join})
+		s := Infer(m, nil)
+		item, _ := s.Of(m.Graph, "item")
+		whole, _ := s.Of(m.Graph, "whole")
+		if item.String() != c.item || whole.String() != c.whole {
+			t.Errorf("%v: items %s of %s, want %s of %s", c.inputs, item, whole, c.item, c.whole)
+		}
+	}
+}

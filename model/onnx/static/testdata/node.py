@@ -1,4 +1,4 @@
-"""Writes the models of onnx's own node tests with the shapes of their inputs and what their outputs have to be.
+"""Writes the models of onnx's own tests of nodes and small graphs with the shapes of their inputs and what their outputs have to be.
 
   node.py DIR  writes DIR/tests.json, and for each test the model as it is and with its small inputs as initializers
 
@@ -11,8 +11,9 @@ import sys
 import warnings
 
 import numpy as np
-from onnx import OptionalProto, SequenceProto, TensorProto, helper, numpy_helper
+from onnx import OptionalProto, SequenceProto, TensorProto, helper, load, numpy_helper
 from onnx.backend.test.case.node import collect_testcases
+from onnx.backend.test.loader import load_model_tests
 
 SMALL = 64  # elements up to which a value is compared, and an input made an initializer
 
@@ -50,22 +51,46 @@ def constant(model, inputs):
     return model
 
 
+def tensors(folder, kind, infos):
+    """The first stored inputs or outputs of a model on disk; None for what is no tensor."""
+    out = []
+    for i, info in enumerate(infos):
+        path = folder / "test_data_set_0" / f"{kind}_{i}.pb"
+        if info.type.HasField("tensor_type") and path.exists():
+            out.append(TensorProto.FromString(path.read_bytes()))
+        else:
+            out.append(None)
+    return out
+
+
+def cases():
+    """Name, model, inputs and outputs of every test."""
+    for case in collect_testcases(""):
+        if case.model is not None and case.data_sets:
+            yield case.name, copy.deepcopy(case.model), *case.data_sets[0]
+    for kind in ("simple", "pytorch-converted", "pytorch-operator"):
+        for case in load_model_tests(kind=kind):
+            folder = pathlib.Path(case.model_dir)
+            model = load(folder / "model.onnx")
+            stored = {t.name for t in model.graph.initializer}
+            inputs = [i for i in model.graph.input if i.name not in stored]
+            del model.graph.input[:]
+            model.graph.input.extend(inputs)
+            yield f"{kind}_{case.name}", model, tensors(folder, "input", inputs), tensors(folder, "output", model.graph.output)
+
+
 def main(folder):
     warnings.simplefilter("ignore")
     tests = []
-    for case in collect_testcases(""):
-        if case.model is None or not case.data_sets:
-            continue
-        inputs, outputs = case.data_sets[0]
-        model = copy.deepcopy(case.model)
+    for name, model, inputs, outputs in cases():
         names = [[i.name for i in model.graph.input], [o.name for o in model.graph.output]]
         del model.graph.value_info[:]
         for o in model.graph.output:
             o.ClearField("type")
-        (folder / (case.name + ".onnx")).write_bytes(model.SerializeToString())
-        (folder / (case.name + ".const.onnx")).write_bytes(constant(model, inputs).SerializeToString())
+        (folder / (name + ".onnx")).write_bytes(model.SerializeToString())
+        (folder / (name + ".const.onnx")).write_bytes(constant(model, inputs).SerializeToString())
         tests.append({
-            "name": case.name,
+            "name": name,
             "inputs": {n: value(v) for n, v in zip(names[0], inputs)},
             "outputs": {n: value(v) for n, v in zip(names[1], outputs)},
         })

@@ -49,6 +49,7 @@ func (o *outputFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&o.color, "color", term.ColorAuto, "colour: auto|always|never")
 	f.StringVar(&o.logLevel, "log-level", "info", "least level on stderr: debug|info|warn|error")
 	f.StringVar(&o.logFormat, "log-format", "text", "log lines on stderr: text|json")
+	markTop(f, "format", "report", "quiet", "no-progress", "color", "log-level", "log-format")
 }
 
 func (o *outputFlags) validate() error {

@@ -91,6 +91,51 @@ func TestOutputFilesOfRuns(t *testing.T) {
 	}
 }
 
+// TestFlagsOfAllCommands: a flag that every command has may stand at the top of the file and in the environment.
+func TestFlagsOfAllCommands(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "infer.yaml")
+	if err := os.WriteFile(file, []byte("format: json\nquiet: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range map[string]result{
+		"environment": infer(t, map[string]string{"INFER_FORMAT": "json"}, "inspect", digits),
+		"file":        infer(t, nil, "inspect", digits, "--config", file),
+	} {
+		if r.code != 0 || !strings.HasPrefix(r.out, "{") {
+			t.Errorf("%s: exit %d, stdout %.40q, stderr %q; want JSON", name, r.code, r.out, r.err)
+		}
+	}
+	if r := infer(t, map[string]string{"INFER_FORMAT": "yaml"}, "version"); r.code != 2 {
+		t.Errorf("a wrong INFER_FORMAT: exit %d, stderr %q", r.code, r.err)
+	}
+}
+
+func TestNonsenseValues(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		env  map[string]string
+		args []string
+		want string // the whole first line after "infer: error: "
+	}{
+		{"a number in a flag", nil, []string{"profile", digits, "--batch", "abc"}, `invalid argument "abc" for "--batch" flag: invalid syntax`},
+		{"a duration", nil, []string{"profile", digits, "--duration", "abc"}, `invalid argument "abc" for "--duration" flag: invalid duration "abc"`},
+		{"a number in the environment", map[string]string{"INFER_THREADS": "abc"}, []string{"profile", digits}, `INFER_THREADS: "abc": invalid syntax`},
+		{"an axis twice", nil, []string{"inspect", digits, "--dim", "batch=2", "--dim", "batch=3"}, `--dim names axis "batch" twice`},
+		{"a shape twice", nil, []string{"inspect", digits, "--shape", "x:1x4", "--shape", "x:2x4"}, `--shape names input "x" twice`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := infer(t, c.env, c.args...)
+			line, _, _ := strings.Cut(strings.TrimPrefix(r.err, "infer: error: "), "\n")
+			if r.code != 2 || line != c.want {
+				t.Errorf("exit %d, error %q; want 2 and %q", r.code, line, c.want)
+			}
+		})
+	}
+	if r := infer(t, nil, "profile", digits, "--threads", "1000000"); r.code != 2 || !strings.Contains(r.err, "at most on this machine") {
+		t.Errorf("a million threads: exit %d, stderr %q", r.code, r.err)
+	}
+}
+
 // TestPredictOneRun: so few rows that they are one run have a throughput without an interval.
 func TestPredictOneRun(t *testing.T) {
 	needEngine(t)

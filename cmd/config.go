@@ -161,7 +161,7 @@ func setFlag(f *pflag.Flag, one string, list []string, from string) error {
 		err = f.Value.Set(one)
 	}
 	if err != nil {
-		return fault.New(fault.Usage, "--"+f.Name+" takes: "+f.Usage, "%s: %q: %w", from, one, err)
+		return fault.New(fault.Usage, "--"+f.Name+" takes: "+f.Usage, "%s: %q: %s", from, one, withoutParser(err))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -46,6 +47,9 @@ func (e *engineFlags) config() (engine.Config, error) {
 	if e.threads < 0 || e.interThreads < 0 {
 		return c, fault.New(fault.Usage, "give 0 for the default", "--threads and --inter-threads must not be negative")
 	}
+	if limit := maxThreads(); e.threads > limit || e.interThreads > limit {
+		return c, fault.New(fault.Usage, "leave it out for the CPUs that this process may use", "--threads and --inter-threads may be %d at most on this machine", limit)
+	}
 	c.Threads, c.InterThreads = e.threads, e.interThreads
 	if c.Threads == 0 {
 		c.Threads = host.EffectiveCPUs().Count
@@ -74,6 +78,10 @@ func (e *engineFlags) config() (engine.Config, error) {
 	}
 	return c, nil
 }
+
+// maxThreads is far above what is of use: threads of the runtime spin while they wait, so that many more than there are
+// CPUs stall the machine, and the runtime takes minutes to start ten thousand.
+func maxThreads() int { return max(256, 4*runtime.NumCPU()) }
 
 // addProviderOption gives [provider.]key=value to the provider it names, or to the first one.
 func addProviderOption(specs []engine.ProviderSpec, option string) error {

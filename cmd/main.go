@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -92,8 +93,13 @@ func flagError(c *cobra.Command, err error) error {
 			hint = "did you mean --" + near + "?"
 		}
 	}
-	return fault.New(fault.Usage, hint, "%w", err)
+	return fault.New(fault.Usage, hint, "%s", withoutParser(err))
 }
+
+// parseNoise is how Go names what it could not parse; the flag and its value stand before it.
+var parseNoise = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": |time: `)
+
+func withoutParser(err error) string { return parseNoise.ReplaceAllString(err.Error(), "") }
 
 // usageArgs makes a wrong argument count a usage error (exit 2), with cobra's suggestions for a misspelt command.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {

@@ -34,12 +34,18 @@ func (b *bindFlags) bindings() (model.Bindings, error) {
 		if err != nil {
 			return out, err
 		}
+		if _, ok := out.Shapes[name]; ok {
+			return out, fault.New(fault.Usage, "give it once", "--shape names input %q twice", name)
+		}
 		out.Shapes[name] = shape
 	}
 	for _, s := range b.Dims {
 		name, size, err := model.ParseDimFlag(s)
 		if err != nil {
 			return out, err
+		}
+		if _, ok := out.Dims[name]; ok {
+			return out, fault.New(fault.Usage, "give it once", "--dim names axis %q twice", name)
 		}
 		out.Dims[name] = size
 	}

@@ -139,7 +139,7 @@ func (a *app) emitLibraries(libs []library.Library, findings []report.Finding, o
 		}
 		details.Libraries = append(details.Libraries, row)
 	}
-	if len(libs) == 0 {
+	if len(libs) == 0 && !a.libraryOptions("").Offline {
 		details.Next = &report.NextStep{Command: "infer runtime install", Why: "this machine has no ONNX Runtime library yet; the first use installs it too"}
 	}
 	if err := d.SetDetails(details); err != nil {

@@ -189,7 +189,7 @@ func (m *maker) tensor() (tensor.Tensor, error) {
 	d := m.port.Type.DType
 	n, err := m.shape.Elements()
 	if err != nil || n > maxMadeUp {
-		return tensor.Tensor{}, fault.New(fault.Usage, "give smaller shapes", "shape %s of %s is too large to make up", m.shape, d)
+		return tensor.Tensor{}, fault.New(fault.Usage, "give smaller shapes, or the data by --input", "shape %s of %s is too large to make up: %d elements at most", m.shape, d, maxMadeUp)
 	}
 	switch {
 	case d == tensor.String:

@@ -1,7 +1,7 @@
 // Command bench measures the figures of docs/benchmarks.md and prints them as Markdown: the latency that infer profile
 // prints against a bare C loop over the runtime's API, interleaved in one run, and what opening a model costs.
 //
-//	go run ./scripts/bench [-rounds 7] [-runs 400]
+//	go run ./scripts/bench [-rounds 7]
 package main
 
 import (
@@ -27,19 +27,25 @@ import (
 // bench is one run of the whole table.
 type bench struct {
 	dir, infer, bare, library string
-	rounds, runs              int
+	rounds                    int
 }
 
 func main() {
 	log.SetFlags(0)
 	rounds := flag.Int("rounds", 7, "pairs of each comparison")
-	runs := flag.Int("runs", 400, "timed runs of each side of a pair")
+	save := flag.String("save", "", "write the generated model of this name to the file that follows, and nothing else")
 	flag.Parse()
+	if *save != "" {
+		if err := generate(*save, flag.Arg(0)); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	dir, err := os.MkdirTemp("", "infer-bench-*")
 	if err != nil {
 		log.Fatal(err)
 	}
-	b := &bench{dir: dir, rounds: *rounds, runs: *runs}
+	b := &bench{dir: dir, rounds: *rounds}
 	err = b.run()
 	os.RemoveAll(dir)
 	if err != nil {
@@ -100,32 +106,47 @@ func (b *bench) build() error {
 	return nil
 }
 
-// save writes a generated model.
-func (b *bench) save(name string, m *onnx.Model) (string, error) {
-	path := filepath.Join(b.dir, name+".onnx")
-	return path, model.New(m).Save(path, model.SaveOptions{})
+// save writes a generated model, in a process of its own: the kernel counts this process's memory towards the peak of
+// every process that it starts.
+func (b *bench) save(name string) (string, error) {
+	path := filepath.Join(b.dir, fmt.Sprintf("%x.onnx", name))
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	_, err = output(self, "-save", name, path)
+	return path, err
+}
+
+func generate(name, path string) error {
+	for _, m := range slices.Concat(models(), files()) {
+		if m.name == name {
+			return model.New(m.make()).Save(path, model.SaveOptions{})
+		}
+	}
+	return fmt.Errorf("no model is called %q", name)
 }
 
 // fidelity compares the p50 of infer profile with the bare loop, pair by pair, one thread.
 func (b *bench) fidelity() error {
-	fmt.Printf("p50 of `infer profile` against the bare C loop, one thread, %d interleaved pairs of %d runs:\n\n", b.rounds, b.runs)
-	fmt.Println("| model | bare loop | infer profile | ratio, median (range) | difference, median |")
-	fmt.Println("| --- | --- | --- | --- | --- |")
+	fmt.Printf("p50 of `infer profile` against the bare C loop, one thread, %d interleaved pairs:\n\n", b.rounds)
+	fmt.Println("| model | timed runs a side | bare loop | infer profile | ratio, median (range) | difference, median |")
+	fmt.Println("| --- | --- | --- | --- | --- | --- |")
 	for _, m := range models() {
-		path, err := b.save(m.name, m.make())
+		path, err := b.save(m.name)
 		if err != nil {
 			return err
 		}
 		var bare, ours, ratios, diffs []float64
 		for range b.rounds {
-			x, y, err := b.pair(path)
+			x, y, err := b.pair(path, m.runs)
 			if err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)
 			}
 			bare, ours = append(bare, x), append(ours, y)
 			ratios, diffs = append(ratios, y/x), append(diffs, y-x)
 		}
-		fmt.Printf("| %s | %.2f µs | %.2f µs | %.3f (%.3f to %.3f) | %+.2f µs |\n", m.name, 1e6*median(bare), 1e6*median(ours),
+		fmt.Printf("| %s | %d | %.2f µs | %.2f µs | %.3f (%.3f to %.3f) | %+.2f µs |\n", m.name, m.runs, 1e6*median(bare), 1e6*median(ours),
 			median(ratios), slices.Min(ratios), slices.Max(ratios), 1e6*median(diffs))
 	}
 	fmt.Println()
@@ -134,26 +155,36 @@ func (b *bench) fidelity() error {
 
 type generated struct {
 	name string
+	runs int // timed runs of each side of a pair
 	make func() *onnx.Model
 }
 
 func models() []generated {
 	return []generated{
-		{"one node (Relu, 16 elements)", func() *onnx.Model { return arch.Chain("Relu", 1, 16) }},
-		{"MobileNetV2", func() *onnx.Model { return arch.MobileNetV2() }},
-		{"BERT-base encoder, 32 tokens", func() *onnx.Model { return arch.BERTBase(32) }},
+		{"one node (Relu, 16 elements)", 50_000, func() *onnx.Model { return arch.Chain("Relu", 1, 16) }},
+		{"30 nodes (Relu, 16 elements)", 10_000, func() *onnx.Model { return arch.Chain("Relu", 30, 16) }},
+		{"MobileNetV2", 300, func() *onnx.Model { return arch.MobileNetV2() }},
+		{"BERT-base encoder, 32 tokens", 60, func() *onnx.Model { return arch.BERTBase(32) }},
 	}
 }
 
-func (b *bench) pair(path string) (bare, ours float64, err error) {
-	text, err := output(b.bare, b.library, path, strconv.Itoa(b.runs), "1")
+// files are the models that are opened and not run.
+func files() []generated {
+	return []generated{
+		{name: "ResNet-50, 102 MB", make: func() *onnx.Model { return arch.ResNet50() }},
+		{name: "500 MB", make: func() *onnx.Model { return arch.Sized(500 << 20) }},
+	}
+}
+
+func (b *bench) pair(path string, runs int) (bare, ours float64, err error) {
+	text, err := output(b.bare, b.library, path, strconv.Itoa(runs), "1")
 	if err != nil {
 		return 0, 0, err
 	}
 	if bare, err = strconv.ParseFloat(text, 64); err != nil {
 		return 0, 0, err
 	}
-	text, err = output(b.infer, "profile", path, "--threads", "1", "--runs", strconv.Itoa(b.runs), "--cold", "0", "--profiled-runs", "0", "--format", "json")
+	text, err = output(b.infer, "profile", path, "--threads", "1", "--runs", strconv.Itoa(runs), "--cold", "0", "--profiled-runs", "0", "--format", "json")
 	if err != nil {
 		return 0, 0, err
 	}
@@ -176,25 +207,22 @@ func (b *bench) pair(path string) (bare, ours float64, err error) {
 
 // opening measures whole processes: wall time and peak memory, medians.
 func (b *bench) opening() error {
-	big, err := b.save("sized", arch.Sized(500<<20))
-	if err != nil {
-		return err
+	type call struct {
+		name string
+		args []string
 	}
-	resnet, err := b.save("resnet50", arch.ResNet50())
-	if err != nil {
-		return err
+	calls := []call{{"infer --help", []string{"--help"}}}
+	for _, f := range files() {
+		path, err := b.save(f.name)
+		if err != nil {
+			return err
+		}
+		calls = append(calls, call{"infer inspect (" + f.name + ")", []string{"inspect", path}})
 	}
 	fmt.Printf("Whole processes, medians of %d:\n\n", 3*b.rounds)
 	fmt.Println("| command | wall time | peak memory (RSS) |")
 	fmt.Println("| --- | --- | --- |")
-	for _, c := range []struct {
-		name string
-		args []string
-	}{
-		{"infer --help", []string{"--help"}},
-		{"infer inspect (ResNet-50, 102 MB)", []string{"inspect", resnet}},
-		{"infer inspect (500 MB)", []string{"inspect", big}},
-	} {
+	for _, c := range calls {
 		var wall, rss []float64
 		for range 3 * b.rounds {
 			begin := time.Now()

@@ -44,7 +44,7 @@ var rooms = map[string][]string{
 	"testdata/arch":            {"model/onnx", "model/tensor"},
 	"testdata/odd/gen":         {"model/onnx", "model/tensor", "model"},
 	"configs":                  {},
-	"scripts/bench":            {"model", "model/onnx", "testdata/arch"},
+	"scripts/bench":            {"model", "model/onnx", "testdata/arch", "internal/host"},
 }
 
 // homes names, for each third-party library, the only rooms that may import it.

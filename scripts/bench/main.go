@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"infer/internal/host"
 	"infer/model"
 	"infer/model/onnx"
 	"infer/testdata/arch"
@@ -34,7 +35,14 @@ func main() {
 	log.SetFlags(0)
 	rounds := flag.Int("rounds", 7, "pairs of each comparison")
 	save := flag.String("save", "", "write the generated model of this name to the file that follows, and nothing else")
+	load := flag.String("load", "", "load the model file, print the seconds and the peak memory in bytes, and nothing else")
 	flag.Parse()
+	if *load != "" {
+		if err := loadOnce(*load); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if *save != "" {
 		if err := generate(*save, flag.Arg(0)); err != nil {
 			log.Fatal(err)
@@ -116,6 +124,17 @@ func (b *bench) save(name string) (string, error) {
 	}
 	_, err = output(self, "-save", name, path)
 	return path, err
+}
+
+// loadOnce is the child that opens a model and does nothing else.
+func loadOnce(path string) error {
+	begin := time.Now()
+	m, err := model.Load(path)
+	if err != nil {
+		return err
+	}
+	fmt.Println(time.Since(begin).Seconds(), host.ProcessMemory().PeakRSS)
+	return m.Close()
 }
 
 func generate(name, path string) error {
@@ -211,6 +230,7 @@ func (b *bench) opening() error {
 		name string
 		args []string
 	}
+	var paths []string
 	calls := []call{{"infer --help", []string{"--help"}}}
 	for _, f := range files() {
 		path, err := b.save(f.name)
@@ -218,6 +238,7 @@ func (b *bench) opening() error {
 			return err
 		}
 		calls = append(calls, call{"infer inspect (" + f.name + ")", []string{"inspect", path}})
+		paths = append(paths, path)
 	}
 	fmt.Printf("Whole processes, medians of %d:\n\n", 3*b.rounds)
 	fmt.Println("| command | wall time | peak memory (RSS) |")
@@ -236,6 +257,33 @@ func (b *bench) opening() error {
 			}
 		}
 		fmt.Printf("| %s | %.0f ms | %.0f MB |\n", c.name, 1e3*median(wall), median(rss)/1e6)
+	}
+	return b.loading(paths)
+}
+
+// loading measures model.Load alone, each time in a fresh process.
+func (b *bench) loading(paths []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nOpening alone (model.Load), a fresh process each, medians of %d:\n\n", 3*b.rounds)
+	fmt.Println("| model | time | peak memory of the process (RSS) |")
+	fmt.Println("| --- | --- | --- |")
+	for i, f := range files() {
+		var seconds, rss []float64
+		for range 3 * b.rounds {
+			text, err := output(self, "-load", paths[i])
+			if err != nil {
+				return err
+			}
+			var s, r float64
+			if _, err := fmt.Sscan(text, &s, &r); err != nil {
+				return err
+			}
+			seconds, rss = append(seconds, s), append(rss, r)
+		}
+		fmt.Printf("| %s | %.1f ms | %.0f MB |\n", f.name, 1e3*median(seconds), median(rss)/1e6)
 	}
 	return nil
 }

@@ -40,6 +40,9 @@ func EffectiveN(x []float64) float64 {
 	if n < 4 {
 		return float64(n)
 	}
+	if n > 2*maxLagged {
+		return effectiveByBlocks(x)
+	}
 	m := stat.Mean(x, nil)
 	acov := func(k int) (c float64) {
 		for i := k; i < n; i++ {
@@ -61,6 +64,25 @@ func EffectiveN(x []float64) float64 {
 		sum += pair
 	}
 	return min(float64(n), max(1, float64(n)/(1+2*max(0, sum))))
+}
+
+// maxLagged bounds the autocorrelations, which take time in n times the lags.
+const maxLagged = 1 << 15
+
+// effectiveByBlocks is EffectiveN of a long series from the means of maxLagged blocks: the variance of the mean is that
+// of a block's mean over how many independent blocks there are (batch means).
+func effectiveByBlocks(x []float64) float64 {
+	size := len(x) / maxLagged
+	means := make([]float64, len(x)/size)
+	for i := range means {
+		means[i] = stat.Mean(x[i*size:(i+1)*size], nil)
+	}
+	between := stat.Variance(means, nil)
+	if between == 0 {
+		return float64(len(x))
+	}
+	n := stat.Variance(x, nil) * EffectiveN(means) / between
+	return min(float64(len(x)), max(1, n))
 }
 
 // BlockQuantile is Quantile for an ordered, autocorrelated series: the interval comes from a circular block bootstrap

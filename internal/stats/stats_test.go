@@ -80,6 +80,30 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// TestEffectiveNLong: series too long for every autocorrelation are judged by blocks, to the same effect.
+func TestEffectiveNLong(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	const n = 400_000
+	iid, ar := make([]float64, n), make([]float64, n)
+	for i := range iid {
+		iid[i] = r.NormFloat64()
+		ar[i] = iid[i]
+		if i > 0 {
+			ar[i] += 0.8 * ar[i-1]
+		}
+	}
+	if got := EffectiveN(iid); got < 0.9*n {
+		t.Errorf("independent: %v of %d", got, n)
+	}
+	// AR(1): n(1-φ)/(1+φ) = n/9.
+	if got := EffectiveN(ar); got < 0.8*n/9 || got > 1.25*n/9 {
+		t.Errorf("AR(1) with φ = 0.8: %v, want about %d", got, n/9)
+	}
+	if got := EffectiveN(make([]float64, n)); got != n {
+		t.Errorf("constant: %v of %d", got, n)
+	}
+}
+
 func TestEffectiveN(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	iid, ar := make([]float64, 4000), make([]float64, 4000)

@@ -121,6 +121,14 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%s: %s at %v, want %s", tt.name, got, at, tt.want)
 		}
 	}
+	// A long series, which is cut into blocks first, has its step where it is.
+	long := make([]float64, 300_000)
+	for i := range long {
+		long[i] = if0(i < 90_000, 1.4) * (1 + 0.01*r.NormFloat64())
+	}
+	if got, at := Classify(long); got != WarmUp || len(at) != 1 || at[0] < 88_000 || at[0] > 92_000 {
+		t.Errorf("long: %s at %v, want %s at about 90000", got, at, WarmUp)
+	}
 }
 
 func TestSteadyCancelled(t *testing.T) {

@@ -92,8 +92,24 @@ func noise(x []float64) float64 {
 	return stats.MAD(x) / m
 }
 
+// maxLevels is how many values changes looks at; a longer series is cut into so many blocks, which their medians stand
+// for. It is far more than the 200 blocks of stats.ChangePoints.
+const maxLevels = 1 << 15
+
 // changes returns the change points of x, less those between levels that hardly differ.
 func changes(x []float64) []int {
+	if len(x) > 2*maxLevels {
+		size := len(x) / maxLevels
+		short := make([]float64, len(x)/size)
+		for i := range short {
+			short[i] = stats.Median(x[i*size : (i+1)*size])
+		}
+		at := changes(short)
+		for i := range at {
+			at[i] *= size
+		}
+		return at
+	}
 	at := stats.ChangePoints(x)
 	for len(at) > 0 {
 		levels := segments(x, at)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -131,8 +132,38 @@ func TestNonsenseValues(t *testing.T) {
 			}
 		})
 	}
+	if r := infer(t, nil, "completion", "tcsh"); r.code != 2 || r.out != "" {
+		t.Errorf("an unknown shell: exit %d, stdout %.40q", r.code, r.out)
+	}
 	if r := infer(t, nil, "profile", digits, "--threads", "1000000"); r.code != 2 || !strings.Contains(r.err, "at most on this machine") {
 		t.Errorf("a million threads: exit %d, stderr %q", r.code, r.err)
+	}
+}
+
+// TestPredictWrongLabels: labels of another data set give an accuracy of 0 and a warning that says why.
+func TestPredictWrongLabels(t *testing.T) {
+	needEngine(t)
+	dir := t.TempDir()
+	right, err := tensor.ReadNpy("../testdata/digits/test/labels.npy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong, err := tensor.FromInts("", tensor.Int64, right.Shape, slices.Repeat([]int64{77}, int(right.Shape[0])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := filepath.Join(dir, "labels.npy")
+	if err := tensor.WriteNpy(labels, wrong); err != nil {
+		t.Fatal(err)
+	}
+	r := infer(t, passedOn(), "predict", digits, "--input", "../testdata/digits/test", "--labels", labels, "-o", filepath.Join(dir, "out"), "--format", "json")
+	if r.code != 0 {
+		t.Fatalf("exit %d: %s", r.code, r.err)
+	}
+	d := r.document(t)
+	m := d.Metric("accuracy_top1", nil)
+	if m == nil || m.Value == nil || *m.Value != 0 || !strings.Contains(strings.Join(d.Warnings, "\n"), "labels are no class of output") {
+		t.Errorf("accuracy is %+v, warnings %q", m, d.Warnings)
 	}
 }
 

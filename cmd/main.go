@@ -80,6 +80,12 @@ the result goes to stdout, everything else to stderr.`,
 		newColdCmd(a),
 		newManCmd(),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" { // cobra's own prints its help for an unknown shell and says that all is well
+			c.Args, c.RunE = usageArgs(cobra.NoArgs), func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 	return root
 }
 

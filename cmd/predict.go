@@ -163,6 +163,9 @@ func describePrediction(d *report.Document, r predict.Result, o predict.Options,
 		m.N, m.Confidence, m.Method = int(a.Rows), a.Top1.Confidence, "Wilson"
 		d.Add(m)
 		details.Labels, details.Correct = labels, &a.Correct
+		if a.Unknown > 0 {
+			d.Warn("%d of %d labels are no class of output %q: are they the labels of this model?", a.Unknown, a.Rows, a.Output)
+		}
 		for _, c := range a.Classes {
 			details.Classes = append(details.Classes, report.ClassCount{Class: c.ID, Rows: c.Rows, Correct: c.Correct, Predicted: c.Predicted})
 		}

@@ -123,6 +123,7 @@ func Wilson(hits, n int, conf float64) Estimate {
 	z, f, p := distuv.UnitNormal.Quantile(1-(1-conf)/2), float64(n), float64(hits)/float64(n)
 	mid := (p + z*z/(2*f)) / (1 + z*z/f)
 	h := z / (1 + z*z/f) * math.Sqrt(p*(1-p)/f+z*z/(4*f*f))
-	e.Value, e.Lo, e.Hi, e.OK = p, max(0, mid-h), min(1, mid+h), true
+	// At 0 and n hits the bound is p itself, which rounding misses by an ulp.
+	e.Value, e.Lo, e.Hi, e.OK = p, min(p, max(0, mid-h)), max(p, min(1, mid+h)), true
 	return e
 }

@@ -151,6 +151,11 @@ func TestWilson(t *testing.T) {
 	if math.Abs(e.Lo-0.2366) > 1e-3 || math.Abs(e.Hi-0.7634) > 1e-3 {
 		t.Errorf("%+v", e)
 	}
+	for n := 1; n < 200; n++ {
+		if none, all := Wilson(0, n, 0.95), Wilson(n, n, 0.95); none.Lo != 0 || all.Hi != 1 {
+			t.Errorf("of %d: from %g for none, to %g for all; want 0 and 1", n, none.Lo, all.Hi)
+		}
+	}
 	if Wilson(2, 1, 0.95).OK {
 		t.Error("two of one")
 	}

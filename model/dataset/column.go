@@ -160,7 +160,11 @@ func (c *column) raw(lo, hi int64) (tensor.Tensor, error) {
 			t.Shape = append(tensor.Shape{1}, t.Shape...)
 			rows = append(rows, t)
 		}
-		return tensor.Concat(rows...)
+		t, err := tensor.Concat(rows...)
+		if err != nil {
+			return t, fault.New(fault.Usage, "pass --batch 1, or pad the rows to one length", "rows of different shapes do not fit into one run: %w", err)
+		}
+		return t, nil
 	case c.array == nil:
 		return c.whole, nil
 	case c.kind == everyRow:

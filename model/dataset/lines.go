@@ -58,6 +58,10 @@ func (s *Set) readLines(r io.Reader) error {
 			if err != nil {
 				return fault.Wrap(err, "line %d: input %q", number, s.ports[i].Name)
 			}
+			if !rowFits(s.ports[i].Type, t.Shape) {
+				return fault.New(fault.Usage, "one line is one row", "line %d: input %q takes %s and the line has %s", number, s.ports[i].Name,
+					dimsText(s.ports[i].Type), t.Shape)
+			}
 			if len(rows[i]) > 0 && (len(t.Shape) != len(rows[i][0].Shape) || t.DType != rows[i][0].DType) {
 				return fault.New(fault.Usage, "", "line %d: input %q is %s of shape %s and before it was %s of shape %s", number,
 					s.ports[i].Name, t.DType, t.Shape, rows[i][0].DType, rows[i][0].Shape)
@@ -78,6 +82,23 @@ func (s *Set) readLines(r io.Reader) error {
 		s.columns = append(s.columns, column{port: p, file: fmt.Sprintf("input %q", p.Name), lines: rows[i]})
 	}
 	return nil
+}
+
+// rowFits reports whether the value of a line, as parseValue gives it, agrees with the fixed axes of its input: a row
+// has those behind axis 0, a whole input has all.
+func rowFits(ty *onnx.Type, s tensor.Shape) bool {
+	dims := ty.Dims
+	if len(s) == len(dims)-1 {
+		dims = dims[1:]
+	}
+	if !ty.HasShape {
+		return true
+	}
+	ok := len(s) == len(dims)
+	for i := 0; ok && i < len(s); i++ {
+		ok = !dims[i].Known || dims[i].Size == s[i]
+	}
+	return ok
 }
 
 // line returns the value of each port in one line.

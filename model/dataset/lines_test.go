@@ -42,6 +42,7 @@ func TestLines(t *testing.T) {
 		{"no JSON", []model.Port{x}, "[1, 2]\n[3,", "", 0, "line 2"},
 		{"label missing", []model.Port{x}, `{"x":[1,2],"label":1}` + "\n" + `{"x":[1,2]}`, "", 0, "1 of 2 lines have no label"},
 		{"width", []model.Port{x}, "[1, 2, 3]", "", 0, "takes float32 [batch, 2]"},
+		{"width of a later line", []model.Port{x}, "[1, 2]\n[1, 2, 3]", "", 0, "line 2"},
 		{"nothing", []model.Port{x}, "\n", "", 0, "no rows"},
 		{"deep", []model.Port{x}, strings.Repeat("[", 5000), "", 0, "nested more than 64 deep"},
 	} {
@@ -83,8 +84,8 @@ func TestLinesOfDifferentLength(t *testing.T) {
 	if in, err := s.Batch(1, 2); err != nil || in[0].Shape.String() != "1x3" {
 		t.Errorf("the second row: %v, %v", in, err)
 	}
-	if _, err := s.Batch(0, 2); err == nil {
-		t.Error("rows of different length make one batch")
+	if _, err := s.Batch(0, 2); err == nil || !strings.Contains(fault.HintOf(err), "--batch 1") {
+		t.Errorf("rows of different length in one batch: %v, want a hint at --batch 1", err)
 	}
 	text := &Set{ports: []model.Port{port("t", tensor.String, "batch", 1)}}
 	if err := text.readLines(strings.NewReader(`["große Wörter"]`)); err != nil || !slices.Equal(text.columns[0].lines[0].Strings, []string{"große Wörter"}) {

@@ -14,6 +14,7 @@ type Accuracy struct {
 	Output  string // the output that was judged
 	Rows    int64
 	Correct int64
+	Unknown int64          // labels that are no class of an output with scores by class
 	Top1    stats.Estimate // Correct/Rows with its Wilson interval
 	Classes []Class        // by class id, those that occur
 }
@@ -41,9 +42,15 @@ func Score(files []File, labels []int64) (*Accuracy, error) {
 			return nil, fault.New(fault.Usage, "the labels must be those of the input's rows",
 				"%d labels for %d rows", len(labels), len(predicted))
 		}
-		return tally(f.Output, predicted, labels), nil
+		a := tally(f.Output, predicted, labels)
+		for _, l := range labels {
+			if !direct && (l < 0 || l >= width) {
+				a.Unknown++
+			}
+		}
+		return a, nil
 	}
-	return nil, fault.New(fault.Usage, "leave --labels out", "no output holds a class or scores by class")
+	return nil, fault.New(fault.Usage, "leave --labels out, or take labels.npy out of the data", "no output holds a class or scores by class")
 }
 
 // scoreChunk rows are read at a time, so that memory stays bounded.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -147,6 +148,9 @@ func (o Options) askPython(ctx context.Context) ([]Library, error) {
 	c := exec.CommandContext(ctx2, exe, "-I", "-c", "import sysconfig; print(sysconfig.get_path('platlib'))")
 	c.Env = o.Environ
 	c.WaitDelay = time.Second
+	runtime.LockOSThread() // see runClient
+	defer runtime.UnlockOSThread()
+	ownGroup(c)
 	text, err := c.Output()
 	if err != nil {
 		return nil, ctx.Err() // a Python that does not work has no library to offer

@@ -2,12 +2,16 @@ package cmd
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"infer/internal/fault"
+	"infer/model"
 	"infer/model/tensor"
 )
 
@@ -164,6 +168,27 @@ func TestPredictWrongLabels(t *testing.T) {
 	m := d.Metric("accuracy_top1", nil)
 	if m == nil || m.Value == nil || *m.Value != 0 || !strings.Contains(strings.Join(d.Warnings, "\n"), "labels are no class of output") {
 		t.Errorf("accuracy is %+v, warnings %q", m, d.Warnings)
+	}
+}
+
+// TestExplain: a failure without a hint says which axes had no size; one with a hint, or an interrupt, stays as it is.
+func TestExplain(t *testing.T) {
+	in := &inputs{bound: model.Bound{Notes: []string{"axis \"sequence\" was set to 1"}}}
+	for _, c := range []struct {
+		name string
+		err  error
+		hint string
+	}{
+		{"no hint", errors.New("Pad reflect requires axis length >= 2"), "set to 1"},
+		{"a hint", fault.New(fault.Unsupported, "its own", "no kernel"), "its own"},
+		{"an interrupt", context.Canceled, ""},
+	} {
+		if got := fault.HintOf(in.explain(c.err)); !strings.Contains(got, c.hint) || c.hint == "" && got != "" {
+			t.Errorf("%s: hint %q, want %q", c.name, got, c.hint)
+		}
+	}
+	if in.explain(nil) != nil {
+		t.Error("no error became one")
 	}
 }
 

@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -174,6 +176,14 @@ func (in *inputs) rowsPerRun(wanted int64) int64 {
 		return wanted
 	}
 	return defaultPredictBatch
+}
+
+// explain adds to a failure that has no hint which axes were set to 1 for want of a size: often that is the cause.
+func (in *inputs) explain(err error) error {
+	if err == nil || len(in.bound.Notes) == 0 || fault.HintOf(err) != "" || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fault.New(fault.KindOf(err), "perhaps a size does not fit the model: "+strings.Join(in.bound.Notes, "; "), "%w", err)
 }
 
 func (in *inputs) close() {

@@ -92,7 +92,7 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 		Cold: func(ctx context.Context) *exec.Cmd { return coldStart(ctx, spec) },
 	}
 	if err := profile.Run(ctx, target, f.opts, d); err != nil {
-		return err
+		return o.data.explain(err)
 	}
 	d.Judge(gates)
 	a.top, a.strict = f.opts.Top, f.strict

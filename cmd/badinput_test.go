@@ -136,6 +136,9 @@ func TestNonsenseValues(t *testing.T) {
 			}
 		})
 	}
+	if r := infer(t, nil, "inspect", digits, "--config", t.TempDir()); r.code != 2 || !strings.Contains(r.err, "not a regular file") {
+		t.Errorf("a folder as configuration: exit %d, stderr %q", r.code, r.err)
+	}
 	if r := infer(t, nil, "completion", "tcsh"); r.code != 2 || r.out != "" {
 		t.Errorf("an unknown shell: exit %d, stdout %.40q", r.code, r.out)
 	}

@@ -43,6 +43,9 @@ func loadConfig(path string, std term.Streams, root *cobra.Command) (*config, er
 		}
 		c.path = defaultConfig
 	}
+	if info, err := os.Stat(c.path); err == nil && !info.Mode().IsRegular() {
+		return nil, fault.New(fault.Usage, "name a YAML file", "configuration %q is not a regular file", c.path)
+	}
 	c.v.SetConfigFile(c.path)
 	c.v.SetConfigType("yaml")
 	if err := c.v.ReadInConfig(); err != nil {
@@ -59,6 +62,9 @@ func (c *config) checkKeys(root *cobra.Command) error {
 	top := slices.Clone(fileKeys)
 	sections := map[string][]string{}
 	for _, sub := range root.Commands() {
+		if sub.Hidden {
+			continue
+		}
 		var names []string
 		sub.Flags().VisitAll(func(f *pflag.Flag) {
 			names = append(names, f.Name)

@@ -155,7 +155,8 @@ func TestNext(t *testing.T) {
 		want  string // in the command; "" for none
 	}{
 		{"more threads than CPUs", func(r *runner) { r.t.Config.Threads = 8 }, "--threads 2"},
-		{"throttled", check("cpu_throttled"), "--threads 1"},
+		{"throttled", func(r *runner) { r.t.Config.Threads = 2; check("cpu_throttled")(r) }, "--threads 1"},
+		{"throttled on one thread", check("cpu_throttled"), ""},
 		{"others use the machine", check("other_load"), ""},
 		{"not steady", check("steady_state"), "--duration 20s"},
 		{"too few runs for the p99", func(r *runner) {

@@ -39,7 +39,7 @@ func (r *runner) next() *report.NextStep {
 		return step(fmt.Sprintf("infer profile %s --threads %d", quote(path), r.cpus),
 			"%d threads share the %d CPUs that this process may use", r.t.Config.Threads, r.cpus)
 	case failed("cpu_throttled") != "":
-		if r.t.Config.Threads == 1 {
+		if r.t.Config.Threads < 2 {
 			return nil // a quota below one CPU: only whoever set it can help
 		}
 		return step(fmt.Sprintf("infer profile %s --threads %d", quote(path), max(1, r.cpus/2)), "%s", failed("cpu_throttled"))

@@ -81,7 +81,8 @@ func TestDiff(t *testing.T) {
 			"proc/self/cgroup":           "0::/a\n",
 			"proc/self/mountinfo":        v2Mount,
 			"sys/fs/cgroup/a/cpu.stat":   "nr_periods 9\nnr_throttled " + throttled + "\nthrottled_usec " + usec + "\n",
-			"proc/self/task/1/schedstat": "5 " + sched + " 7\n",
+			"proc/self/task/1/schedstat": sched + " " + sched + " 7\n",
+			"proc/self/task/3/schedstat": "5 " + sched + " 7\n", // runs next to nothing: its waiting does not count
 			"proc/pressure/cpu":          "some avg10=0.00 total=" + psi + "\nfull avg10=0.00 total=9\n",
 			"proc/self/task/2/schedstat": "garbage\n",
 		}))

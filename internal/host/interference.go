@@ -11,7 +11,7 @@ import (
 // Sample is the state of the counters at one moment; two of them give an Interference.
 type Sample struct {
 	at       time.Time
-	runQueue map[string]float64 // by thread, seconds
+	threads  map[string]thread // by id
 	usage    usage
 	throttle map[string][2]float64 // by cgroup: count, seconds
 	steal    float64               // seconds, all CPUs
@@ -19,6 +19,9 @@ type Sample struct {
 	pressure float64               // seconds
 	cpus     int
 }
+
+// thread is what the scheduler accounts to one thread, in seconds.
+type thread struct{ ran, waited float64 }
 
 // usage is what the kernel accounts to this process.
 type usage struct {
@@ -30,7 +33,7 @@ type usage struct {
 type Interference struct {
 	Wall                float64 `json:"wall_s"`
 	SelfCPU             float64 `json:"self_cpu_s"`
-	RunQueueDelay       float64 `json:"run_queue_delay_s"` // our threads ready but not running, summed over threads
+	RunQueueDelay       float64 `json:"run_queue_delay_s"` // our working threads ready but not running, summed over them
 	InvoluntarySwitches int64   `json:"involuntary_switches"`
 	MajorFaults         int64   `json:"major_faults"`
 	ThrottledCount      int64   `json:"throttled_count"` // periods, over all ancestor cgroups
@@ -51,11 +54,11 @@ func Snapshot() Sample {
 const ticks = 100
 
 func snapshot(root fs.FS) Sample {
-	s := Sample{runQueue: map[string]float64{}, throttle: map[string][2]float64{}}
+	s := Sample{threads: map[string]thread{}, throttle: map[string][2]float64{}}
 	tasks, _ := fs.ReadDir(root, "proc/self/task")
 	for _, t := range tasks {
 		if f := strings.Fields(read(root, "proc/self/task/"+t.Name()+"/schedstat")); len(f) >= 2 {
-			s.runQueue[t.Name()] = number(f[1]) / 1e9
+			s.threads[t.Name()] = thread{number(f[0]) / 1e9, number(f[1]) / 1e9}
 		}
 	}
 	for _, dir := range cgroupDirs(root) {
@@ -84,6 +87,11 @@ func snapshot(root fs.FS) Sample {
 	return s
 }
 
+// working is the share of the span that a thread must have run to count as one that does the work. The others are the
+// language runtime's own: they wake up for microseconds and, beside threads that spin on every CPU, wait for
+// milliseconds, which delays nobody's work.
+const working = 0.02
+
 // Diff returns what happened from a to b. Threads that ended in between are left out.
 func Diff(a, b Sample) Interference {
 	i := Interference{
@@ -94,8 +102,10 @@ func Diff(a, b Sample) Interference {
 		Steal:               max(0, b.steal-a.steal),
 		Pressure:            max(0, b.pressure-a.pressure),
 	}
-	for id, v := range b.runQueue {
-		i.RunQueueDelay += max(0, v-a.runQueue[id])
+	for id, v := range b.threads {
+		if old := a.threads[id]; v.ran-old.ran >= working*i.Wall {
+			i.RunQueueDelay += max(0, v.waited-old.waited)
+		}
 	}
 	for dir, v := range b.throttle {
 		if old, ok := a.throttle[dir]; ok {

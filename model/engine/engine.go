@@ -57,6 +57,15 @@ type Bound interface {
 	Close() error
 }
 
+// Timer is a Bound that can time its runs where they happen.
+type Timer interface {
+	// RunTimed runs up to len(seconds) times, one run after the other, writes how long each took and returns how many
+	// there were. Between two runs there is nothing but two readings of the clock: the caller's own scheduler, which
+	// would wake up on every return and take a CPU from the threads of the session, is not met. ctx ends it; a run that
+	// was cut off is not counted, and the error is that of ctx. Fewer runs than asked for without an error are no fault.
+	RunTimed(ctx context.Context, seconds []float64) (runs int, err error)
+}
+
 // Tracer is a session that writes a per-node trace.
 type Tracer interface {
 	// TracePath returns the file that Close wrote, "" before Close or where no trace was asked for.

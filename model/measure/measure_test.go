@@ -15,6 +15,62 @@ import (
 	"infer/internal/stats"
 )
 
+// TestTimedInARow: short runs are timed many to a call, to the very number, and what was done before an end counts.
+func TestTimedInARow(t *testing.T) {
+	broken := errors.New("broken")
+	const cost = 10 * time.Microsecond
+	for _, tt := range []struct {
+		name        string
+		o           Options
+		fail        func(call int) (done int, err error) // of a call of RunTimed; nil: all go well
+		cancel      bool
+		warm, timed int
+		want        error
+	}{
+		{name: "exact runs", o: Options{Runs: 12_345, WarmUp: 7}, warm: 7, timed: 12_345},
+		{name: "a duration", o: Options{Duration: time.Second}, timed: 100_000},
+		{name: "one run", o: Options{Runs: 1}, timed: 1},
+		{name: "an error after some", o: Options{Runs: 9000}, fail: func(int) (int, error) { return 40, broken }, timed: 41, want: broken},
+		{name: "cancelled after some", o: Options{Runs: 9000}, fail: func(int) (int, error) { return 40, context.Canceled }, cancel: true, timed: 41},
+		{name: "none done is no end", o: Options{Runs: 30}, fail: func(int) (int, error) { return 0, nil }, timed: 30},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			l := script(tt.o, func(int) time.Duration { return cost })
+			clock, calls := time.Duration(0), 0
+			run := l.run
+			l.now = func() time.Duration { return clock }
+			l.run = func(ctx context.Context) error { clock += cost; return run(ctx) }
+			l.o.Timed = func(_ context.Context, seconds []float64) (int, error) {
+				if time.Duration(len(seconds))*cost > 2*inARow {
+					t.Fatalf("%d runs in a row", len(seconds))
+				}
+				n, err := len(seconds), error(nil)
+				if tt.fail != nil {
+					n, err = tt.fail(calls)
+				}
+				if tt.cancel {
+					cancel()
+				}
+				for i := range n {
+					seconds[i] = cost.Seconds()
+				}
+				clock += time.Duration(n) * cost
+				calls++
+				return n, err
+			}
+			s, err := l.steady(ctx)
+			if !errors.Is(err, tt.want) || len(s.WarmUp) != tt.warm || len(s.Seconds) != tt.timed || s.Interrupted != tt.cancel {
+				t.Errorf("warm-up %d, timed %d, interrupted %v, %v; want %d, %d, %v, %v", len(s.WarmUp), len(s.Seconds), s.Interrupted, err, tt.warm, tt.timed, tt.cancel, tt.want)
+			}
+			if tt.timed > 1000 && calls > tt.timed/100 {
+				t.Errorf("%d calls for %d runs", calls, tt.timed)
+			}
+		})
+	}
+}
+
 // script is a loop on a fake clock: run i lasts cost(i).
 func script(o Options, cost func(i int) time.Duration) *loop {
 	var now time.Duration

@@ -5,16 +5,22 @@ package measure
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"time"
 
 	"infer/internal/fault"
 	"infer/internal/host"
 	"infer/internal/progress"
+	"infer/internal/stats"
 )
 
 // Run does the measured work once. It must return soon after ctx is done.
 type Run func(ctx context.Context) error
+
+// Timed does up to len(seconds) runs in a row, writes how long each took and returns how many there were; see
+// engine.Timer.
+type Timed func(ctx context.Context, seconds []float64) (runs int, err error)
 
 // Auto as Options.WarmUp runs until a change-point test finds the newest runs steady.
 const Auto = -1
@@ -26,9 +32,13 @@ type Options struct {
 	MinRuns   int           // timed runs at least, however long they take, when Runs is 0; below 1 counts as 1
 	WarmUp    int           // Auto, or exactly this many untimed runs
 	MaxWarmUp time.Duration // no new warm-up run after this when WarmUp is Auto; 0: 5 s or half of Duration if shorter
+	Timed     Timed         // times short runs in a row in place of the run; nil: each is timed here
 	Progress  progress.Func // called between runs, at most every 100 ms and once at the end
 	Phase     string        // of the timed runs in Progress; "": "timed runs"
 }
+
+// maxRow bounds the runs in a row: those of half a microsecond take inARow.
+const maxRow = 100_000
 
 // maxReserve bounds what is allocated ahead for the times of runs: 8 MiB. Longer series grow between runs.
 const maxReserve = 1 << 20
@@ -82,12 +92,17 @@ type loop struct {
 	sample func() host.Sample
 	at     time.Duration // the newest reading of the clock
 	told   time.Duration // when progress was last sent
+	newest float64       // seconds of the newest run, 0 before the first
+	row    []float64     // for runs in a row
 }
 
 func (l *loop) steady(ctx context.Context) (*Series, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	s := &Series{Class: Flat}
+	if l.o.Timed != nil {
+		l.row = make([]float64, maxRow)
+	}
 	if err := l.warmUp(ctx, s); err != nil || s.Interrupted {
 		return s, err
 	}
@@ -119,13 +134,62 @@ func (l *loop) timed(ctx context.Context, s *Series, begin time.Duration) error 
 			l.tell(s, elapsed, true)
 			return nil
 		}
-		d, ok, err := l.once(ctx, s)
-		if !ok {
+		if ok, err := l.some(ctx, s, &s.Seconds, l.left(len(s.Seconds), elapsed)); !ok {
 			return err
 		}
-		s.Seconds = append(s.Seconds, d)
 		l.tell(s, elapsed, false)
 	}
+}
+
+// left returns how many more timed runs are wanted, by the newest run's time where the duration decides.
+func (l *loop) left(done int, elapsed time.Duration) int {
+	if l.o.Runs > 0 {
+		return l.o.Runs - done
+	}
+	n := l.o.MinRuns - done
+	if l.newest > 0 {
+		n = max(n, int(math.Ceil(min(maxReserve, (l.o.Duration-elapsed).Seconds()/l.newest)-1e-9)))
+	}
+	return max(1, n)
+}
+
+// inARow is about how long short runs are timed in one call: a progress bar and an interrupt do not wait longer.
+const inARow = 50 * time.Millisecond
+
+// some does one run, or several short ones in a row but at most most, and appends their times to series. ok is false
+// when the series ends here.
+func (l *loop) some(ctx context.Context, s *Series, series *[]float64, most int) (ok bool, err error) {
+	n := 0
+	if l.o.Timed != nil && l.newest > 0 {
+		n = min(most, len(l.row), int(inARow.Seconds()/l.newest))
+	}
+	if n < 2 {
+		d, ok, err := l.once(ctx, s)
+		if ok {
+			l.newest = d
+			*series = append(*series, d)
+		}
+		return ok, err
+	}
+	if ctx.Err() != nil {
+		s.Interrupted = true
+		return false, nil
+	}
+	done, err := l.o.Timed(ctx, l.row[:n])
+	l.at = l.now()
+	*series = append(*series, l.row[:done]...)
+	switch {
+	case ctx.Err() != nil:
+		s.Interrupted = true
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("run %d: %w", len(s.WarmUp)+len(s.Seconds)+1, err)
+	case done > 0:
+		l.newest = stats.Median(l.row[:done])
+	default:
+		l.newest = 0 // none was done: the next one is timed here
+	}
+	return true, nil
 }
 
 // once does one run. ok is false when the series ends here.

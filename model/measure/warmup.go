@@ -34,14 +34,19 @@ func (l *loop) warmUp(ctx context.Context, s *Series) error {
 			}
 			check = n + max(3, n/2) // geometric: the tests together cost little more than the last one
 		}
-		d, ok, err := l.once(ctx, s)
-		if !ok {
+		most := check - n
+		switch {
+		case l.o.WarmUp > 0:
+			most = l.o.WarmUp - n
+		case most <= 0:
+			most = maxRow // only the time is still short
+		}
+		if ok, err := l.some(ctx, s, &s.WarmUp, most); !ok {
 			return err
 		}
-		s.WarmUp = append(s.WarmUp, d)
 		if l.o.Progress != nil && l.at-l.told >= progressEvery {
 			l.told = l.at
-			l.o.Progress(progress.Event{Phase: "warm-up", Done: float64(n + 1), Total: float64(max(0, l.o.WarmUp)), Unit: "runs"})
+			l.o.Progress(progress.Event{Phase: "warm-up", Done: float64(len(s.WarmUp)), Total: float64(max(0, l.o.WarmUp)), Unit: "runs"})
 		}
 	}
 }

@@ -48,6 +48,7 @@ func Conform(t *testing.T, p Named) {
 		{"bound", c.bound},
 		{"bound dynamic", c.boundDynamic},
 		{"bound cancelled", c.boundCancel},
+		{"bound timed in a row", c.boundTimed},
 		{"bound closed", c.boundClosed},
 	} {
 		t.Run(test.name, test.run)

@@ -106,6 +106,46 @@ func (c suite) boundCancel(t *testing.T) {
 	}
 }
 
+// boundTimed times runs in a row: as many as asked for, those that the library allocates for too, and ends them.
+func (c suite) boundTimed(t *testing.T) {
+	timer := func(b engine.Bound) engine.Timer {
+		x, ok := b.(engine.Timer)
+		if !ok {
+			t.Skipf("bound runs of the %s provider cannot be timed in a row", c.p.Name)
+		}
+		return x
+	}
+	x := Floats("", nil, 1, 2)
+	for name, b := range map[string]engine.Bound{"fixed": c.bind(t, Add(2), x, x), "dynamic": c.bind(t, nonZero(), x)} {
+		seconds := make([]float64, 50)
+		if n, err := timer(b).RunTimed(t.Context(), seconds); n != len(seconds) || err != nil {
+			t.Fatalf("%s: %d runs, %v", name, n, err)
+		}
+		for i, s := range seconds {
+			if !(s > 0 && s < 60) {
+				t.Fatalf("%s: run %d took %g s", name, i, s)
+			}
+		}
+	}
+	b := c.bind(t, Endless(), thrice, two)
+	copy(b.Inputs()[0].Data, forever.Data)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(5*time.Millisecond, cancel)
+	for range 2 { // the second call is cancelled before it starts
+		if n, err := timer(b).RunTimed(ctx, make([]float64, 3)); n != 0 || !errors.Is(err, context.Canceled) {
+			t.Fatalf("%d runs, %v", n, err)
+		}
+	}
+	copy(b.Inputs()[0].Data, thrice.Data)
+	same(t, again(t, b)[0], Floats("", tensor.Shape{}, 256))
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := timer(b).RunTimed(t.Context(), make([]float64, 1)); err == nil {
+		t.Fatal("runs after close: no error")
+	}
+}
+
 // boundClosed closes a bound run twice, and one that outlives its session.
 func (c suite) boundClosed(t *testing.T) {
 	s, ok := c.open(t, Add(2)).(interface {

@@ -4,6 +4,8 @@ package ort
 
 // #cgo noescape infer_run
 // #cgo nocallback infer_run
+// #cgo noescape infer_run_timed
+// #cgo nocallback infer_run_timed
 // #cgo nocallback infer_terminate
 // #cgo nocallback infer_resume
 // #include "shim.h"
@@ -84,6 +86,20 @@ func (f *frame) run(ctx context.Context, rt *Runtime) error {
 		return ended
 	}
 	return err
+}
+
+// runTimed is up to len(seconds) runs in one call; it returns how many went well.
+func (f *frame) runTimed(ctx context.Context, rt *Runtime, seconds []float64) (int, error) {
+	var done C.size_t
+	s := C.infer_run_timed(f.c, C.size_t(len(seconds)), (*C.double)(unsafe.SliceData(seconds)), &done)
+	if s == nil {
+		return int(done), nil
+	}
+	err := rt.status(s)
+	if ended := ctx.Err(); ended != nil {
+		return int(done), ended
+	}
+	return int(done), err
 }
 
 // clear releases the values of the frame.

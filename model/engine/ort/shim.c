@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 // Places in the OrtApi table (TestShimIndices).
 enum {
@@ -145,6 +146,18 @@ void infer_resume(infer_frame *f) {
 void *infer_run(infer_frame *f) {
 	return CALL(f->rt, Run, (void *, void *, const char **, void **, size_t, const char **, size_t, void **))(
 		f->session, f->options, f->in_names, f->in, f->in_len, f->out_names, f->out_len, f->out);
+}
+
+void *infer_run_timed(infer_frame *f, size_t n, double *seconds, size_t *done) {
+	struct timespec begin, end;
+	for (*done = 0; *done < n; ++*done) {
+		clock_gettime(CLOCK_MONOTONIC, &begin);
+		void *s = infer_run(f);
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		if (s) return s;
+		seconds[*done] = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+	}
+	return NULL;
 }
 
 void *infer_tensor(const infer_rt *rt, int dtype, const int64_t *dims, size_t rank, void *data, size_t len, void **out) {

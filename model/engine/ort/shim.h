@@ -56,6 +56,8 @@ void infer_frame_free(infer_frame *f);
 void infer_terminate(infer_frame *f);
 void infer_resume(infer_frame *f);
 void *infer_run(infer_frame *f);
+// infer_run_timed runs up to n times; *done counts the runs that went well, seconds holds how long each took.
+void *infer_run_timed(infer_frame *f, size_t n, double *seconds, size_t *done);
 
 void *infer_tensor(const infer_rt *rt, int dtype, const int64_t *dims, size_t rank, void *data, size_t len, void **out);
 void *infer_strings(const infer_rt *rt, const int64_t *dims, size_t rank, const char *text, const size_t *lens, size_t n, void **out);

@@ -181,6 +181,7 @@ func TestPrecedence(t *testing.T) {
 	for text, want := range map[string]string{
 		"profile:\n  rnus: 37\n":             `unknown key "profile.rnus"`,
 		"thraeds: 2\n":                       "did you mean threads?",
+		"runs: 3\n":                          "write it below profile:",
 		"profile: 3\n":                       "holds no options",
 		"profile:\n  runs: many\n":           "many",
 		"a: [b\n":                            "infer.yaml",

@@ -80,7 +80,7 @@ func (c *config) checkKeys(root *cobra.Command) error {
 		section, isSection := sections[key]
 		if !isSection {
 			if !slices.Contains(top, key) {
-				return c.unknownKey(key, append(top, sortedKeys(sections)...))
+				return c.unknownTopKey(key, top, sections)
 			}
 			continue
 		}
@@ -95,6 +95,20 @@ func (c *config) checkKeys(root *cobra.Command) error {
 		}
 	}
 	return nil
+}
+
+// unknownTopKey says where a key belongs that stands at the top and is the flag of some commands only.
+func (c *config) unknownTopKey(key string, top []string, sections map[string][]string) error {
+	var homes []string
+	for _, name := range sortedKeys(sections) {
+		if slices.Contains(sections[name], key) {
+			homes = append(homes, name+":")
+		}
+	}
+	if len(homes) > 0 {
+		return fault.New(fault.Usage, "write it below "+strings.Join(homes, " or "), "configuration %q: unknown key %q at the top", c.path, key)
+	}
+	return c.unknownKey(key, append(top, sortedKeys(sections)...))
 }
 
 func (c *config) unknownKey(key string, known []string) error {

@@ -67,7 +67,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
-			m := &Model{IRVersion: 8, Opsets: []Opset{{"", 17}}, Graph: &c.g}
+			m := &Model{IRVersion: 8, Opsets: []Opset{{Version: 17}}, Graph: &c.g}
 			err := m.Check()
 			if c.want == "" {
 				if err != nil {
@@ -89,14 +89,14 @@ func TestCheckVersions(t *testing.T) {
 		opsets []Opset
 		want   string
 	}{
-		{"old", 1, []Opset{{"", 1}}, ""},
-		{"newer than known", 99, []Opset{{"", 99}}, ""},
+		{"old", 1, []Opset{{Version: 1}}, ""},
+		{"newer than known", 99, []Opset{{Version: 99}}, ""},
 		{"IR 1, no opset", 1, nil, "IR version 1 and no opset import"},
 		{"IR 8, no opset", 8, nil, "no opset import"},
-		{"IR 0", 0, []Opset{{"", 17}}, "IR version is 0"},
-		{"negative IR", -1, []Opset{{"", 17}}, "IR version is -1"},
-		{"absurd IR", 1 << 40, []Opset{{"", 17}}, "IR version is 1099511627776"},
-		{"opset 0", 8, []Opset{{"", 0}}, "imports opset 0"},
+		{"IR 0", 0, []Opset{{Version: 17}}, "IR version is 0"},
+		{"negative IR", -1, []Opset{{Version: 17}}, "IR version is -1"},
+		{"absurd IR", 1 << 40, []Opset{{Version: 17}}, "IR version is 1099511627776"},
+		{"opset 0", 8, []Opset{{Version: 0}}, "imports opset 0"},
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {

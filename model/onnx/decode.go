@@ -63,12 +63,14 @@ func (d *decoder) model(m *Model, b []byte) error {
 
 func (d *decoder) opset(list *[]Opset, b []byte) error {
 	var o Opset
-	err := d.message(b, nil, func(f field) (bool, error) {
+	err := d.message(b, &o.Unknown, func(f field) (bool, error) {
 		switch f.key {
 		case 1<<3 | wireBytes:
 			o.Domain = d.domain(f.bytes)
 		case 2<<3 | wireVarint:
 			o.Version = int64(f.bits)
+		default:
+			return false, nil
 		}
 		return true, nil
 	})
@@ -86,12 +88,14 @@ func (d *decoder) domain(b []byte) string {
 
 func (d *decoder) prop(list *[]Prop, b []byte) error {
 	var p Prop
-	err := d.message(b, nil, func(f field) (bool, error) {
+	err := d.message(b, &p.Unknown, func(f field) (bool, error) {
 		switch f.key {
 		case 1<<3 | wireBytes:
 			p.Key = d.str(f.bytes)
 		case 2<<3 | wireBytes:
 			p.Value = d.str(f.bytes)
+		default:
+			return false, nil
 		}
 		return true, nil
 	})

@@ -17,7 +17,7 @@ import (
 func tiny() *Model {
 	float := &Type{Kind: KindTensor, DType: tensor.Float32, HasShape: true, Dims: []Dim{Symbol("N"), Fixed(2), {}}}
 	return &Model{
-		IRVersion: 8, Producer: "test", Opsets: []Opset{{"", 17}}, Metadata: []Prop{{"k", ""}},
+		IRVersion: 8, Producer: "test", Opsets: []Opset{{Version: 17}}, Metadata: []Prop{{Key: "k", Value: ""}},
 		Graph: &Graph{
 			Name:         "g",
 			Nodes:        []*Node{{Name: "relu", OpType: "Relu", Inputs: []string{"x"}, Outputs: []string{"y"}}},
@@ -159,7 +159,7 @@ func TestPresence(t *testing.T) {
 	if !in[3].Type.HasShape || in[4].Type.HasShape {
 		t.Error("a scalar and an unknown rank are not told apart")
 	}
-	if d := in[5].Type.Dims; len(d) != 4 || !d[0].Known || d[1].Known || d[2].Size != -1 || d[3] != (Dim{Name: "N", Denotation: "D"}) {
+	if d := in[5].Type.Dims; len(d) != 4 || !d[0].Known || d[1].Known || d[2].Size != -1 || d[3].Name != "N" || d[3].Denotation != "D" {
 		t.Errorf("dims are %+v", d)
 	}
 	if _, ok := got.Graph.Initializers[1].Raw(); !ok {

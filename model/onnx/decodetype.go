@@ -58,12 +58,12 @@ func (d *decoder) typeBody(t *Type, b []byte) error {
 }
 
 func (d *decoder) shape(t *Type, b []byte) error {
-	return d.message(b, nil, func(f field) (bool, error) {
+	return d.message(b, &t.shape, func(f field) (bool, error) {
 		if f.key != 1<<3|wireBytes {
-			return true, nil
+			return false, nil
 		}
 		var dim Dim
-		err := d.message(f.bytes, nil, func(f field) (bool, error) {
+		err := d.message(f.bytes, &dim.Unknown, func(f field) (bool, error) {
 			switch f.key {
 			case 1<<3 | wireVarint:
 				dim.Size, dim.Known, dim.Name = int64(f.bits), true, ""
@@ -71,6 +71,8 @@ func (d *decoder) shape(t *Type, b []byte) error {
 				dim.Size, dim.Known, dim.Name = 0, false, d.str(f.bytes)
 			case 3<<3 | wireBytes:
 				dim.Denotation = d.str(f.bytes)
+			default:
+				return false, nil
 			}
 			return true, nil
 		})

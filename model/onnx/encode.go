@@ -171,6 +171,7 @@ func (e *encoder) opsets(num protowire.Number, sets []Opset) {
 		e.message(num, func() {
 			e.str(1, o.Domain)
 			e.int(2, o.Version)
+			e.raw(o.Unknown)
 		})
 	}
 }
@@ -180,6 +181,7 @@ func (e *encoder) props(num protowire.Number, props []Prop) {
 		e.message(num, func() {
 			e.str(1, p.Key)
 			e.str(2, p.Value)
+			e.raw(p.Unknown)
 		})
 	}
 }
@@ -274,6 +276,7 @@ func (e *encoder) typeBody(t *Type) {
 				for _, d := range t.Dims {
 					e.message(1, func() { e.dim(d) })
 				}
+				e.raw(t.shape)
 			})
 		}
 	case KindSequence, KindOptional:
@@ -292,6 +295,7 @@ func (e *encoder) dim(d Dim) {
 		e.strSet(2, d.Name)
 	}
 	e.strSet(3, d.Denotation)
+	e.raw(d.Unknown)
 }
 
 func (e *encoder) function(f *Function) {
@@ -362,15 +366,15 @@ func (e *encoder) sparse(s *SparseTensor) {
 
 // entries returns the external_data list.
 func (x *External) entries() []Prop {
-	props := []Prop{{"location", x.Location}}
+	props := []Prop{{Key: "location", Value: x.Location}}
 	if x.Offset != 0 || x.Length != 0 {
-		props = append(props, Prop{"offset", strconv.FormatInt(x.Offset, 10)})
+		props = append(props, Prop{Key: "offset", Value: strconv.FormatInt(x.Offset, 10)})
 	}
 	if x.Length != 0 {
-		props = append(props, Prop{"length", strconv.FormatInt(x.Length, 10)})
+		props = append(props, Prop{Key: "length", Value: strconv.FormatInt(x.Length, 10)})
 	}
 	if x.Checksum != "" {
-		props = append(props, Prop{"checksum", x.Checksum})
+		props = append(props, Prop{Key: "checksum", Value: x.Checksum})
 	}
 	return append(props, x.Extra...)
 }

@@ -73,7 +73,7 @@ func TestResolveExternal(t *testing.T) {
 		{"empty file", External{Location: "empty.bin", Length: 8}, "outside the file", false},
 		{"git lfs pointer", External{Location: "lfs.bin", Length: 8}, "Git LFS pointer", false},
 		{"length of another shape", External{Location: "data.bin", Length: 4}, "takes 8", false},
-		{"no number", External{Location: "data.bin", Extra: []Prop{{"offset", "-4"}}}, "no number", false},
+		{"no number", External{Location: "data.bin", Extra: []Prop{{Key: "offset", Value: "-4"}}}, "no number", false},
 		{"memory address", External{Location: "*/_ORT_MEM_ADDR_/*", Length: 8}, "no such file", false},
 	}
 	for _, c := range tests {
@@ -160,7 +160,7 @@ func TestResolveExternalEverywhere(t *testing.T) {
 }
 
 func TestExternalEntriesRoundTrip(t *testing.T) {
-	x := External{Location: "d", Offset: 4096, Length: 8, Checksum: "abc", Extra: []Prop{{"future", "1"}}}
+	x := External{Location: "d", Offset: 4096, Length: 8, Checksum: "abc", Extra: []Prop{{Key: "future", Value: "1"}}}
 	m, err := Decode(encode(t, outside(x)))
 	if err != nil {
 		t.Fatal(err)

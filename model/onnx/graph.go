@@ -24,10 +24,14 @@ type Model struct {
 type Opset struct {
 	Domain  string
 	Version int64
+	Unknown []byte
 }
 
 // Prop is one key and value of a metadata list.
-type Prop struct{ Key, Value string }
+type Prop struct {
+	Key, Value string
+	Unknown    []byte
+}
 
 // Graph is a GraphProto: nodes in topological order over named values.
 type Graph struct {
@@ -137,6 +141,7 @@ type Type struct {
 	Unknown    []byte
 
 	inner []byte // unknown fields of the message inside: all of an opaque type
+	shape []byte // unknown fields of the shape inside that
 }
 
 // Dim is one axis of a declared or inferred shape: a size, a named dynamic axis, or nothing known.
@@ -145,6 +150,7 @@ type Dim struct {
 	Known      bool   //
 	Name       string // the symbol when not Known; "" for an unnamed dynamic axis
 	Denotation string
+	Unknown    []byte
 }
 
 // Fixed returns a dimension of a known size.

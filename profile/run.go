@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"infer/internal/fault"
 	"infer/internal/host"
 	"infer/internal/progress"
 	"infer/internal/stats"
@@ -64,7 +65,12 @@ func (r *runner) measure(ctx context.Context) error {
 	r.details.Memory = r.graph.peak()
 	for _, b := range r.o.Batches {
 		if err := r.batch(ctx, b); err != nil {
-			return fmt.Errorf("batch %d: %w", b, err)
+			if ctx.Err() != nil || fault.KindOf(err) == fault.Usage {
+				return fmt.Errorf("batch %d: %w", b, err)
+			}
+			// A graph may hold one size in its inside (a Reshape to a constant): the other sizes still tell something.
+			r.d.Warn("batch %d could not be run: %v", b, err)
+			r.details.Batches = append(r.details.Batches, report.BatchRow{Batch: int(b), Error: err.Error()})
 		}
 	}
 	if r.o.ProfiledRuns > 0 && ctx.Err() == nil {

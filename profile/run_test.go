@@ -98,6 +98,26 @@ func TestRunFailures(t *testing.T) {
 	}
 }
 
+// TestBatchThatCannotRun: one size of a sweep that fails is named, the others are measured.
+func TestBatchThatCannotRun(t *testing.T) {
+	f := &enginetest.Fake{Compute: func(in []tensor.Tensor, outputs []engine.Port) ([]tensor.Tensor, error) {
+		if in[0].Shape[0] == 2 {
+			return nil, errors.New("Reshape: 8 elements do not fit 1x4")
+		}
+		return enginetest.Zeros(in, outputs)
+	}}
+	d := report.New("profile")
+	if err := Run(t.Context(), target(t, f), Options{Runs: 10, WarmUp: 1, Batches: []int64{2, 4}, By: "op", Top: 5}, d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Metric("latency_p50", map[string]string{"batch": "2"}) != nil || d.Metric("latency_p50", map[string]string{"batch": "4"}) == nil {
+		t.Errorf("metrics are %+v", d.Metrics)
+	}
+	if !strings.Contains(strings.Join(d.Warnings, "\n"), "batch 2 could not be run: ") {
+		t.Errorf("warnings are %q", d.Warnings)
+	}
+}
+
 // TestRunInterrupted: what was measured before the interruption is in the document.
 func TestRunInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

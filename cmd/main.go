@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,7 +24,16 @@ import (
 func Main(args []string, std term.Streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	finished := make(chan struct{})
+	defer close(finished)
+	context.AfterFunc(ctx, func() {
+		stop() // a second Ctrl-C ends the process at once
+		select {
+		case <-finished:
+		case <-time.After(time.Second): // one long kernel cannot be cut short
+			fmt.Fprintln(std.Err, "infer: stopping after the current step; press Ctrl-C again to end at once")
+		}
+	})
 	a := &app{std: std, args: args}
 	root := newRoot(a)
 	root.SetArgs(args)

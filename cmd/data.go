@@ -105,6 +105,9 @@ func (in *inputs) inputs(batch int64) ([]tensor.Tensor, error) {
 		if rows == 0 {
 			rows = in.boundRows()
 		}
+		if have := in.set.Rows(); rows > have {
+			return nil, fault.New(fault.Usage, "give a smaller batch or more rows", "a run of %d rows needs more than the %d of data set %q", rows, have, in.flags.Source)
+		}
 		return in.set.Batch(0, rows)
 	case in.flags.Source == "zeros":
 		ts, _, err := dataset.Zeros(in.m, bound.Shapes)

@@ -50,6 +50,8 @@ the data set) it tells the accuracy.`,
 	f.engine.add(fs)
 	f.bind.add(fs)
 	f.data.add(fs)
+	in := fs.Lookup("input")
+	in.Usage, in.DefValue = "data set folder, .npz, .npy, .pb or .jsonl `FILE`", ""
 	return c
 }
 

@@ -50,6 +50,7 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 	fs.StringVar(&f.warmUp, "warm-up", "auto", "untimed runs first: auto|`N`; auto ends where a change-point test finds the runs steady")
 	fs.IntVar(&f.opts.Cold, "cold", f.opts.Cold, "fresh processes to measure cold start and peak memory in; 0 for none")
 	fs.Int64SliceVar(&f.opts.Batches, "batch", nil, "batch sizes to sweep, such as `1,2,4,8`")
+	fs.Lookup("batch").DefValue = "" // or the help says (default [])
 	fs.StringVar(&f.opts.By, "by", f.opts.By, "what the shares are grouped by: op|node|block")
 	fs.IntVar(&f.opts.Top, "top", f.opts.Top, "rows of the table of shares")
 	fs.IntVar(&f.opts.ProfiledRuns, "profiled-runs", f.opts.ProfiledRuns, "runs of the profiled pass; 0 for no shares")
@@ -81,6 +82,11 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 	defer o.close()
 	if err := a.checkOutputs(o.model, []string{f.data.Source}, outputFile{"--output", f.output}, outputFile{"--trace", f.opts.TracePath}); err != nil {
 		return err
+	}
+	for _, b := range f.opts.Batches { // before minutes of measuring, not after
+		if _, err := o.data.inputs(b); err != nil {
+			return fault.Wrap(err, "--batch %d", b)
+		}
 	}
 	d := a.newDocument("profile")
 	if err := a.manifest(d, o); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"infer/model"
 	"infer/model/onnx"
@@ -26,10 +27,11 @@ func Diff(base, head *model.Model, want model.Bindings) (*report.DiffDetails, er
 		Base: base.Path, Head: head.Path,
 		Signature: rows(signature(base, b.details), signature(head, h.details)),
 		Ops:       rows(opCounts(b.details), opCounts(h.details)),
+		Nodes:     nodeRows(base.Proto, head.Proto),
 		Constants: constants(base.Proto, head.Proto),
 		Cost:      rows(costs(b.doc), costs(h.doc)),
 	}
-	d.Identical = len(d.Signature)+len(d.Ops)+len(d.Constants)+len(d.Cost) == 0
+	d.Identical = len(d.Signature)+len(d.Ops)+len(d.Nodes)+len(d.Constants)+len(d.Cost) == 0
 	return d, nil
 }
 
@@ -96,8 +98,92 @@ func costs(d *report.Document) map[string]string {
 	return out
 }
 
-// maxConstants is how many changed constants are named one by one.
-const maxConstants = 50
+// maxRows is how many changed nodes, and constants, are named one by one.
+const maxRows = 50
+
+// nodeRows compares the nodes of all graphs that both models have under one name, and names those that only one has.
+func nodeRows(base, head *onnx.Model) []report.DiffRow {
+	b, h := nodesOf(base), nodesOf(head)
+	keys := maps.Clone(b)
+	maps.Copy(keys, h)
+	var out []report.DiffRow
+	for _, name := range sortedKeys(keys) {
+		x, y := b[name], h[name]
+		switch {
+		case x == nil:
+			out = append(out, report.DiffRow{What: name, Head: y["operator"]})
+		case y == nil:
+			out = append(out, report.DiffRow{What: name, Base: x["operator"]})
+		default:
+			for _, r := range rows(x, y) {
+				r.What = name + " " + r.What
+				out = append(out, r)
+			}
+		}
+	}
+	return capped(out)
+}
+
+// capped keeps the first rows and says how many more there are.
+func capped(list []report.DiffRow) []report.DiffRow {
+	if more := len(list) - maxRows; more > 0 {
+		return append(slices.Clip(list[:maxRows]), report.DiffRow{What: fmt.Sprintf("and %d more", more)})
+	}
+	return list
+}
+
+// nodesOf describes every node by what it is, reads, writes and is set to. A node without a name of its own goes by
+// its operator and first output.
+func nodesOf(m *onnx.Model) map[string]map[string]string {
+	out := map[string]map[string]string{}
+	m.Graph.Walk(func(g *onnx.Graph) {
+		for _, n := range g.Nodes {
+			d := map[string]string{
+				"operator": strings.TrimPrefix(n.Domain+"."+n.OpType, "."),
+				"inputs":   strings.Join(n.Inputs, ", "), "outputs": strings.Join(n.Outputs, ", "),
+			}
+			for _, a := range n.Attrs {
+				d["attribute "+a.Name] = attrText(a)
+			}
+			name := nodeName(n)
+			for i := 2; out[name] != nil; i++ {
+				name = fmt.Sprintf("%s (%d)", nodeName(n), i)
+			}
+			out[name] = d
+		}
+	})
+	return out
+}
+
+// attrText writes an attribute's value; tensors by dtype, shape and a few digits of their sum, graphs by their size
+// (their nodes are compared one by one).
+func attrText(a *onnx.Attribute) string {
+	switch a.Type {
+	case onnx.AttrFloat:
+		return fmt.Sprint(a.F)
+	case onnx.AttrInt:
+		return fmt.Sprint(a.I)
+	case onnx.AttrString:
+		return fmt.Sprintf("%q", a.S)
+	case onnx.AttrInts:
+		return fmt.Sprint(a.Ints)
+	case onnx.AttrTensor:
+		c := fingerprint(a.T)
+		return fmt.Sprintf("%s %x", c.shape, c.sum[:4])
+	case onnx.AttrGraph:
+		if a.G == nil {
+			return "no graph"
+		}
+		return fmt.Sprintf("graph of %d nodes", len(a.G.Nodes))
+	}
+	h := sha256.New()
+	fmt.Fprint(h, a.Floats, a.Strings)
+	for _, t := range a.Tensors {
+		c := fingerprint(t)
+		h.Write(c.sum[:])
+	}
+	return fmt.Sprintf("%d floats, %d strings, %d tensors %x", len(a.Floats), len(a.Strings), len(a.Tensors), h.Sum(nil)[:4])
+}
 
 // constants compares the initializers by name: dtype, shape and bytes.
 func constants(base, head *onnx.Model) []report.DiffRow {
@@ -115,10 +201,7 @@ func constants(base, head *onnx.Model) []report.DiffRow {
 			out = append(out, report.DiffRow{What: name, Base: x.shape, Head: y.shape + ", other values"})
 		}
 	}
-	if more := len(out) - maxConstants; more > 0 {
-		out = append(slices.Clip(out[:maxConstants]), report.DiffRow{What: fmt.Sprintf("and %d more", more)})
-	}
-	return out
+	return capped(out)
 }
 
 type constant struct {
@@ -129,16 +212,23 @@ type constant struct {
 func fingerprints(m *onnx.Model) map[string]constant {
 	out := map[string]constant{}
 	for _, t := range m.Graph.Initializers {
-		c := constant{shape: t.DType.String() + " " + t.Dims.String()}
-		if v, err := t.Value(); err == nil {
-			h := sha256.New()
-			h.Write(v.Data)
-			for _, s := range v.Strings {
-				fmt.Fprintf(h, "%d:%s", len(s), s)
-			}
-			copy(c.sum[:], h.Sum(nil))
-		}
-		out[t.Name] = c
+		out[t.Name] = fingerprint(t)
 	}
 	return out
+}
+
+func fingerprint(t *onnx.Tensor) constant {
+	if t == nil {
+		return constant{}
+	}
+	c := constant{shape: t.DType.String() + " " + t.Dims.String()}
+	if v, err := t.Value(); err == nil {
+		h := sha256.New()
+		h.Write(v.Data)
+		for _, s := range v.Strings {
+			fmt.Fprintf(h, "%d:%s", len(s), s)
+		}
+		copy(c.sum[:], h.Sum(nil))
+	}
+	return c
 }

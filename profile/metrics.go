@@ -37,7 +37,11 @@ func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[st
 		e := s.Quantile(q.p)
 		add(q.name, e.Value, e.Lo, e.Hi, e.OK, "order-statistic")
 		if !e.OK {
-			d.Warn("%s%s needs %d runs, this sample has %d", q.name, report.LabelText(labels), e.Need, e.N)
+			where := ""
+			if b := labels["batch"]; b != "" {
+				where = " at batch " + b
+			}
+			d.Warn("%s%s needs %d runs, this sample has %d", q.name, where, e.Need, e.N)
 		}
 	}
 	if n := len(s.Seconds); n > 0 {

@@ -253,9 +253,38 @@ func TestDiff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if d.Identical || len(d.Nodes) != 1 || d.Nodes[0].What != "relu operator" {
+		t.Errorf("nodes differ by %+v", d.Nodes)
+	}
 	for _, want := range []string{"batch", "Relu", "Tanh"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the difference lacks %s: %s", want, text)
+		}
+	}
+}
+
+// TestDiffSeesAttributesAndWiring: two models that differ in nothing but an attribute, or an operand, are not alike.
+func TestDiffSeesAttributesAndWiring(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(n *onnx.Node)
+		want   report.DiffRow
+	}{
+		{"attribute", func(n *onnx.Node) { n.Attrs[0].I = -2 }, report.DiffRow{What: "relu attribute axis", Base: "-1", Head: "-2"}},
+		{"attribute gone", func(n *onnx.Node) { n.Attrs = nil }, report.DiffRow{What: "relu attribute axis", Base: "-1"}},
+		{"operand", func(n *onnx.Node) { n.Inputs = []string{"x", "x"} }, report.DiffRow{What: "relu inputs", Base: "x", Head: "x, x"}},
+	} {
+		a, b := small(t), small(t)
+		for _, m := range []*model.Model{a, b} {
+			m.Proto.Graph.Nodes[0].Attrs = []*onnx.Attribute{{Name: "axis", Type: onnx.AttrInt, I: -1}}
+		}
+		c.change(b.Proto.Graph.Nodes[0])
+		d, err := Diff(a, b, model.Bindings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Identical || len(d.Nodes) != 1 || d.Nodes[0] != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, d.Nodes, c.want)
 		}
 	}
 }

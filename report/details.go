@@ -168,6 +168,7 @@ type DiffDetails struct {
 	Identical bool      `json:"identical"`
 	Signature []DiffRow `json:"signature,omitempty"`
 	Ops       []DiffRow `json:"ops,omitempty"`
+	Nodes     []DiffRow `json:"nodes,omitempty"` // operator, wiring and attributes, node by node
 	Constants []DiffRow `json:"constants,omitempty"`
 	Cost      []DiffRow `json:"cost,omitempty"`
 }

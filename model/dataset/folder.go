@@ -106,6 +106,10 @@ func (s *Set) readLabels(path string) error {
 }
 
 func (s *Set) setLabels(t tensor.Tensor) error {
+	if t.DType == tensor.String {
+		s.notes = append(s.notes, "labels are strings and are left unused: accuracy needs one int64 class id a row")
+		return nil
+	}
 	labels, err := tensor.Int64s(t)
 	if err != nil || int64(len(labels)) != tensor.Rows(t) {
 		return fault.New(fault.Usage, "labels are one class id a row: save them with labels.astype(\"int64\")",

@@ -48,7 +48,7 @@ func checks(s *Series, threads int, c host.CPUs) []Check {
 		counter("run_queue_delay", delay, 0.05, "threads waited for a CPU %.1f %% of their time"),
 		{"noise", n <= 0.10, fmt.Sprintf("robust coefficient of variation %.1f %%, limit 10 %%", 100*n)},
 		{"steady_state", s.Class == Flat || apart <= maxApart,
-			fmt.Sprintf("%s, %d changes of level, levels up to %.1f %% apart, limit %.0f %%", s.Class, len(s.Changes), 100*apart, 100*maxApart)},
+			fmt.Sprintf("%d changes of level, levels up to %.1f %% apart, limit %.0f %%", len(s.Changes), 100*apart, 100*maxApart)},
 		counter("other_load", i.OtherCPU, 0.10, "other processes used %.1f %% of the machine"),
 		counter("steal", steal, 0.02, "the hypervisor took %.1f %%"),
 		{"major_faults", i.MajorFaults <= faults,

@@ -151,7 +151,7 @@ func metadata(m map[string]string) section {
 func diffSections(d report.DiffDetails) []section {
 	head := section{title: "Difference", facts: []fact{{"base", d.Base}, {"head", d.Head}}}
 	if d.Identical {
-		head.lines = []cell{{text: "the models are identical", tone: good}}
+		head.lines = []cell{{text: "no difference in signature, operators, nodes, constants or cost", tone: good}}
 	}
 	part := func(title string, rows []report.DiffRow) section {
 		t := &table{cols: []column{{head: "what", shrink: true}, {head: "base", right: true, shrink: true}, {head: "head", right: true, shrink: true}}}
@@ -166,5 +166,5 @@ func diffSections(d report.DiffDetails) []section {
 		}
 		return section{title: title, table: t}
 	}
-	return []section{head, part("Signature", d.Signature), part("Operators", d.Ops), part("Constants", d.Constants), part("Cost", d.Cost)}
+	return []section{head, part("Signature", d.Signature), part("Operators", d.Ops), part("Nodes", d.Nodes), part("Constants", d.Constants), part("Cost", d.Cost)}
 }

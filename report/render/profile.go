@@ -164,11 +164,26 @@ func failedBatches(p report.ProfileDetails) section {
 	return s
 }
 
+// development says in words how the timed runs went on, by the class that model/measure gives them.
+func development(class string) string {
+	switch class {
+	case "flat":
+		return "on one level"
+	case "warm-up":
+		return "getting faster in steps"
+	case "slow-down":
+		return "getting slower in steps"
+	case "unsteady":
+		return "changing their level up and down"
+	}
+	return class
+}
+
 // measuredSection says how the sample was taken.
 func measuredSection(p report.ProfileDetails) section {
 	s := section{title: "Sample"}
 	if p.WarmUp != nil {
-		s.facts = append(s.facts, fact{"warm-up", plural(p.WarmUp.Runs, "run")}, fact{"timed runs", p.WarmUp.Class})
+		s.facts = append(s.facts, fact{"warm-up", plural(p.WarmUp.Runs, "run")}, fact{"timed runs", development(p.WarmUp.Class)})
 	}
 	for _, m := range p.Interference {
 		x := report.Metric{Name: m.Name, Unit: m.Unit, Value: &m.Value}

@@ -49,14 +49,19 @@ func inspected(m *model.Model, want model.Bindings) (side, error) {
 // rows returns what differs between two maps, in order of their keys.
 func rows(base, head map[string]string) []report.DiffRow {
 	var out []report.DiffRow
-	keys := maps.Clone(base)
-	maps.Copy(keys, head)
-	for _, k := range sortedKeys(keys) {
+	for _, k := range keysOfBoth(base, head) {
 		if base[k] != head[k] {
 			out = append(out, report.DiffRow{What: k, Base: base[k], Head: head[k]})
 		}
 	}
 	return out
+}
+
+// keysOfBoth returns the keys that either map has, sorted.
+func keysOfBoth[V any](a, b map[string]V) []string {
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	return sortedKeys(all)
 }
 
 func signature(m *model.Model, d *report.InspectDetails) map[string]string {
@@ -104,10 +109,8 @@ const maxRows = 50
 // nodeRows compares the nodes of all graphs that both models have under one name, and names those that only one has.
 func nodeRows(base, head *onnx.Model) []report.DiffRow {
 	b, h := nodesOf(base), nodesOf(head)
-	keys := maps.Clone(b)
-	maps.Copy(keys, h)
 	var out []report.DiffRow
-	for _, name := range sortedKeys(keys) {
+	for _, name := range keysOfBoth(b, h) {
 		x, y := b[name], h[name]
 		switch {
 		case x == nil:
@@ -188,10 +191,8 @@ func attrText(a *onnx.Attribute) string {
 // constants compares the initializers by name: dtype, shape and bytes.
 func constants(base, head *onnx.Model) []report.DiffRow {
 	b, h := fingerprints(base), fingerprints(head)
-	keys := maps.Clone(b)
-	maps.Copy(keys, h)
 	var out []report.DiffRow
-	for _, name := range sortedKeys(keys) {
+	for _, name := range keysOfBoth(b, h) {
 		x, y := b[name], h[name]
 		switch {
 		case x == y:

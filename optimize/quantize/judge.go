@@ -125,10 +125,10 @@ type verdict struct {
 	MaxDiff       float64
 	NotFinite     int64 // elements that are NaN or infinite where the original's are not
 
-	Agree, Classes    int64 // rows of the same top class, of those that have one
-	Correct, Base     int64 // rows of the right class: candidate, original
-	Gained, Lost      int64
-	Labelled          int64
+	Agree, Classes int64 // rows of the same top class, of those that have one
+	Correct, Base  int64 // rows of the right class: candidate, original
+	Gained, Lost   int64
+	Labelled       int64
 }
 
 // SQNR returns the signal to noise ratio in dB with a bootstrap interval over the runs, seeded.

@@ -96,6 +96,9 @@ func Convert(m *onnx.Model, shapes *static.Shapes, o Options) (*Result, error) {
 		return nil, fault.Wrap(err, "convert to %s", o.DType)
 	}
 	c.rename()
+	if m.Opset("") == 0 && c.result.Casts > 0 {
+		m.Opsets = append(m.Opsets, onnx.Opset{Version: c.opset})
+	}
 	c.note()
 	return &c.result, nil
 }
@@ -138,7 +141,7 @@ func (c *converter) freeze() {
 
 // note adds what a user should know about the conversion as a whole.
 func (c *converter) note() {
-	if v := c.opset; c.o.DType == tensor.BFloat16 && v > 0 && v < 22 {
+	if v := c.opset; c.o.DType == tensor.BFloat16 && v < 22 {
 		c.result.Notes = append(c.result.Notes, fmt.Sprintf("many operators, Conv among them, take bfloat16 from opset 22 on; this model has opset %d", v))
 	}
 	if c.cut > 0 {

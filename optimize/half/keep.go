@@ -30,6 +30,8 @@ func (s *scope) unformed(u *site) string {
 		return "no " + s.o.DType.String() + " form that computes the same"
 	case u.def.since(s.o.DType) >= never:
 		return "no " + s.o.DType.String() + " form"
+	case u.Str("reduction", "none") != "none": // of ScatterND and ScatterElements
+		return "the runtime scatters with a reduction in float32 alone"
 	case s.opset < u.def.since(s.o.DType):
 		return fmt.Sprintf("%s from opset %d on", s.o.DType, u.def.since(s.o.DType))
 	}
@@ -198,7 +200,7 @@ func (u *site) squaring() bool {
 	switch u.name {
 	case "Mul":
 		return len(u.in) == 2 && u.in[0] != nil && u.in[0] == u.in[1]
-	case "ReduceSumSquare":
+	case "ReduceProd", "ReduceSumSquare":
 		return true
 	case "Pow":
 		if len(u.in) < 2 || u.in[1] == nil || u.in[1].twin == nil || u.in[1].twin.tensor == nil {

@@ -44,7 +44,7 @@ func operators() map[string]operator {
 	add(operator{bfloat16: never, moves: true}, "Scatter")
 	add(operator{bfloat16: 13}, "Abs", "Add", "ArgMax", "ArgMin", "Ceil", "Clip", "Div", "Equal", "Erf", "Exp", "Floor",
 		"Gemm", "Greater", "Hardmax", "IsNaN", "LRN", "Less", "Log", "LogSoftmax", "MatMul", "Max", "Mean",
-		"MeanVarianceNormalization", "Min", "Mod", "Mul", "Neg", "NonZero", "Reciprocal", "ReduceL1", "ReduceL2",
+		"Min", "Mod", "Mul", "Neg", "NonZero", "Reciprocal", "ReduceL1", "ReduceL2",
 		"ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
 		"ReduceSumSquare", "Relu", "Sigmoid", "Sign", "Softmax", "Sqrt", "Sub", "Sum", "Tanh")
 	add(operator{bfloat16: 14}, "BatchNormalization")
@@ -67,7 +67,6 @@ func operators() map[string]operator {
 	add(operator{bfloat16: 28, floatIn: []int{0, 1}}, "OneHot")              // indices and depth
 	add(operator{bfloat16: 13, floatIn: []int{1, 2}}, "Resize")              // opset 10: scales; from 11 on: roi and scales
 	add(operator{bfloat16: 17, floatOut: []int{1, 2}}, "LayerNormalization") // mean and 1/deviation have the stash type
-	add(operator{bfloat16: 15, asIs: []int{0}}, "CastLike")
 	add(operator{bfloat16: 13, asIs: []int{0}}, "Shape", "Size")
 	add(operator{bfloat16: 13, asIs: []int{0}, moves: true}, "Cast") // what is no twin
 	return ops

@@ -14,6 +14,9 @@ func newConverter(m *onnx.Model, shapes *static.Shapes, o Options) *converter {
 		model: m, o: o, opset: m.Opset(""), ops: operators(), shapes: shapes,
 		names: optimize.NewEditor(m, m.Graph), calls: map[string]bool{}, renames: map[string]string{},
 	}
+	if c.opset == 0 {
+		c.opset = 13 // a model of other domains alone: the version of the Casts
+	}
 	for _, f := range m.Functions {
 		c.calls[f.Domain+":"+f.Name] = true
 	}
@@ -183,6 +186,7 @@ func (u *site) floats() bool {
 
 // node converts one node.
 func (s *scope) node(n *onnx.Node) error {
+	s.plain(n)
 	u := s.at(n)
 	if len(n.Subgraphs()) > 0 {
 		return s.control(u)
@@ -210,6 +214,24 @@ func (s *scope) node(n *onnx.Node) error {
 	return nil
 }
 
+// plain makes a Cast of a CastLike whose type is known: what it is like may change its type.
+func (s *scope) plain(n *onnx.Node) {
+	if n.OpType != "CastLike" || n.Domain != "" || len(n.Inputs) != 2 {
+		return
+	}
+	d := tensor.Undefined
+	if v, _ := s.find(n.Inputs[1]); v != nil && v.kind == float {
+		d = tensor.Float32
+	} else if t, ok := s.shapes.Of(s.graph, n.Inputs[1]); ok && t.Kind == onnx.KindTensor {
+		d = t.DType
+	}
+	if d == tensor.Undefined {
+		return
+	}
+	n.OpType, n.Inputs = "Cast", n.Inputs[:1]
+	n.Attrs = append(n.Attrs, &onnx.Attribute{Name: "to", Type: onnx.AttrInt, I: int64(d)})
+}
+
 // control converts the graphs inside a node. What goes in and comes out stays float32.
 func (s *scope) control(u *site) error {
 	for i, name := range u.Inputs {
@@ -235,7 +257,7 @@ func (s *scope) constantNode(u *site) bool {
 	case u.name == "Constant":
 		t.tensor = constantOf(u.Node)
 	case u.name == "ConstantOfShape":
-		t.tensor = scalar("", 0)
+		t.tensor = floats("", tensor.Shape{1}, 0)
 		if a := u.Attr("value"); a != nil {
 			t.tensor = a.T
 		}
@@ -283,21 +305,12 @@ func constantOf(n *onnx.Node) *onnx.Tensor {
 		return a.T
 	}
 	if a := n.Attr("value_float"); a != nil {
-		return scalar("", a.F)
+		return floats("", nil, a.F)
 	}
-	a := n.Attr("value_floats")
-	if a == nil {
-		return nil
+	if a := n.Attr("value_floats"); a != nil {
+		return floats("", tensor.Shape{int64(len(a.Floats))}, a.Floats...)
 	}
-	v, err := tensor.FromFloat32("", tensor.Shape{int64(len(a.Floats))}, a.Floats)
-	if err != nil {
-		return nil
-	}
-	t, err := onnx.NewTensor("", v)
-	if err != nil {
-		return nil
-	}
-	return t
+	return nil
 }
 
 // emit adds a node that computes in a type, with its inputs and outputs in the types that its definition gives them.

@@ -140,7 +140,7 @@ func (s *scope) clip(value string) string {
 			n.Attrs = append(n.Attrs, &onnx.Attribute{Name: bound.name, Type: onnx.AttrFloat, F: bound.x})
 			continue
 		}
-		t := scalar(s.names.Unique(n.Name+"_"+bound.name), bound.x)
+		t := floats(s.names.Unique(n.Name+"_"+bound.name), nil, bound.x)
 		s.graph.Initializers = append(s.graph.Initializers, t)
 		n.Inputs = append(n.Inputs, t.Name)
 	}
@@ -148,11 +148,11 @@ func (s *scope) clip(value string) string {
 	return n.Outputs[0]
 }
 
-// scalar returns a float32 constant of rank 0.
-func scalar(name string, x float32) *onnx.Tensor {
-	v, err := tensor.FromFloat32(name, nil, []float32{x})
+// floats returns a float32 constant of a shape that holds the elements given.
+func floats(name string, shape tensor.Shape, x ...float32) *onnx.Tensor {
+	v, err := tensor.FromFloat32(name, shape, x)
 	if err != nil {
-		panic(err) // one element is what rank 0 holds
+		panic(err)
 	}
 	t, err := onnx.NewTensor(name, v)
 	if err != nil {

@@ -47,11 +47,10 @@ type valueFile struct {
 	Held     *histogramFile `json:"held,omitempty"`
 }
 
+// histogramFile is a Histogram. Smallest and largest element are those of its rows; where the bins lie follows from them.
 type histogramFile struct {
-	Min    float32 `json:"min"`
-	Max    float32 `json:"max"`
-	Zeros  uint64  `json:"zeros,omitempty"`
-	Counts []byte  `json:"counts"` // unsigned varints, from the bin of Min to that of Max; where they lie follows
+	Zeros  uint64 `json:"zeros,omitempty"`
+	Counts []byte `json:"counts"` // unsigned varints, from the bin of the smallest element to that of the largest
 }
 
 // Save writes t to path, whole or not at all.
@@ -84,7 +83,7 @@ func (h *Histogram) file() *histogramFile {
 	if h == nil {
 		return nil
 	}
-	f := &histogramFile{Min: h.Min, Max: h.Max, Zeros: h.Zeros, Counts: []byte{}}
+	f := &histogramFile{Zeros: h.Zeros, Counts: []byte{}}
 	for _, c := range h.Counts {
 		f.Counts = binary.AppendUvarint(f.Counts, c)
 	}
@@ -159,10 +158,7 @@ func decode(b []byte) (*Table, error) {
 		return nil, fmt.Errorf("%d rows, and its parts have %d", f.Rows, sum)
 	}
 	for _, v := range f.Values {
-		o, err := v.observation(f.Bins)
-		if err == nil && o.Rows() > f.Rows {
-			err = fmt.Errorf("%d rows of %d", o.Rows(), f.Rows)
-		}
+		o, err := v.observation(t)
 		if err == nil && t.values[v.Value] != nil {
 			err = errors.New("it is there twice")
 		}
@@ -174,8 +170,9 @@ func decode(b []byte) (*Table, error) {
 	return t, nil
 }
 
-func (v valueFile) observation(bins int) (*Observation, error) {
-	o := newObservation(v.Value, bins)
+// observation checks v against the table that it is of.
+func (v valueFile) observation(t *Table) (*Observation, error) {
+	o := newObservation(v.Value, t.Bins)
 	o.Shape, o.Elements, o.NaN, o.Inf = v.Shape, v.Elements, v.NaN, v.Inf
 	if v.Elements < 0 || v.NaN < 0 || v.Inf < 0 || v.NaN > v.Elements || v.Inf > v.Elements-v.NaN {
 		return nil, fmt.Errorf("%d elements, %d NaN, %d infinite", v.Elements, v.NaN, v.Inf)
@@ -189,52 +186,74 @@ func (v valueFile) observation(bins int) (*Observation, error) {
 			return nil, err
 		}
 	}
-	if len(v.Extremes)%8 != 0 {
-		return nil, fmt.Errorf("%d bytes of extremes", len(v.Extremes))
+	if err := o.readExtremes(v.Extremes); err != nil {
+		return nil, err
 	}
-	for i := 0; i < len(v.Extremes); i += 8 {
-		lo := math.Float32frombits(binary.LittleEndian.Uint32(v.Extremes[i:]))
-		hi := math.Float32frombits(binary.LittleEndian.Uint32(v.Extremes[i+4:]))
+	if o.Rows() > t.Rows {
+		return nil, fmt.Errorf("%d rows of %d", o.Rows(), t.Rows)
+	}
+	if t.Bins == 0 && v.Fit == nil && v.Held == nil {
+		return o, nil
+	}
+	if t.Bins == 0 || v.Fit == nil || v.Held == nil {
+		return nil, errors.New("its histograms are missing, or should be")
+	}
+	if err := o.readHistograms(v, t.held(o.Rows())); err != nil {
+		return nil, err
+	}
+	if n := o.Fit.Elements() + o.Held.Elements(); n != uint64(v.Elements-v.NaN-v.Inf) {
+		return nil, fmt.Errorf("histograms of %d elements, want %d", n, v.Elements-v.NaN-v.Inf)
+	}
+	return o, nil
+}
+
+func (o *Observation) readExtremes(b []byte) error {
+	if len(b)%8 != 0 {
+		return fmt.Errorf("%d bytes of extremes", len(b))
+	}
+	for ; len(b) > 0; b = b[8:] {
+		lo := math.Float32frombits(binary.LittleEndian.Uint32(b))
+		hi := math.Float32frombits(binary.LittleEndian.Uint32(b[4:]))
 		if !(lo <= hi && lo-lo == 0 && hi-hi == 0) && !(lo != lo && hi != hi) {
-			return nil, fmt.Errorf("row %d has elements from %g to %g", i/8, lo, hi)
+			return fmt.Errorf("row %d has elements from %g to %g", len(o.lo), lo, hi)
 		}
 		o.lo, o.hi = append(o.lo, lo), append(o.hi, hi)
 	}
-	if (v.Fit == nil) != (bins == 0) || (v.Held == nil) != (bins == 0) {
-		return nil, errors.New("its histograms are missing, or should be")
-	}
-	if bins == 0 {
-		return o, nil
-	}
-	if err := v.Fit.read(o.Fit); err != nil {
-		return nil, err
-	}
-	return o, v.Held.read(o.Held)
+	return nil
 }
 
-// read fills the empty histogram h.
-func (f *histogramFile) read(h *Histogram) error {
-	if len(f.Counts) == 0 {
-		if f.Zeros != 0 {
-			return errors.New("a histogram with zeros and no bins")
+// readHistograms makes room for the elements of the rows, and reads the counts.
+func (o *Observation) readHistograms(v valueFile, apart []bool) error {
+	for i := range o.lo {
+		h := o.Fit
+		if apart[i] {
+			h = o.Held
 		}
-		return nil
+		if o.lo[i] <= o.hi[i] {
+			h.reach(o.lo[i], o.hi[i])
+		}
 	}
-	if !(f.Min <= f.Max) { // JSON holds no infinities
-		return fmt.Errorf("a histogram from %g to %g", f.Min, f.Max)
+	if err := v.Fit.read(o.Fit); err != nil {
+		return err
 	}
-	h.reach(f.Min, f.Max)
-	sum, rest := f.Zeros, f.Counts
+	return v.Held.read(o.Held)
+}
+
+// read fills the bins of h.
+func (f *histogramFile) read(h *Histogram) error {
+	rest := f.Counts
 	for i := range h.Counts {
 		c, n := binary.Uvarint(rest)
-		if n <= 0 || sum+c < sum {
+		if n <= 0 || c > math.MaxInt64/maxBins/4 {
 			return fmt.Errorf("a histogram without a count for bin %d of %d", i, len(h.Counts))
 		}
-		h.Counts[i], rest, sum = c, rest[n:], sum+c
+		h.Counts[i], rest = c, rest[n:]
 	}
 	if len(rest) > 0 {
 		return fmt.Errorf("a histogram with %d bytes behind its %d bins", len(rest), len(h.Counts))
 	}
-	h.Zeros = f.Zeros
+	if h.Zeros = f.Zeros; h.Zeros > 0 && (h.Counts == nil || h.Min > 0 || h.Max < 0) || h.Zeros > math.MaxInt64/4 {
+		return fmt.Errorf("a histogram with %d zeros outside its bins", h.Zeros)
+	}
 	return nil
 }

@@ -66,6 +66,17 @@ func Merge(a, b *Table) (*Table, error) {
 	return t, nil
 }
 
+// held returns for each of the first n rows whether it was kept apart.
+func (t *Table) held(n int64) []bool {
+	list := make([]bool, 0, n)
+	for _, rows := range t.parts {
+		for i := int64(0); i < rows && int64(len(list)) < n; i++ {
+			list = append(list, held(i))
+		}
+	}
+	return list
+}
+
 // Settled returns after how many rows no range grew any more by over 1 % in all: a small part of Rows says that there
 // were enough rows, nearly all of them that there were not.
 func (t *Table) Settled() int64 {

@@ -7,7 +7,7 @@ import (
 	"infer/optimize/quantize/affine"
 )
 
-// DynamicOptions say how Dynamic quantizes. The zero value is valid: int8, one scale a weight.
+// DynamicOptions say how ToDynamic quantizes. The zero value is valid: int8, one scale a weight.
 type DynamicOptions struct {
 	PerChannel  bool         // a scale for each output channel of a weight rather than one for all
 	Reduced     bool         // weights in ±64: for CPUs whose int8 kernels saturate (x64 without VNNI)
@@ -16,14 +16,14 @@ type DynamicOptions struct {
 	Embeddings  bool         // store the tables of Gather as int8, too
 }
 
-// Dynamic makes the picked nodes of m (nil: all), in subgraphs too, compute with integer weights and activations that
+// ToDynamic makes the picked nodes of m (nil: all), in subgraphs too, compute with integer weights and activations that
 // are quantized in every run. MatMul and Gemm by a constant become what ONNX Runtime fuses to DynamicQuantizeMatMul or
 // MatMulIntegerToFloat, with one DynamicQuantizeLinear a tensor; LSTM becomes com.microsoft DynamicQuantizeLSTM,
 // com.microsoft Attention QAttention, and Gather from a constant table, where asked for, Gather of integers.
 //
 // It returns a decision for each picked node that multiplies, convolves or remembers, outer graphs first, in graph
 // order. Errors: fault.Unsupported before opset 11, fault.Usage for another dtype, and weights that cannot be read.
-func Dynamic(m *onnx.Model, pick func(*onnx.Node) bool, o DynamicOptions) ([]Decision, error) {
+func ToDynamic(m *onnx.Model, pick func(*onnx.Node) bool, o DynamicOptions) ([]Decision, error) {
 	if o.WeightDType == tensor.Undefined {
 		o.WeightDType = tensor.Int8
 	}
@@ -33,7 +33,7 @@ func Dynamic(m *onnx.Model, pick func(*onnx.Node) bool, o DynamicOptions) ([]Dec
 	if err := need(m, "dynamic quantization", 11); err != nil {
 		return nil, err
 	}
-	d := dynamic{rewrite: newRewrite(m), options: o, made: map[same]*quantized{}, used: map[activation][]scaleUse{}}
+	d := dynamic{rewrite: newRewrite(m), options: o, made: map[same]*quantized{}, used: map[activation][]scaleUse{}, tables: newEmbeddings()}
 	if err := d.each(pick, d.node); err != nil {
 		return nil, err
 	}
@@ -48,6 +48,7 @@ type dynamic struct {
 	made     map[same]*quantized
 	used     map[activation][]scaleUse
 	products []product
+	tables   *embeddings
 }
 
 // node rewrites one node.
@@ -60,7 +61,7 @@ func (d *dynamic) node(n *decided) error {
 	case op.OpType == "Attention" && op.Domain == microsoft:
 		return d.attention(n)
 	case is(op, "Gather") && d.options.Embeddings:
-		return embedding(n)
+		return d.tables.gather(n)
 	case is(op, "GRU"), is(op, "RNN"):
 		n.leave("no integer kernel for " + op.OpType)
 	case is(op, "Conv"), is(op, "ConvTranspose"):

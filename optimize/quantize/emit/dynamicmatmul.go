@@ -8,24 +8,6 @@ import (
 	"infer/optimize/quantize/affine"
 )
 
-// quantized is a constant in integers, by the names of its parts.
-type quantized struct {
-	data   string
-	zero   string // "" where it is 0
-	scale  string
-	scales []float32
-	owner  *scope
-}
-
-// product is a MatMul that was rewritten, for predict.
-type product struct {
-	decided *decided
-	input   dynamicInput
-	y       string // what comes before anything is added
-	n       int64
-	own     bool // what is added comes from the node itself, a Gemm
-}
-
 // matmul rewrites a MatMul or a Gemm by a constant W:
 //
 //	q, s, z = DynamicQuantizeLinear(x)
@@ -57,7 +39,7 @@ func (d *dynamic) matmul(n *decided) error {
 	if c != "" {
 		y = s.Unique(n.Output + "_product")
 	}
-	operands := []string{q.value, w.data, q.zero}
+	operands := []string{q.value, w.values, q.zero}
 	if w.zero != "" {
 		operands = append(operands, w.zero)
 	}
@@ -73,7 +55,7 @@ func (d *dynamic) matmul(n *decided) error {
 	last.Name = node.Name
 	s.Insert(last)
 	n.become(Dynamic, "", m.constant)
-	d.products = append(d.products, product{n, q, y, m.n(), c != ""})
+	d.products = append(d.products, product{n, q.value, y, m.n(), c != ""})
 	return nil
 }
 
@@ -82,9 +64,9 @@ func (d *dynamic) matrix(s *scope, m *matrix) (*quantized, error) {
 	if q, ok := d.made[m.same()]; ok {
 		return q, nil
 	}
-	axis := affine.PerTensor
+	axis, scales := affine.PerTensor, tensor.Shape{}
 	if d.options.PerChannel && len(m.dims) == 2 {
-		axis = 1
+		axis, scales = 1, tensor.Shape{m.n()}
 	}
 	x, err := m.floats()
 	if err != nil {
@@ -95,52 +77,12 @@ func (d *dynamic) matrix(s *scope, m *matrix) (*quantized, error) {
 	if err != nil {
 		return nil, err
 	}
-	q, err := s.addWeight(m.constant, w)
+	q, err := s.add(m.constant, integersOf(w, scales), false)
 	if err != nil {
 		return nil, err
 	}
 	d.made[m.same()] = q
 	return q, nil
-}
-
-// addWeight adds the integer form w of a constant beside it.
-func (s *scope) addWeight(c constant, w *affine.Weight) (*quantized, error) {
-	name := c.tensor.Name
-	q := &quantized{scales: w.Scales, owner: c.owner}
-	var err error
-	q.data, err = s.addTo(c.owner, name+"_quantized", tensor.Tensor{DType: w.DType, Shape: w.Shape, Data: w.Data})
-	if err != nil {
-		return nil, err
-	}
-	shape := tensor.Shape{}
-	if w.Axis != affine.PerTensor {
-		shape = tensor.Shape{int64(len(w.Scales))}
-	}
-	if slices.ContainsFunc(w.Zeros, func(z int32) bool { return z != 0 }) {
-		if q.zero, err = s.addTo(c.owner, name+"_zero_point", zeroPoints(w, shape)); err != nil {
-			return nil, err
-		}
-	}
-	q.scale, err = s.addScales(c.owner, name, w.Scales, shape)
-	return q, err
-}
-
-// zeroPoints returns the zero points of w, of an 8-bit dtype.
-func zeroPoints(w *affine.Weight, shape tensor.Shape) tensor.Tensor {
-	data := make([]byte, len(w.Zeros))
-	for i, z := range w.Zeros {
-		data[i] = byte(z)
-	}
-	return tensor.Tensor{DType: w.DType, Shape: shape, Data: data}
-}
-
-// addScales adds the scales of a constant of a name.
-func (s *scope) addScales(owner *scope, name string, scales []float32, shape tensor.Shape) (string, error) {
-	v, err := tensor.FromFloat32("", shape, scales)
-	if err != nil {
-		return "", err
-	}
-	return s.addTo(owner, name+"_scale", v)
 }
 
 // activation is a value that is quantized in every run.
@@ -176,12 +118,8 @@ func (d *dynamic) ownScale(s *scope, x string, weight same, w *quantized) (strin
 		}
 	}
 	if !slices.Equal(own.scales, w.scales) {
-		shape := tensor.Shape{}
-		if len(w.scales) > 1 {
-			shape = tensor.Shape{int64(len(w.scales))}
-		}
 		var err error
-		if own.name, err = s.addScales(w.owner, weight.tensor.Name, own.scales, shape); err != nil {
+		if own.name, err = s.addScales(w.beside, own.scales, w.shape); err != nil {
 			return "", err
 		}
 	}
@@ -195,11 +133,9 @@ func (d *dynamic) predict() {
 	for _, p := range d.products {
 		s := p.decided.scope
 		p.decided.Predicted = "MatMulIntegerToFloat"
-		if s.OnlyReader(p.input.value) != nil {
+		if s.OnlyReader(p.input) != nil {
 			p.decided.Predicted = "DynamicQuantizeMatMul"
 		}
-		if add := s.biasAdd(p.y, p.n); add != nil && !p.own {
-			p.decided.Absorbed = []string{add.Name}
-		}
+		p.absorb(false)
 	}
 }

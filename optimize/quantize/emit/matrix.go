@@ -59,11 +59,7 @@ func (s *scope) matrixOf(n *onnx.Node) (*matrix, string) {
 
 // floats returns alpha·W, row-major: a view of the tensor where it is stored so.
 func (m *matrix) floats() ([]float32, error) {
-	v, err := m.tensor.Value()
-	if err != nil {
-		return nil, err
-	}
-	x, err := tensor.Floats(v)
+	x, err := floats(m.tensor)
 	if err != nil || !m.transposed && m.alpha == 1 {
 		return x, err
 	}
@@ -115,11 +111,7 @@ func (s *scope) scaledAddend(n *onnx.Node) (string, error) {
 		return name, nil
 	}
 	t, _ := s.find(name)
-	v, err := t.Value()
-	if err != nil {
-		return "", err
-	}
-	x, err := tensor.Floats(v)
+	x, err := floats(t)
 	if err != nil {
 		return "", err
 	}
@@ -134,25 +126,32 @@ func (s *scope) scaledAddend(n *onnx.Node) (string, error) {
 	return s.addTo(s, name+"_scaled", out)
 }
 
-// biasAdd returns the Add of a constant that the runtime makes part of the product y, n wide, and the constant; nil
-// where there is none. Such a constant has one axis of n elements, more than one, and all others of 1.
-func (s *scope) biasAdd(y string, n int64) *onnx.Node {
-	add := s.OnlyReader(y)
-	if add == nil || add.OpType != "Add" || add.Domain != "" || n < 2 {
-		return nil
-	}
-	other := add.Inputs[0]
-	if other == y {
-		other = add.Inputs[1]
-	}
-	if t, _ := s.find(other); t == nil || !isRow(t, n) {
-		return nil
-	}
-	return add
+// product is a multiplication that was rewritten.
+type product struct {
+	decided *decided
+	input   string // the integers of the activation, where it is quantized
+	y       string // what comes before anything is added
+	n       int64
+	own     bool // what is added comes from the node itself, a Gemm
 }
 
-// isRow reports whether t is float32 of shape [1, …, 1, n].
-func isRow(t *onnx.Tensor, n int64) bool {
-	elements, err := t.Dims.Elements()
-	return err == nil && t.DType == tensor.Float32 && len(t.Dims) > 0 && elements == n && t.Dims[len(t.Dims)-1] == n
+// absorb notes the Add of a constant row that the runtime makes part of the product. Such a row has one axis of n
+// elements, more than one, and all others of 1, or, where flat, no others.
+func (p product) absorb(flat bool) {
+	s := p.decided.scope
+	add := s.OnlyReader(p.y)
+	if p.own || add == nil || !is(add, "Add") || p.n < 2 {
+		return
+	}
+	row := add.Inputs[0]
+	if row == p.y {
+		row = add.Inputs[1]
+	}
+	t, _ := s.find(row)
+	if t == nil || t.DType != tensor.Float32 || len(t.Dims) == 0 || flat && len(t.Dims) > 1 {
+		return
+	}
+	if n, err := t.Dims.Elements(); err == nil && n == p.n && t.Dims[len(t.Dims)-1] == n {
+		p.decided.Absorbed = []string{add.Name}
+	}
 }

@@ -17,6 +17,10 @@ import (
 func (d *dynamic) matmul(n *decided) error {
 	s, node := n.scope, n.node
 	m, why := s.matrixOf(node)
+	if why == "" && m.n() == 1 && s.widened(n.Output) {
+		// ONNX Runtime 1.30 takes the row for a bias, and refuses to run what it made.
+		why = "a row is added to its one column, which the runtime fuses wrongly"
+	}
 	if why != "" {
 		n.leave(why)
 		return nil
@@ -57,6 +61,12 @@ func (d *dynamic) matmul(n *decided) error {
 	n.become(Dynamic, "", m.constant)
 	d.products = append(d.products, product{n, q.value, y, m.n(), c != ""})
 	return nil
+}
+
+// widened reports whether what is added to y, one column, is a row of more.
+func (s *scope) widened(y string) bool {
+	add, row := s.addedRow(y)
+	return add != nil && row[len(row)-1] > 1
 }
 
 // matrix returns the integer form of a matrix, made once for all nodes that use it alike.

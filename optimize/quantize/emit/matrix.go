@@ -135,23 +135,33 @@ type product struct {
 	own     bool // what is added comes from the node itself, a Gemm
 }
 
-// absorb notes the Add of a constant row that the runtime makes part of the product. Such a row has one axis of n
-// elements, more than one, and all others of 1, or, where flat, no others.
+// absorb notes the Add of a constant row that the runtime makes part of the product: one of n elements, more than one,
+// and, where flat, without axes of 1.
 func (p product) absorb(flat bool) {
-	s := p.decided.scope
-	add := s.OnlyReader(p.y)
-	if p.own || add == nil || !is(add, "Add") || p.n < 2 {
+	add, row := p.decided.scope.addedRow(p.y)
+	if p.own || add == nil || p.n < 2 || row[len(row)-1] != p.n || flat && len(row) > 1 {
 		return
 	}
+	p.decided.Absorbed = []string{add.Name}
+}
+
+// addedRow returns the node that adds a constant row to y, where it is the only reader of y, and the shape of the row,
+// [1, …, 1, n]; nil where there is none.
+func (s *scope) addedRow(y string) (*onnx.Node, tensor.Shape) {
+	add := s.OnlyReader(y)
+	if add == nil || !is(add, "Add") {
+		return nil, nil
+	}
 	row := add.Inputs[0]
-	if row == p.y {
+	if row == y {
 		row = add.Inputs[1]
 	}
 	t, _ := s.find(row)
-	if t == nil || t.DType != tensor.Float32 || len(t.Dims) == 0 || flat && len(t.Dims) > 1 {
-		return
+	if t == nil || t.DType != tensor.Float32 || len(t.Dims) == 0 {
+		return nil, nil
 	}
-	if n, err := t.Dims.Elements(); err == nil && n == p.n && t.Dims[len(t.Dims)-1] == n {
-		p.decided.Absorbed = []string{add.Name}
+	if n, err := t.Dims.Elements(); err != nil || n == 0 || n != t.Dims[len(t.Dims)-1] {
+		return nil, nil
 	}
+	return add, t.Dims
 }

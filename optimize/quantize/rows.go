@@ -21,11 +21,12 @@ type Rows interface {
 
 // part is some rows of a data set.
 type part struct {
-	Rows
+	all   Rows
 	index []int64
 }
 
-func (p part) Rows() int64 { return int64(len(p.index)) }
+func (p part) Rows() int64      { return int64(len(p.index)) }
+func (p part) BatchSize() int64 { return p.all.BatchSize() }
 
 // Batch gathers the rows; those that follow each other are read in one go.
 func (p part) Batch(lo, hi int64) ([]tensor.Tensor, error) {
@@ -38,7 +39,7 @@ func (p part) Batch(lo, hi int64) ([]tensor.Tensor, error) {
 		for j < hi && p.index[j] == p.index[j-1]+1 {
 			j++
 		}
-		t, err := p.Rows.Batch(p.index[i], p.index[j-1]+1)
+		t, err := p.all.Batch(p.index[i], p.index[j-1]+1)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +80,7 @@ func take(src Rows, n int64) Rows {
 	if n <= 0 || n >= total {
 		return src
 	}
-	p := part{Rows: src}
+	p := part{all: src}
 	for i := range n {
 		p.index = append(p.index, i*total/n)
 	}
@@ -92,7 +93,7 @@ func holdOut(src Rows) (fit, held Rows) {
 	if src.Rows() < 5 {
 		return src, nil
 	}
-	a, b := part{Rows: src}, part{Rows: src}
+	a, b := part{all: src}, part{all: src}
 	for i := range src.Rows() {
 		if i%5 == 4 {
 			b.index = append(b.index, i)

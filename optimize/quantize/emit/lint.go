@@ -71,7 +71,7 @@ func compare(g *onnx.Graph, decisions []Decision) *Lint {
 		}
 		l.Actual[d.Node] = actual
 		l.Predicted++
-		if same(d.Predicted, actual) {
+		if isPredicted(d.Predicted, actual) {
 			l.Fused++
 			continue
 		}
@@ -112,7 +112,7 @@ func makerOf(g *onnx.Graph, d Decision) *onnx.Node {
 	return nil
 }
 
-// same reports whether the runtime's operator is the predicted one, in whatever memory layout.
-func same(predicted, actual string) bool {
+// isPredicted reports whether the runtime's operator is the predicted one, in whatever memory layout.
+func isPredicted(predicted, actual string) bool {
 	return actual == predicted || actual == "Nhwc"+predicted
 }

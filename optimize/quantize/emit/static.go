@@ -127,6 +127,9 @@ func (w *staticWriter) parameters() error {
 // unit rewrites one unit.
 func (w *staticWriter) unit(u *Unit) error {
 	n := w.nodes[u.Node]
+	if u.Direct {
+		return w.direct(u, n)
+	}
 	for i, v := range u.In {
 		read, err := w.read(v)
 		if err != nil {
@@ -147,6 +150,26 @@ func (w *staticWriter) unit(u *Unit) error {
 	w.out.Decisions = append(w.out.Decisions, Decision{
 		Node: u.Node, Op: u.Op, Output: u.Out, Form: Static, Weight: u.Weight, Predicted: u.Kernel, Absorbed: u.Absorbed,
 	})
+	return nil
+}
+
+// direct lets a node move the integers themselves.
+func (w *staticWriter) direct(u *Unit, n *onnx.Node) error {
+	p := w.params[u.SameAs]
+	scale, zero, err := w.scalars(u.Out, p)
+	if err != nil {
+		return err
+	}
+	from, to := w.editor.Unique(u.In[0]+"_quantized"), w.editor.Unique(u.Out+"_quantized")
+	w.editor.Insert(&onnx.Node{
+		Name: w.editor.Unique(u.In[0] + "_QuantizeLinear"), OpType: "QuantizeLinear", Inputs: []string{u.In[0], scale, zero}, Outputs: []string{from},
+	})
+	w.editor.SetInput(n, 0, from)
+	n.Outputs[0] = to
+	w.editor.Insert(&onnx.Node{
+		Name: w.editor.Unique(u.Out + "_DequantizeLinear"), OpType: "DequantizeLinear", Inputs: []string{to, scale, zero}, Outputs: []string{u.Out},
+	})
+	w.out.Decisions = append(w.out.Decisions, Decision{Node: u.Node, Op: u.Op, Output: u.Out, Form: Static, Predicted: u.Kernel})
 	return nil
 }
 

@@ -33,7 +33,7 @@ func (d *dynamic) matmul(n *decided) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.scaledAddend(node)
+	c, err := s.plainAddend(node)
 	if err != nil {
 		return err
 	}

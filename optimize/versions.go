@@ -103,7 +103,7 @@ func steps() map[step]convert {
 		{"Softmax", 13}: softmax13, {"LogSoftmax", 13}: softmax13, {"Hardmax", 13}: softmax13,
 		{"Split", 13}: moveInts("split", 1), {"Split", 18}: split18,
 		{"Squeeze", 13}: moveInts("axes", 1), {"Unsqueeze", 13}: moveInts("axes", 1), {"ReduceSum", 13}: moveInts("axes", 1),
-		{"Scatter", 11}: scatter11, {"RoiAlign", 16}: roiAlign16, {"GridSample", 20}: gridSample20, {"DFT", 20}: dft20,
+		{"Erf", 13}: erf13, {"Scatter", 11}: scatter11, {"RoiAlign", 16}: roiAlign16, {"GridSample", 20}: gridSample20, {"DFT", 20}: dft20,
 		{"Affine", 10}: affine10, {"ImageScaler", 10}: imageScaler10, {"Crop", 10}: crop10,
 		{"Scan", 9}:                      refuse("its first input went away and its axes moved"),
 		{"GroupNormalization", 21}:       refuse("scale and bias are one for each channel now, not for each group"),

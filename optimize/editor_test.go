@@ -63,8 +63,8 @@ func consistent(t *testing.T, e *Editor) {
 			t.Errorf("%q is not constant", v)
 		}
 	}
-	for v := range fresh.taken {
-		if !e.taken[v] {
+	for v := range fresh.names() {
+		if !e.names()[v] {
 			t.Errorf("the name %q is taken", v)
 		}
 	}
@@ -190,6 +190,22 @@ func TestConstants(t *testing.T) {
 	}
 	if _, ok := e.Constant(name); !ok || e.Unique("i") != "i_2" || e.Unique("") == "" {
 		t.Error("the new name is not taken, or a name is empty")
+	}
+}
+
+// TestCapturedConstants: a branch sees the constants of the graphs around it, but not those that it hides.
+func TestCapturedConstants(t *testing.T) {
+	m := chain()
+	g := m.Proto.Graph
+	g.Initializers = append(g.Initializers, f32("outer", 3), f32("hidden", 3), f32("default", 3))
+	g.Inputs = append(g.Inputs, float("default", 3))
+	inner := g.Nodes[3].Attrs[0].G
+	inner.Nodes = append(inner.Nodes, node("Neg", names("outer"), names("hidden")))
+	e := NewEditor(m.Proto, inner)
+	for value, want := range map[string]bool{"outer": true, "hidden": false, "default": false} {
+		if _, ok := e.Constant(value); ok != want {
+			t.Errorf("%q is constant: %v", value, ok)
+		}
 	}
 }
 

@@ -380,7 +380,7 @@ func TestUnknownType(t *testing.T) {
 	if got := text(c.Graph); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	if len(r.Kept) != 3 || r.Kept[1].Why != `type of "b" is not known` {
+	if len(r.Kept) != 2 || r.Kept[1].Why != `type of "c" is not known` {
 		t.Errorf("kept %v", r.Kept)
 	}
 }

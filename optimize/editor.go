@@ -56,6 +56,11 @@ func (e *Editor) Reindex() {
 		for _, t := range g.Initializers {
 			e.taken[t.Name] = true
 		}
+		for _, t := range g.Sparse {
+			if t.Values != nil {
+				e.taken[t.Values.Name] = true
+			}
+		}
 		for _, n := range g.Nodes {
 			e.taken[n.Name] = true
 			for _, v := range slices.Concat(n.Inputs, n.Outputs) {

@@ -55,20 +55,3 @@ func round(f []float32, d tensor.DType) (data []byte, clamped, flushed int64) {
 	}
 	return data, clamped, flushed
 }
-
-// excess tells whether a float32 tensor holds finite elements beyond the range of float16, by sign.
-func excess(t *onnx.Tensor) (above, below bool) {
-	v, err := t.Value()
-	if err != nil {
-		return false, false
-	}
-	f, err := tensor.Floats(v)
-	if err != nil {
-		return false, false
-	}
-	for _, x := range f {
-		above = above || x > maxFloat16 && x <= math.MaxFloat32
-		below = below || x < -maxFloat16 && x >= -math.MaxFloat32
-	}
-	return above, below
-}

@@ -60,7 +60,7 @@ func (c *collector) cost(r *runner, value string, guess int64) int64 {
 
 // bytes returns what the tensor of a value takes in a run of a whole batch, as far as inference knows it.
 func (c *collector) bytes(value string) (int64, bool) {
-	v, ok := c.static.Of(c.model.Graph, value)
+	v, ok := c.static.Of(c.graph, value)
 	if !ok || v.Kind != onnx.KindTensor {
 		return 0, false
 	}

@@ -102,7 +102,7 @@ func (g Grid) Fit(lo, hi float64) Params {
 
 // Quantize writes q = clip(roundEven(x/Scale) + Zero) to dst, which holds tensor.ByteSize bytes of the dtype: little
 // endian, 4-bit types packed low nibble first. It clips to the range of the dtype; NaN becomes its lowest value, as in
-// the kernels of the runtime. Ref: ONNX QuantizeLinear, opset 21.
+// the runtime's kernels for x64. Ref: ONNX QuantizeLinear, opset 21.
 func (p Params) Quantize(dst []byte, x []float32) {
 	lo, hi := fullRange(p.DType)
 	p.put(dst, 0, x, float32(lo), float32(hi))

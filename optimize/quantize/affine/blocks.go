@@ -74,8 +74,10 @@ func (b *Blocks) columns(w []float32, do func(i int, x []float32)) {
 		for left := 0; left < n; left += tile {
 			width := min(tile, n-left)
 			for r := range rows {
-				for c, v := range w[(first+r)*n+left:][:width] {
-					buffer[c*b.Size+r] = v
+				at := r
+				for _, v := range w[(first+r)*n+left:][:width] {
+					buffer[at] = v
+					at += b.Size
 				}
 			}
 			for c := range width {
@@ -113,7 +115,7 @@ func (b *Blocks) fit(x []float32) line {
 	if scale == 0 {
 		return line{}
 	}
-	return line{scale, roundAway(-lo/scale, b.top())}
+	return line{scale, float32(roundAway(-lo/scale, b.top()))}
 }
 
 // reciprocal returns what elements are multiplied by, 0 where the scale is 0.
@@ -124,17 +126,20 @@ func (l line) reciprocal() float32 {
 	return 1 / l.scale
 }
 
-// blockLevel returns the level of v as a float. The conversion keeps the compiler from fusing product and sum.
-func blockLevel(v, reciprocal, zero, top float32) float32 {
+// blockLevel returns the level of v. The conversion keeps the compiler from fusing product and sum.
+func blockLevel(v, reciprocal, zero, top float32) int32 {
 	return roundAway(float32(v*reciprocal)+zero, top)
 }
 
 // roundAway rounds v to an integer, halves up, and clips it to 0..top; NaN becomes 0.
-func roundAway(v, top float32) float32 {
+func roundAway(v, top float32) int32 {
 	if !(v > 0) {
 		return 0
 	}
-	return float32(int32(float64(min(v, top)) + 0.5)) // exact in float64
+	if v > top {
+		v = top
+	}
+	return int32(float64(v) + 0.5) // exact in float64
 }
 
 // put quantizes the elements of block i by a line.

@@ -18,7 +18,10 @@ func level(x, scale, zero, lo, hi float32) int32 {
 	if !(v > lo) { // NaN too
 		return int32(lo)
 	}
-	return int32(min(v, hi))
+	if v > hi {
+		v = hi
+	}
+	return int32(v)
 }
 
 // put quantizes x into the elements of dst from at on, clipping to lo and hi.

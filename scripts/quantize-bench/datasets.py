@@ -44,7 +44,7 @@ def save(folder, arrays, labels=None):
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, a in arrays.items():
-        np.save(folder / f"{name}.npy", np.ascontiguousarray(a))
+        np.save(folder / f"{name}.npy", np.asarray(a, order="C"))
     if labels is not None:
         np.save(folder / "labels.npy", labels.astype(np.int64))
 
@@ -105,7 +105,7 @@ def gtcrn(source, calib, test):
     """Frames with empty caches, as at the start of a stream: every 8th for calibration, those half way for the test."""
     import numpy as np
 
-    frames = np.load(source / "mix_spec.npy").transpose(2, 0, 1, 3)[:, None, :, None, :].astype(np.float32)
+    frames = np.load(source / "mix_spec.npy").transpose(2, 0, 1, 3)[..., None, :].astype(np.float32)
     for folder, first in ((calib, 0), (test, 4)):
         mix = frames[first::8]
         caches = {"conv_cache": (2, 1, 16, 16, 33), "tra_cache": (2, 3, 1, 1, 16), "inter_cache": (2, 1, 33, 16)}

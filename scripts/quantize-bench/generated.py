@@ -47,10 +47,14 @@ def one(b, name, file, shape):
 
 def made(b, model, calib):
     """The models of both sides, one after the other."""
-    yield b.sides.official("official static, per-channel", model, settings.static(), calib)
-    if not facts.has_vnni():  # what the official guide recommends there
-        yield b.sides.official("official static, per-channel, reduce_range", model, settings.static(reduce_range=True), calib)
-    yield b.sides.official("official dynamic, per-channel", model, settings.dynamic())
+    ranges = (False,) if facts.has_vnni() else (False, True)  # the official guide recommends reduce_range without VNNI
+    for r in ranges:
+        yield b.sides.official("official static, per-channel" + ", reduce_range" * r, model, settings.static(reduce_range=r), calib)
+    if not b.quick:
+        name, setting = "official static, Conv MatMul Gemm only", settings.static(reduce_range=ranges[-1], op_types_to_quantize=settings.HEAVY)
+        yield b.sides.official(name + ", reduce_range" * ranges[-1], model, setting, calib)
+    for r in ranges:
+        yield b.sides.official("official dynamic, per-channel" + ", reduce_range" * r, model, settings.dynamic(reduce_range=r))
     common = ["--calib", calib, "--threads", b.threads[0]]
     yield b.sides.ours("infer --mode static", model, "static", ["--mode", "static", "--allow-slower", *common])
     yield b.sides.ours("infer --mode dynamic", model, "dynamic", ["--mode", "dynamic", "--allow-slower", *common[2:]])

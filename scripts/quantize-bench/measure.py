@@ -45,9 +45,8 @@ def race(models, data, threads, rounds, seconds):
     for i in range(rounds):
         if i >= FEW and time.perf_counter() > end:
             break
-        base = times["float"]
         for name in order[i % len(order):] + order[: i % len(order)]:
-            dropped = i >= FEW and median(times[name][:FEW]) > SLOW * median(base)
+            dropped = i >= FEW and median(times[name][:FEW]) > SLOW * median(times["float"][:FEW])
             times[name].append(math.nan if dropped else block(sessions[name], feed, repeats[name]))
     return {name: result(times["float"], t) for name, t in times.items()} | {n: {"error": e} for n, e in errors.items()}
 

@@ -40,7 +40,7 @@ DYNAMIC = {
     "MatMul Gemm only, reduce_range": dynamic(op_types_to_quantize=LINEAR, reduce_range=True),
 }
 QUICK = {
-    "MinMax", "MinMax, reduce_range", "MinMax, Conv MatMul Gemm only, reduce_range", "Percentile, reduce_range",
+    "MinMax", "MinMax, reduce_range", "MinMax, per-tensor, reduce_range", "MinMax, Conv MatMul Gemm only, reduce_range", "Percentile, reduce_range",
     "per-channel", "per-channel, reduce_range", "MatMul Gemm only",
 }
 

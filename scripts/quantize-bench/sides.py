@@ -32,8 +32,7 @@ class Sides:
             answer, cost = child.work("official", model=str(model), out=out, setting=setting, calib=str(calib), rows=rows, limit=self.limit)
         except child.Failed as e:
             return Made(name, error=str(e))
-        note = f"prepared without {answer['skipped']}" if answer["skipped"] else ""
-        return Made(name, out, cost.seconds, cost.peak, note)
+        return Made(name, out, cost.seconds, cost.peak, answer["note"])
 
     def weights(self, name, model, bits):
         """Weight-only quantization by the official tool."""

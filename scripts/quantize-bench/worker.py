@@ -42,16 +42,35 @@ class Reader:
 
 
 def prepared(model, out):
-    """Runs the official preparation as far as it can handle the model: the file to quantize and what was left out."""
+    """Runs the official preparation as far as it can handle the model: the file to quantize and a note on what differs
+    from the usual way. Before opset 13 its per-channel models do not load, so the opset is raised where onnx can."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    raised = raise_opset(model, out)
+    note = "opset raised to 13 before" if raised != model else ""
     for skipped in ({}, {"skip_symbolic_shape": True}):
         try:
-            quant_pre_process(model, out, **skipped)
-            return out, " ".join(skipped)
+            quant_pre_process(raised, out, **skipped)
+            return out, ", ".join([*filter(None, [note]), *skipped])
         except Exception as e:  # it raises bare Exception, too
             print(f"quant_pre_process({skipped}): {e}", file=sys.stderr)
-    return model, "quant_pre_process"
+    return model, "without quant_pre_process"
+
+
+def raise_opset(model, out):
+    """Writes the model at opset 13 to out where it is below and onnx can convert it: the file to go on with."""
+    import onnx
+    from onnx import version_converter
+
+    m = onnx.load(model, load_external_data=False)
+    if next(o.version for o in m.opset_import if not o.domain) >= 13:
+        return model
+    try:
+        onnx.save(version_converter.convert_version(m, 13), out)
+        return out
+    except Exception as e:
+        print(f"convert_version: {e}", file=sys.stderr)
+        return model
 
 
 def official(model, out, setting, calib="", rows=0, limit=0):
@@ -63,17 +82,17 @@ def official(model, out, setting, calib="", rows=0, limit=0):
 
     given = dict(setting)
     static = given.pop("mode") == "static"
-    ready, skipped = prepared(model, f"{out}.prepared.onnx")
+    ready, note = prepared(model, f"{out}.prepared.onnx")
     for name in ("weight_type", "activation_type"):
         if name in given:
             given[name] = q.QuantType[given[name]]
     if not static:
         q.quantize_dynamic(ready, out, **given)
-        return {"skipped": skipped}
+        return {"note": note}
     given["calibrate_method"] = q.CalibrationMethod[given["calibrate_method"]]
     given["quant_format"] = q.QuantFormat[given.get("quant_format", "QDQ")]
     q.quantize_static(ready, out, Reader(datasets.Rows(calib, model, rows)), **given)
-    return {"skipped": skipped}
+    return {"note": note}
 
 
 def weights(model, out, bits):

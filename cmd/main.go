@@ -72,6 +72,7 @@ the result goes to stdout, everything else to stderr.`,
 		Example: `  infer inspect model.onnx
   infer profile model.onnx --batch 1,2,4,8
   infer profile model.onnx --gate 'latency_p99<20ms'
+  infer quantize model.onnx --int8 --calib calib/
   infer predict model.onnx --input data/ -o out/`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -85,6 +86,7 @@ the result goes to stdout, everything else to stderr.`,
 		newInspectCmd(a, runInspect),
 		newProfileCmd(a, runProfile),
 		newPredictCmd(a, runPredict),
+		newQuantizeCmd(a, runQuantize),
 		newRuntimeCmd(a),
 		newVersionCmd(a, runVersion),
 		newColdCmd(a),

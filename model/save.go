@@ -184,6 +184,7 @@ func writeTensors(to io.Writer, tensors []*onnx.Tensor) error {
 		if _, err := w.Write(v.Data); err != nil {
 			return err
 		}
+		t.Release()
 		end = x.Offset + x.Length
 	}
 	return w.Flush()

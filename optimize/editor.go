@@ -42,27 +42,41 @@ func (e *Editor) Reindex() {
 		}
 	}
 	for _, n := range e.Graph.Nodes {
-		if a := n.Attr("value"); n.OpType == "Constant" && n.Domain == "" && a != nil && a.T != nil && len(n.Outputs) == 1 {
-			e.constants[n.Outputs[0]] = a.T
-		}
+		e.addConstant(n)
 	}
 	for _, o := range e.Graph.Outputs {
 		e.outputs[o.Name] = true
 	}
-	e.Model.Walk(func(g *onnx.Graph) {
-		for _, v := range slices.Concat(g.Inputs, g.Outputs, g.ValueInfo) {
-			e.taken[v.Name] = true
+	e.Model.Walk(e.take)
+	e.Graph.Walk(e.take) // a graph outside the model, such as the body of a function
+}
+
+// take marks the names in g as taken.
+func (e *Editor) take(g *onnx.Graph) {
+	for _, v := range slices.Concat(g.Inputs, g.Outputs, g.ValueInfo) {
+		e.taken[v.Name] = true
+	}
+	for _, t := range g.Initializers {
+		e.taken[t.Name] = true
+	}
+	for _, s := range g.Sparse {
+		if s.Values != nil {
+			e.taken[s.Values.Name] = true
 		}
-		for _, t := range g.Initializers {
-			e.taken[t.Name] = true
+	}
+	for _, n := range g.Nodes {
+		e.taken[n.Name] = true
+		for _, v := range slices.Concat(n.Inputs, n.Outputs) {
+			e.taken[v] = true
 		}
-		for _, n := range g.Nodes {
-			e.taken[n.Name] = true
-			for _, v := range slices.Concat(n.Inputs, n.Outputs) {
-				e.taken[v] = true
-			}
-		}
-	})
+	}
+}
+
+// addConstant indexes the value of a Constant node.
+func (e *Editor) addConstant(n *onnx.Node) {
+	if a := n.Attr("value"); n.OpType == "Constant" && n.Domain == "" && a != nil && a.T != nil && len(n.Outputs) == 1 {
+		e.constants[n.Outputs[0]] = a.T
+	}
 }
 
 // Producer returns the node that makes a value, nil for inputs, initializers and values of outer graphs.
@@ -141,36 +155,51 @@ func (e *Editor) Insert(n *onnx.Node) {
 		}
 	}
 	e.taken[n.Name] = true
-	e.addReads(n)
+	e.addConstant(n)
+	for _, v := range reads(n) {
+		e.consumers[v] = append(slices.Clip(e.consumers[v]), n)
+	}
 }
 
-func (e *Editor) addReads(n *onnx.Node) {
-	for i, v := range n.Inputs {
-		if v != "" && !slices.Contains(n.Inputs[:i], v) {
-			e.consumers[v] = append(e.consumers[v], n)
+// reads returns the values that a node needs, each once: its inputs, then what its subgraphs take from outside.
+func reads(n *onnx.Node) []string {
+	var names []string
+	add := func(list []string) {
+		for _, v := range list {
+			if v != "" && !slices.Contains(names, v) {
+				names = append(names, v)
+			}
 		}
 	}
+	add(n.Inputs)
+	for _, sub := range n.Subgraphs() {
+		add(sub.Captures())
+	}
+	return names
 }
 
 // SetInput makes node n read value as its i-th input.
 func (e *Editor) SetInput(n *onnx.Node, i int, value string) {
 	old := n.Inputs[i]
-	if old == value {
-		return
-	}
 	n.Inputs[i] = value
-	if old != "" && !slices.Contains(n.Inputs, old) {
-		e.consumers[old] = slices.DeleteFunc(slices.Clone(e.consumers[old]), func(x *onnx.Node) bool { return x == n })
+	if old != "" && !slices.Contains(reads(n), old) {
+		e.unread(n, old)
 	}
 	if value != "" && !slices.Contains(e.consumers[value], n) {
-		e.consumers[value] = append(slices.Clone(e.consumers[value]), n)
+		e.consumers[value] = append(slices.Clip(e.consumers[value]), n)
 	}
 }
 
-// Remove takes a node out of the graph; values that it made are left without a producer.
+// unread takes n off the list of those that read value.
+func (e *Editor) unread(n *onnx.Node, value string) {
+	e.consumers[value] = slices.DeleteFunc(slices.Clone(e.consumers[value]), func(x *onnx.Node) bool { return x == n })
+}
+
+// Remove takes a node out of the graph; values that it made are left without a producer. A loop over Graph.Nodes may
+// remove: it goes on over the list that it began with.
 func (e *Editor) Remove(n *onnx.Node) {
 	if i := slices.Index(e.Graph.Nodes, n); i >= 0 {
-		e.Graph.Nodes = slices.Delete(slices.Clone(e.Graph.Nodes), i, i+1)
+		e.Graph.Nodes = slices.Concat(e.Graph.Nodes[:i], e.Graph.Nodes[i+1:])
 	}
 	for _, o := range n.Outputs {
 		if e.producers[o] == n {
@@ -178,71 +207,102 @@ func (e *Editor) Remove(n *onnx.Node) {
 			delete(e.constants, o)
 		}
 	}
-	for _, v := range n.Inputs {
-		e.consumers[v] = slices.DeleteFunc(slices.Clone(e.consumers[v]), func(x *onnx.Node) bool { return x == n })
+	for _, v := range reads(n) {
+		e.unread(n, v)
 	}
 }
 
-// Replace makes every reader of value from read value to instead, in subgraphs too. Where from is a graph output, the
-// output keeps its name: the producer of to then makes it under the name from, and every reader of to follows; that
-// needs a producer in this graph, otherwise an Identity is put in between.
+// Replace makes every reader of value from read value to instead, in subgraphs too; they differ. Where from is a graph
+// output, the output keeps its name: the producer of to then makes it under the name from, and every reader of to
+// follows; where that cannot be (to is a graph output itself, or nothing in this graph makes it) an Identity is put in
+// between.
 func (e *Editor) Replace(from, to string) {
-	for _, n := range slices.Clone(e.consumers[from]) {
-		for i, v := range n.Inputs {
-			if v == from {
-				e.SetInput(n, i, to)
-			}
-		}
-		for _, sub := range n.Subgraphs() {
-			renameCaptured(sub, from, to)
-		}
-	}
-	e.consumers[from] = nil
+	e.redirect(from, to)
 	if !e.outputs[from] {
 		return
 	}
+	e.detach(from, from+"_unused")
 	p := e.producers[to]
 	if p == nil || e.outputs[to] {
-		if old := e.producers[from]; old != nil {
-			e.Remove(old)
-		}
 		e.Insert(&onnx.Node{Name: e.Unique(from + "_identity"), OpType: "Identity", Inputs: []string{to}, Outputs: []string{from}})
 		return
 	}
-	if old := e.producers[from]; old != nil && old != p {
-		for i, o := range old.Outputs {
-			if o == from {
-				old.Outputs[i] = e.Unique(from + "_unused")
-				e.producers[old.Outputs[i]] = old
-			}
-		}
-	}
-	for i, o := range p.Outputs {
-		if o == to {
-			p.Outputs[i] = from
-		}
-	}
-	delete(e.producers, to)
-	e.producers[from] = p
-	for _, n := range slices.Clone(e.consumers[to]) {
+	e.moveOutput(p, to, from)
+	e.redirect(to, from)
+}
+
+// redirect makes every reader of from read to.
+func (e *Editor) redirect(from, to string) {
+	for _, n := range e.consumers[from] {
 		for i, v := range n.Inputs {
-			if v == to {
-				e.SetInput(n, i, from)
+			if v == from {
+				n.Inputs[i] = to
 			}
 		}
 		for _, sub := range n.Subgraphs() {
-			renameCaptured(sub, to, from)
+			e.renameCaptured(sub, from, to)
+		}
+		if !slices.Contains(e.consumers[to], n) {
+			e.consumers[to] = append(slices.Clip(e.consumers[to]), n)
 		}
 	}
-	e.consumers[to] = nil
+	delete(e.consumers, from)
 }
 
-// renameCaptured renames a value that g takes from the graphs around it; where g defines the name itself, nothing is
-// renamed.
-func renameCaptured(g *onnx.Graph, from, to string) {
-	if slices.Contains(g.Captures(), from) {
-		g.RenameValue(from, to)
+// detach gives a value that a node makes another name, like base, so that another node can make the value; readers
+// stay. It returns the new name, "" where no node of this graph makes the value.
+func (e *Editor) detach(value, base string) string {
+	p := e.producers[value]
+	if p == nil {
+		return ""
 	}
+	name := e.Unique(base)
+	e.moveOutput(p, value, name)
+	return name
+}
+
+// moveOutput makes p make its value from under the name to.
+func (e *Editor) moveOutput(p *onnx.Node, from, to string) {
+	p.Outputs[slices.Index(p.Outputs, from)] = to
+	delete(e.producers, from)
+	e.producers[to] = p
+	if c, ok := e.constants[from]; ok {
+		delete(e.constants, from)
+		e.constants[to] = c
+	}
+}
+
+// renameCaptured renames a value that g takes from the graphs around it. Where g or a graph in it has a value of its
+// own under the new name, that one gets another name first.
+func (e *Editor) renameCaptured(g *onnx.Graph, from, to string) {
+	if !slices.Contains(g.Captures(), from) {
+		return
+	}
+	if defines(g, to) {
+		g.RenameValue(to, e.Unique(to))
+	}
+	for _, o := range g.Outputs {
+		if o.Name == from {
+			o.Name = to
+		}
+	}
+	for _, n := range g.Nodes {
+		for i, v := range n.Inputs {
+			if v == from {
+				n.Inputs[i] = to
+			}
+		}
+		for _, sub := range n.Subgraphs() {
+			e.renameCaptured(sub, from, to)
+		}
+	}
+}
+
+// defines reports whether g itself gives a value of a name.
+func defines(g *onnx.Graph, name string) bool {
+	return slices.ContainsFunc(g.Inputs, func(v *onnx.ValueInfo) bool { return v.Name == name }) ||
+		g.Initializer(name) != nil || g.Producers()[name] != nil ||
+		slices.ContainsFunc(g.Sparse, func(s *onnx.SparseTensor) bool { return s.Values != nil && s.Values.Name == name })
 }
 
 // Finish removes nodes whose values nobody needs, initializers and stated types that nothing uses, and puts the nodes
@@ -271,24 +331,17 @@ func (e *Editor) Finish() error {
 func (e *Editor) dropDead() {
 	needed := map[*onnx.Node]bool{}
 	producers := e.Graph.Producers()
-	var need func(value string)
-	need = func(value string) {
-		n := producers[value]
-		if n == nil || needed[n] {
-			return
-		}
-		needed[n] = true
-		for _, v := range n.Inputs {
-			need(v)
-		}
-		for _, sub := range n.Subgraphs() {
-			for _, v := range sub.Captures() {
-				need(v)
-			}
-		}
-	}
+	var open []string // values whose producer is still to be looked at: a chain may be as long as the graph
 	for _, o := range e.Graph.Outputs {
-		need(o.Name)
+		open = append(open, o.Name)
+	}
+	for len(open) > 0 {
+		n := producers[open[len(open)-1]]
+		open = open[:len(open)-1]
+		if n != nil && !needed[n] {
+			needed[n] = true
+			open = append(open, reads(n)...)
+		}
 	}
 	e.Graph.RemoveNodes(func(n *onnx.Node) bool { return !needed[n] })
 }

@@ -4,6 +4,8 @@ package optimize
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"infer/internal/fault"
 	"infer/internal/progress"
@@ -29,10 +31,10 @@ type Work struct {
 	Opset    int64                 // the version of ai.onnx that upgrade-opset brings the model to; 0: leaves it
 	Progress progress.Func
 
-	shapes *static.Shapes
+	shapes, declared *static.Shapes // with Bound and without; nil: to be inferred
 }
 
-// Shapes returns what shape inference knows about the model as it is now.
+// Shapes returns what shape inference knows about the model as it is now, at the sizes in Bound.
 func (w *Work) Shapes() *static.Shapes {
 	if w.shapes == nil {
 		w.shapes = static.Infer(w.Model, w.Bound)
@@ -40,8 +42,53 @@ func (w *Work) Shapes() *static.Shapes {
 	return w.shapes
 }
 
-// Touch says that the model has changed since Shapes was called.
-func (w *Work) Touch() { w.shapes = nil }
+// Declared returns what shape inference knows about the model as it is now for all inputs that it may be given: a
+// rewrite by the sizes in Bound would make a model of those sizes alone.
+func (w *Work) Declared() *static.Shapes {
+	if w.declared == nil {
+		w.declared = static.Infer(w.Model, nil)
+	}
+	return w.declared
+}
+
+// Touch says that the model has changed since Shapes and Declared were called.
+func (w *Work) Touch() { w.shapes, w.declared = nil, nil }
+
+// edit calls f with an editor of every graph of the model, inner ones first, clears up behind each f that changed
+// something, and returns the sum of the changes.
+func (w *Work) edit(f func(e *Editor) (int, error)) (int, error) {
+	var graphs []*onnx.Graph
+	w.Model.Walk(func(g *onnx.Graph) { graphs = append(graphs, g) })
+	total := 0
+	for _, g := range slices.Backward(graphs) {
+		e := NewEditor(w.Model, g)
+		n, err := f(e)
+		total += n
+		if n > 0 || err != nil {
+			err = errors.Join(err, e.Finish())
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// local is a pass that rewrites nodes of one graph at a time and cannot fail: rewrite is called for each node that is
+// still in its graph, in graph order, and says whether it applied.
+func local(name, doc string, rewrite func(w *Work, e *Editor, n *onnx.Node) bool) Pass {
+	return Pass{Name: name, Doc: doc, Run: func(ctx context.Context, w *Work) (int, error) {
+		return w.edit(func(e *Editor) (int, error) {
+			changed := 0
+			for _, n := range e.Graph.Nodes {
+				if e.has(n) && rewrite(w, e, n) {
+					changed++
+				}
+			}
+			return changed, ctx.Err()
+		})
+	}}
+}
 
 // Result is what one pass did.
 type Result struct {

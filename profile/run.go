@@ -16,6 +16,7 @@ import (
 	"infer/model/engine"
 	"infer/model/measure"
 	"infer/model/tensor"
+	"infer/model/trace"
 	"infer/report"
 )
 
@@ -149,7 +150,7 @@ func (r *runner) series(ctx context.Context, in []tensor.Tensor, phase string) (
 			r.d.Warn("%s", text)
 		}
 	}
-	run, timed, closeRun, err := runnable(ctx, s, in)
+	run, timed, closeRun, err := measure.Bind(ctx, s, in)
 	if err != nil {
 		return nil, err
 	}
@@ -157,24 +158,6 @@ func (r *runner) series(ctx context.Context, in []tensor.Tensor, phase string) (
 	return measure.Steady(ctx, run, measure.Options{
 		Runs: r.o.Runs, Duration: r.o.Duration, WarmUp: r.o.WarmUp, Timed: timed, Progress: r.t.Progress, Phase: phase,
 	})
-}
-
-// runnable returns one run of s on fixed inputs by the fastest path that s has, runs in a row where s can time them
-// (else nil), and what releases both.
-func runnable(ctx context.Context, s engine.Session, in []tensor.Tensor) (run measure.Run, timed measure.Timed, release func(), err error) {
-	b, ok := s.(engine.Binder)
-	if !ok {
-		n := len(s.Outputs())
-		return func(ctx context.Context) error { return s.Run(ctx, in, make([]tensor.Tensor, n)) }, nil, func() {}, nil
-	}
-	bound, err := b.Bind(ctx, in)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if t, ok := bound.(engine.Timer); ok {
-		timed = t.RunTimed
-	}
-	return bound.Run, timed, func() { _ = bound.Close() }, nil
 }
 
 // profiled runs a session that writes a trace and folds it into shares. Its times are for shares alone: tracing
@@ -196,7 +179,7 @@ func (r *runner) profiled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	run, timed, closeRun, err := runnable(ctx, s, in)
+	run, timed, closeRun, err := measure.Bind(ctx, s, in)
 	if err != nil {
 		return err
 	}
@@ -220,7 +203,7 @@ func (r *runner) profiled(ctx context.Context) error {
 	if _, ok := s.(engine.Binder); ok {
 		skip++ // binding runs the session once
 	}
-	t, err := readTrace(tracer.TracePath(), skip)
+	t, err := trace.ReadFile(tracer.TracePath(), skip)
 	if err != nil {
 		return err
 	}

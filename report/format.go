@@ -73,6 +73,16 @@ func digits(x float64, n int) string {
 		return "0"
 	case a == math.Trunc(a) && a < 1e4:
 		return strconv.FormatFloat(x, 'f', 0, 64)
+	}
+	return significant(x, n)
+}
+
+// significant is digits with zeros at the end, too: 12.0 is known better than 12.
+func significant(x float64, n int) string {
+	a := math.Abs(x)
+	switch {
+	case a == 0 || math.IsNaN(x) || math.IsInf(x, 0):
+		return digits(x, n)
 	case a < 1e-4 || a >= 1e15:
 		return strconv.FormatFloat(x, 'e', n-1, 64)
 	}
@@ -94,11 +104,11 @@ func (m *Metric) Text() (value, interval string) {
 	}
 	// As many digits as it takes to tell the ends of a narrow interval apart.
 	n := 3
-	lo, hi := digits(*m.Lo/s.div, n), digits(*m.Hi/s.div, n)
+	lo, hi := significant(*m.Lo/s.div, n), significant(*m.Hi/s.div, n)
 	for ; lo == hi && *m.Lo != *m.Hi && n < 6; n++ {
-		lo, hi = digits(*m.Lo/s.div, n+1), digits(*m.Hi/s.div, n+1)
+		lo, hi = significant(*m.Lo/s.div, n+1), significant(*m.Hi/s.div, n+1)
 	}
-	return digits(v/s.div, n) + suffix(v, s), "[" + lo + ", " + hi + "]"
+	return significant(v/s.div, n) + suffix(v, s), "[" + lo + ", " + hi + "]"
 }
 
 // missing says why m has no value.

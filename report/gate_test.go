@@ -147,7 +147,7 @@ func TestEval(t *testing.T) {
 		labelled(measured("throughput", 10, 9, 11, 5), "1"), labelled(measured("throughput", 40, 36, 44, 5), "8"),
 		labelled(measured("latency_p50", 1, 1, 1, 5), "8"))
 	for _, c := range []struct{ expr, verdict, reason string }{
-		{"latency_p50<1ns", Fail, "latency_p50 is 10 ms [9, 12] (n=50), limit < 1 ns"},
+		{"latency_p50<1ns", Fail, "latency_p50 is 10.0 ms [9.00, 12.0] (n=50), limit < 1 ns"},
 		{"latency_p50<10s", Pass, "limit < 10 s"},
 		{"latency_p50<11ms", GateInconclusive, "lies inside the interval"},
 		{"latency_p50<12ms", GateInconclusive, "inside the interval"}, // hi = limit does not keep <

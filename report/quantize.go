@@ -28,20 +28,21 @@ type QuantizeDetails struct {
 type QuantizeCandidate struct {
 	Name      string   `json:"name"` // "static percentile=99.99, bias corrected"
 	Bytes     int64    `json:"bytes,omitempty"`
-	Speedup   *Level95 `json:"speedup,omitempty"`   // original / candidate, paired by rounds
-	P50       *Level95 `json:"p50,omitempty"`       // seconds
-	P99       *Level95 `json:"p99,omitempty"`       // seconds
-	SQNR      *float64 `json:"sqnr_db,omitempty"`   //
-	Cosine    *float64 `json:"cosine,omitempty"`    //
-	MaxDiff   *float64 `json:"max_diff,omitempty"`  //
-	Agreement *Level95 `json:"agreement,omitempty"` // top-1 agreement with the original
-	Accuracy  *Level95 `json:"accuracy,omitempty"`  // where there are labels
-	PValue    *float64 `json:"p_value,omitempty"`   // paired test of the accuracies, exact McNemar, two-sided
-	Gained    *int64   `json:"gained,omitempty"`    // rows that only the candidate has right
-	Lost      *int64   `json:"lost,omitempty"`      // rows that only the original has right
-	Nodes     int      `json:"nodes,omitempty"`     // nodes that are quantized
-	Pareto    bool     `json:"pareto,omitempty"`    // none is both faster and more accurate
-	Chosen    bool     `json:"chosen,omitempty"`    //
+	Speedup   *Level95 `json:"speedup,omitempty"`       // original / candidate, paired by rounds
+	P50       *Level95 `json:"p50,omitempty"`           // seconds
+	P99       *Level95 `json:"p99,omitempty"`           // seconds
+	SQNR      *float64 `json:"sqnr_db,omitempty"`       //
+	Cosine    *float64 `json:"cosine,omitempty"`        //
+	MaxDiff   *float64 `json:"max_diff,omitempty"`      //
+	Agreement *Level95 `json:"agreement,omitempty"`     // top-1 agreement with the original
+	Accuracy  *Level95 `json:"accuracy,omitempty"`      // where there are labels
+	Drop      *Level95 `json:"accuracy_drop,omitempty"` // accuracy of the original − this, of the same rows
+	PValue    *float64 `json:"p_value,omitempty"`       // paired test of the accuracies, exact McNemar, two-sided
+	Gained    *int64   `json:"gained,omitempty"`        // rows that only the candidate has right
+	Lost      *int64   `json:"lost,omitempty"`          // rows that only the original has right
+	Nodes     int      `json:"nodes,omitempty"`         // nodes that are quantized
+	Pareto    bool     `json:"pareto,omitempty"`        // none is both faster and more accurate
+	Chosen    bool     `json:"chosen,omitempty"`        //
 	Within    *bool    `json:"within_budget,omitempty"`
 	Why       string   `json:"why,omitempty"` // why it was not kept, or could not be made
 }

@@ -115,14 +115,25 @@ func order(n, round int, o Order, r *rand.Rand) []int {
 
 // Ratio returns how many times slower b is than a: the median over rounds of the ratio of median times, with its
 // order-statistic interval. Below 1, b is faster. It needs six rounds.
-func Ratio(a, b []*Series) stats.Estimate {
+func Ratio(a, b []*Series) stats.Estimate { return medianRatio(medians(b), medians(a), Confidence) }
+
+func medians(blocks []*Series) []float64 {
+	m := make([]float64, len(blocks))
+	for i, s := range blocks {
+		m[i] = stats.Median(s.Seconds)
+	}
+	return m
+}
+
+// medianRatio returns the median of a/b over the rounds that both have, with its order-statistic interval.
+func medianRatio(a, b []float64, conf float64) stats.Estimate {
 	var ratios []float64
 	for i := range min(len(a), len(b)) {
-		if x, y := stats.Median(a[i].Seconds), stats.Median(b[i].Seconds); x > 0 && y > 0 {
-			ratios = append(ratios, y/x)
+		if a[i] > 0 && b[i] > 0 {
+			ratios = append(ratios, a[i]/b[i])
 		}
 	}
-	e := stats.Quantile(stats.Sorted(ratios), 0.5, Confidence)
+	e := stats.Quantile(stats.Sorted(ratios), 0.5, conf)
 	if len(ratios) > 0 {
 		e.Value = stats.Median(ratios)
 	}

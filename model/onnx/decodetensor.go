@@ -36,7 +36,7 @@ func (d *decoder) tensor(t *Tensor, b []byte) error {
 		case 8<<3 | wireBytes:
 			t.Name = d.str(f.bytes)
 		case fieldRaw<<3 | wireBytes:
-			t.payload.raw = f.bytes
+			t.payload.raw, t.payload.mapped = f.bytes, d.release != nil
 		case 12<<3 | wireBytes:
 			t.Doc = d.str(f.bytes)
 		case 13<<3 | wireBytes:

@@ -75,7 +75,7 @@ func (r *resolver) tensor(t *Tensor) error {
 	if err != nil {
 		return externalError(t, err)
 	}
-	t.payload = payload{raw: file[x.Offset : x.Offset+length : x.Offset+length]}
+	t.payload = payload{raw: file[x.Offset : x.Offset+length : x.Offset+length], mapped: true}
 	return nil
 }
 

@@ -38,6 +38,7 @@ type External struct {
 // sets more. Slices may alias the mapped file.
 type payload struct {
 	raw     []byte   // raw_data, or resolved external bytes
+	mapped  bool     // raw lies in a mapped file
 	field   int      // the number of the typed field (float_data 4, int32_data 5, …) that typed holds
 	typed   [][]byte // the typed field's chunks, undecoded: packed payloads
 	open    bool     // the last chunk of typed is our own: it gathers elements that came one by one
@@ -78,6 +79,14 @@ func (t *Tensor) SetValue(v tensor.Tensor) error {
 // Raw returns the elements as they lie in the file, row-major and little-endian, where it holds them so; false where
 // they are in a typed field, strings, missing, or external and not resolved.
 func (t *Tensor) Raw() ([]byte, bool) { return t.payload.raw, t.payload.raw != nil }
+
+// Release gives back the memory that reading the elements from a mapped file took; whoever reads them again, reads the
+// file again. It does nothing to elements that lie elsewhere, nor where the system cannot do it.
+func (t *Tensor) Release() {
+	if t.payload.mapped {
+		release(t.payload.raw)
+	}
+}
 
 // ByteSize returns how many bytes the elements take as tensor.Tensor.Data, by dtype and dims; for strings, the sum
 // of their lengths. It fails for negative or overflowing dims. No tensor bytes are read.

@@ -23,19 +23,28 @@ func build(d *report.Document, o Options) page {
 	p.verdict, p.tone = verdictText(d.Verdict)
 	add := func(ss ...section) {
 		for _, s := range ss {
-			if len(s.facts) > 0 || len(s.lines) > 0 || s.table != nil && len(s.table.rows) > 0 {
+			if len(s.facts) > 0 || len(s.lines) > 0 || s.chart != nil || s.table != nil && len(s.table.rows) > 0 {
 				p.sections = append(p.sections, s)
 			}
 		}
 	}
-	add(subject(d), metrics(d), sweep(d))
-	details, next, err := detailSections(d, o)
-	add(details...)
+	l, err := layDetails(d, o)
+	p.summary, p.next = l.summary, l.next
+	add(subject(d))
+	if !l.metricsLast {
+		add(metrics(d), sweep(d))
+	}
+	add(l.sections...)
 	if err != nil {
 		add(section{title: "Details", lines: []cell{{text: "the details of this report cannot be shown: " + err.Error(), tone: warn}}})
 	}
-	p.next = next
-	add(gates(d), validity(d), warnings(d), manifest(d))
+	add(gates(d), validity(d), warnings(d))
+	if l.metricsLast {
+		m := metrics(d)
+		m.fold, m.long = true, true
+		add(m)
+	}
+	add(manifest(d))
 	return p
 }
 
@@ -71,7 +80,7 @@ func title(d *report.Document) string {
 			}
 		}
 	}
-	pick("speedup", "accuracy_top1", "max_rps", "latency_p50", "latency_p99", "throughput", "size_ratio")
+	pick("speedup", "accuracy_top1", "agreement_top1", "size_ratio", "max_rps", "latency_p50", "latency_p99", "throughput")
 	if len(figures) == 0 {
 		pick("macs", "params", "model_bytes")
 	}
@@ -332,30 +341,39 @@ func warnings(d *report.Document) section {
 	return s
 }
 
-// detailSections lays out the details of the kinds that have a layout; others have none here, only in JSON.
-func detailSections(d *report.Document, o Options) ([]section, *report.NextStep, error) {
-	switch d.Kind {
-	case "profile":
-		return decoded(d.Details, func(p report.ProfileDetails) ([]section, *report.NextStep) { return profileSections(p, o), p.Next })
-	case "inspect":
-		return decoded(d.Details, func(i report.InspectDetails) ([]section, *report.NextStep) { return inspectSections(i, o), i.Next })
-	case "predict":
-		return decoded(d.Details, func(p report.PredictDetails) ([]section, *report.NextStep) { return predictSections(p, o), p.Next })
-	case "runtime":
-		return decoded(d.Details, func(r report.RuntimeDetails) ([]section, *report.NextStep) { return runtimeSections(r), r.Next })
-	case "version":
-		return decoded(d.Details, func(v report.VersionDetails) ([]section, *report.NextStep) { return versionSections(v), nil })
-	}
-	return nil, nil, nil
+// layout is the details of a document, laid out.
+type layout struct {
+	summary     string // the outcome in a sentence, "" for none
+	sections    []section
+	metricsLast bool // the sections show the metrics better than their table, which comes folded at the end
+	next        *report.NextStep
 }
 
-func decoded[T any](raw json.RawMessage, lay func(T) ([]section, *report.NextStep)) ([]section, *report.NextStep, error) {
+// layDetails lays out the details of the kinds that have a layout; others have none here, only in JSON.
+func layDetails(d *report.Document, o Options) (layout, error) {
+	switch d.Kind {
+	case "profile":
+		return decoded(d.Details, func(p report.ProfileDetails) layout { return layout{sections: profileSections(p, o), next: p.Next} })
+	case "inspect":
+		return decoded(d.Details, func(i report.InspectDetails) layout { return layout{sections: inspectSections(i, o), next: i.Next} })
+	case "predict":
+		return decoded(d.Details, func(p report.PredictDetails) layout { return layout{sections: predictSections(p, o), next: p.Next} })
+	case "quantize":
+		return decoded(d.Details, func(q report.QuantizeDetails) layout { return layQuantize(q, o) })
+	case "runtime":
+		return decoded(d.Details, func(r report.RuntimeDetails) layout { return layout{sections: runtimeSections(r), next: r.Next} })
+	case "version":
+		return decoded(d.Details, func(v report.VersionDetails) layout { return layout{sections: versionSections(v)} })
+	}
+	return layout{}, nil
+}
+
+func decoded[T any](raw json.RawMessage, lay func(T) layout) (layout, error) {
 	var v T
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &v); err != nil {
-			return nil, nil, err
+			return layout{}, err
 		}
 	}
-	ss, next := lay(v)
-	return ss, next, nil
+	return lay(v), nil
 }

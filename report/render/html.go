@@ -21,6 +21,10 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.4re
 code,pre{font:.92em ui-monospace,monospace}pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem}
 .good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}.dim{color:var(--dim)}
 svg{display:block;width:10rem;height:.8rem;margin-top:.4rem}rect{fill:var(--bar)}
+svg.chart{width:100%;max-width:46rem;height:auto;margin:.6rem 0}.chart text{fill:var(--fg);font-size:12px;stroke:var(--bg);stroke-width:3px;paint-order:stroke}
+.chart .axis{fill:var(--dim);stroke:none}.chart line,.chart polyline{stroke:var(--line);fill:none}.chart .mark{stroke:var(--dim);stroke-dasharray:4 4}
+.chart .front{stroke:var(--bar);stroke-width:1.5}.chart .error{stroke:var(--dim)}.pt{fill:var(--bg);stroke:var(--bar);stroke-width:1.5}.pt.full{fill:var(--bar)}.pt.pick{fill:var(--good);stroke:var(--good)}.pt.base{fill:var(--dim);stroke:var(--dim)}.out{fill:var(--warn)}
+.lead{font-size:1.05rem}
 @media print{body{margin:0;max-width:none}}
 `
 
@@ -35,6 +39,9 @@ func writeHTML(w io.Writer, p page, d *report.Document) error {
 	b.WriteString("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n")
 	fmt.Fprintf(&b, "<title>infer %s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n", htmlText(p.title), htmlStyle)
 	fmt.Fprintf(&b, "<h1>%s %s</h1>\n", htmlTone(p.tone, htmlText(p.verdict)), htmlText(p.title))
+	if p.summary != "" {
+		fmt.Fprintf(&b, "<p class=\"lead\">%s</p>\n", htmlText(p.summary))
+	}
 	fmt.Fprintf(&b, "<p class=\"dim\">%s</p>\n", d.Created.UTC().Format("2006-01-02 15:04:05 UTC"))
 	for _, s := range p.sections {
 		htmlSection(&b, s)
@@ -63,8 +70,17 @@ func htmlSection(b *strings.Builder, s section) {
 		}
 		b.WriteString("</dl>\n")
 	}
+	if s.chart != nil {
+		s.chart.svg(b)
+	}
 	if s.table != nil && len(s.table.rows) > 0 {
+		if s.chart != nil {
+			b.WriteString("<details><summary>The numbers</summary>\n")
+		}
 		htmlTable(b, s.table)
+		if s.chart != nil {
+			b.WriteString("</details>\n")
+		}
 	}
 	for _, l := range s.lines {
 		fmt.Fprintf(b, "<p>%s</p>\n", htmlTone(l.tone, htmlText(l.text)))

@@ -12,7 +12,13 @@ func writeMarkdown(w io.Writer, p page) error {
 	var b strings.Builder
 	b.WriteString("<!-- infer:report:" + markdownText(p.kind) + " -->\n")
 	b.WriteString("**" + markdownText(p.verdict) + "** — " + markdownText(p.title) + "\n")
+	if p.summary != "" {
+		b.WriteString("\n" + markdownText(p.summary) + "\n")
+	}
 	for _, s := range p.sections {
+		if s.onlyChart() {
+			continue
+		}
 		part := markdownSection(s)
 		if b.Len()+len(part) > markdownLimit {
 			b.WriteString("\n*The rest is left out: the report is too long for Markdown.*\n")

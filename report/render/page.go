@@ -14,6 +14,7 @@ type page struct {
 	verdict  string
 	tone     tone
 	title    string // what the verdict is about
+	summary  string // the outcome in a sentence, "" for none
 	sections []section
 	next     *report.NextStep
 }
@@ -22,10 +23,16 @@ type page struct {
 type section struct {
 	title string
 	facts []fact
+	chart chart // HTML draws it and folds the table away; other formats have the table only
 	table *table
 	lines []cell
 	fold  bool // a detail that HTML and Markdown fold away
 	long  bool // too long for text, which leaves it out
+}
+
+// onlyChart says that s is nothing but a picture, which HTML alone can show.
+func (s section) onlyChart() bool {
+	return s.chart != nil && len(s.facts) == 0 && len(s.lines) == 0 && (s.table == nil || len(s.table.rows) == 0)
 }
 
 // fact is a named value on a line of its own.
@@ -45,6 +52,8 @@ type column struct {
 	shrink bool // long names, shortened in the middle when the width is short
 	drop   int  // > 0: left out of narrow text, the largest first
 	bar    bool // its cells are bars
+	lead   bool // in narrow text a line of its own above the row
+	note   bool // in text a line of its own below the row
 }
 
 // cell is a text with a tone; in a bar column bar, in [0, 1], counts.

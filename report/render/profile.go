@@ -87,8 +87,11 @@ func shareTable(title, head string, rows []report.Share, asked int, o Options) s
 }
 
 // compact drops the columns in which every row is empty, except the first.
-func (t *table) compact() *table {
-	for c := len(t.cols) - 1; c > 0; c-- {
+func (t *table) compact() *table { return t.compactFrom(1) }
+
+// compactFrom drops the columns from the first-th on in which every row is empty.
+func (t *table) compactFrom(first int) *table {
+	for c := len(t.cols) - 1; c >= first; c-- {
 		empty := !t.cols[c].bar
 		for _, r := range t.rows {
 			empty = empty && (c >= len(r) || r[c].text == "")

@@ -20,8 +20,12 @@ type textWriter struct {
 func writeText(w io.Writer, p page, o Options) error {
 	t := &textWriter{o: o}
 	t.headline(p)
+	if p.summary != "" {
+		t.line("")
+		t.hang("  ", 2, p.summary, nil)
+	}
 	for _, s := range p.sections {
-		if !s.long {
+		if !s.long && !s.onlyChart() {
 			t.section(s)
 		}
 	}

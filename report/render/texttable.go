@@ -15,15 +15,19 @@ const (
 func (t *textWriter) table(tab *table) {
 	cells := t.cells(tab)
 	keep, width := t.fit(tab, cells)
-	last := keep[len(keep)-1]
-	t.tableLine(tab, keep, width, func(c int) (string, tone) { return t.safe(tab.cols[c].head), dim })
+	last, margin := keep[len(keep)-1], 0
+	if slices.ContainsFunc(tab.cols, func(c column) bool { return c.lead }) && !tab.cols[keep[0]].lead {
+		margin = gap // below the leading columns, which have lines of their own
+	}
+	t.tableLine(tab, margin, keep, width, func(c int) (string, tone) { return t.safe(tab.cols[c].head), dim })
 	for r, row := range tab.rows {
 		wrapped := []string{""}
 		wraps := !tab.cols[last].right && !tab.cols[last].bar && !tab.cols[last].shrink
 		if wraps {
 			wrapped = wrap(cells[r][last], width[last], width[last])
 		}
-		t.tableLine(tab, keep, width, func(c int) (string, tone) {
+		t.leads(tab, keep, cells[r], row)
+		t.tableLine(tab, margin, keep, width, func(c int) (string, tone) {
 			switch {
 			case c >= len(row):
 				return "", plain
@@ -34,16 +38,34 @@ func (t *textWriter) table(tab *table) {
 			}
 			return shorten(cells[r][c], width[c]), row[c].tone
 		})
-		indent := 2
+		indent := 2 + margin
 		for _, c := range keep[:len(keep)-1] {
 			indent += width[c] + gap
 		}
 		for _, more := range wrapped[1:] {
 			t.line(strings.Repeat(" ", indent) + t.toned(row[last].tone, more))
 		}
+		for c := range row {
+			if tab.cols[c].note && cells[r][c] != "" {
+				t.hang("    ", 4, row[c].text, func(s string) string { return t.toned(row[c].tone, s) })
+			}
+		}
 	}
 	if tab.more != "" {
 		t.hang("  ", 2, tab.more, t.o.Styles.Dim)
+	}
+}
+
+// leads writes the leading columns that keep has no place for above their row.
+func (t *textWriter) leads(tab *table, keep []int, cells []string, row []cell) {
+	var parts []string
+	for c, x := range row {
+		if tab.cols[c].lead && !slices.Contains(keep, c) && cells[c] != "" {
+			parts = append(parts, t.toned(x.tone, shorten(cells[c], t.o.Width-12)))
+		}
+	}
+	if len(parts) > 0 {
+		t.line("  " + strings.Join(parts, "  "))
 	}
 }
 
@@ -59,10 +81,13 @@ func (t *textWriter) cells(tab *table) [][]string {
 	return out
 }
 
-func (t *textWriter) tableLine(tab *table, keep, width []int, at func(c int) (string, tone)) {
+func (t *textWriter) tableLine(tab *table, margin int, keep, width []int, at func(c int) (string, tone)) {
 	var b strings.Builder
+	b.WriteString(strings.Repeat(" ", margin))
+	empty := true
 	for _, c := range keep {
 		text, tn := at(c)
+		empty = empty && text == ""
 		pad := strings.Repeat(" ", max(0, width[c]-columns(text)))
 		if text = t.toned(tn, text); tab.cols[c].bar && tn == plain {
 			text = t.style(t.o.Styles.Accent, text)
@@ -74,7 +99,9 @@ func (t *textWriter) tableLine(tab *table, keep, width []int, at func(c int) (st
 			b.WriteString(text + pad)
 		}
 	}
-	t.line(b.String())
+	if !empty {
+		t.line(b.String())
+	}
 }
 
 // fit chooses which columns to show and how wide: names are shortened a little, then columns left out, then names
@@ -82,7 +109,9 @@ func (t *textWriter) tableLine(tab *table, keep, width []int, at func(c int) (st
 func (t *textWriter) fit(tab *table, cells [][]string) (keep, width []int) {
 	width = make([]int, len(tab.cols))
 	for c, col := range tab.cols {
-		keep = append(keep, c)
+		if !col.note {
+			keep = append(keep, c)
+		}
 		width[c] = columns(t.safe(col.head))
 		if col.bar {
 			width[c] = barWidth
@@ -91,12 +120,17 @@ func (t *textWriter) fit(tab *table, cells [][]string) (keep, width []int) {
 			width[c] = max(width[c], columns(row[c]))
 		}
 	}
+	margin := 0
 	over := func() int {
-		sum := 0
+		sum := margin
 		for _, c := range keep {
 			sum += width[c] + gap
 		}
 		return sum - t.o.Width
+	}
+	if over() > 0 && slices.ContainsFunc(tab.cols, func(c column) bool { return c.lead }) {
+		keep = slices.DeleteFunc(keep, func(c int) bool { return tab.cols[c].lead })
+		margin = gap
 	}
 	wrapLast := func() {
 		c := keep[len(keep)-1]

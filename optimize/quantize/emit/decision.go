@@ -24,4 +24,5 @@ type Decision struct {
 	Weight    string   // the constant that was quantized; ""
 	Predicted string   // the operator that the runtime should make of it, such as "QLinearConv"; "" for Float
 	Absorbed  []string // nodes that became part of it, by name
+	Note      string   // what else there is to know, such as a float copy of the weight that stays; ""
 }

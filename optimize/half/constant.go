@@ -1,0 +1,74 @@
+package half
+
+import (
+	"encoding/binary"
+	"math"
+
+	"infer/model/onnx"
+	"infer/model/tensor"
+)
+
+// rounded returns t, a float32 tensor, in the half type under a new name, and counts what did not fit.
+func (c *converter) rounded(t *onnx.Tensor, name string) (*onnx.Tensor, error) {
+	v, err := t.Value()
+	if err != nil {
+		return nil, err
+	}
+	f, err := tensor.Floats(v)
+	if err != nil {
+		return nil, err
+	}
+	data, clamped, flushed := round(f, c.o.DType)
+	c.result.Clamped += clamped
+	c.result.Flushed += flushed
+	h, err := onnx.NewTensor(name, tensor.Tensor{DType: c.o.DType, Shape: v.Shape, Data: data})
+	if err != nil {
+		return nil, err
+	}
+	h.Doc, h.Metadata = t.Doc, t.Metadata
+	return h, nil
+}
+
+// round returns f in the half type d, to nearest with ties to even, except that a finite number stays finite (clamped
+// counts those that are cut to the largest) and a number other than zero stays one (flushed counts those that become
+// the smallest of their sign). Infinities, NaN and the sign of zero are kept.
+func round(f []float32, d tensor.DType) (data []byte, clamped, flushed int64) {
+	bits, most := tensor.Float16Bits, uint16(0x7bff)
+	if d == tensor.BFloat16 {
+		bits, most = tensor.BFloat16Bits, 0x7f7f
+	}
+	data = make([]byte, 2*len(f))
+	for i, x := range f {
+		h := bits(x)
+		sign, magnitude := h&0x8000, h&0x7fff
+		switch {
+		case magnitude == most+1 && !math.IsInf(float64(x), 0): // most+1 is infinity
+			h = sign | most
+		case magnitude == 0 && x != 0:
+			h = sign | 1
+			flushed++
+		}
+		if largest, _ := limit(d); math.Abs(float64(x)) > largest && !math.IsInf(float64(x), 0) {
+			clamped++
+		}
+		binary.LittleEndian.PutUint16(data[2*i:], h)
+	}
+	return data, clamped, flushed
+}
+
+// excess tells whether a float32 tensor holds finite elements beyond the range of float16, by sign.
+func excess(t *onnx.Tensor) (above, below bool) {
+	v, err := t.Value()
+	if err != nil {
+		return false, false
+	}
+	f, err := tensor.Floats(v)
+	if err != nil {
+		return false, false
+	}
+	for _, x := range f {
+		above = above || x > maxFloat16 && x <= math.MaxFloat32
+		below = below || x < -maxFloat16 && x >= -math.MaxFloat32
+	}
+	return above, below
+}

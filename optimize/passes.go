@@ -1,0 +1,25 @@
+package optimize
+
+// Passes returns the passes that change no result beyond rounding, in the order in which they run. The model stays
+// portable: operators of ONNX alone are written. Beside them there are FuseGelu, FuseQKV and GemmToMatMul, which suit
+// some runtimes or quantizers only.
+func Passes() []Pass {
+	return []Pass{
+		nameNodes(),
+		dropInitializerInputs(),
+		upgradeOpset(),
+		eliminateIdentity(),
+		foldConstants(),
+		eliminateCommon(),
+		foldScale(),
+		foldBatchNorm(),
+		foldGemm(),
+		fuseReluClip(),
+		fuseLayerNorm(),
+		shareInitializers(),
+		eliminateDead(),
+	}
+}
+
+// Prepare returns what a quantizer needs before it calibrates, in order: Passes, and names again for what they made.
+func Prepare() []Pass { return append(Passes(), nameNodes()) }

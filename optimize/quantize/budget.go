@@ -1,0 +1,63 @@
+package quantize
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"infer/internal/fault"
+)
+
+// Budget is the accuracy that must be kept.
+type Budget struct {
+	Kind  string  // "top1", "agreement", "sqnr" or "cosine"
+	Limit float64 // top1: the largest drop, a ratio; agreement and cosine: the least ratio; sqnr: the least dB
+}
+
+const budgetHint = "write top1:0.5 (points), agreement:99%, sqnr:30dB or cosine:0.999"
+
+// ParseBudget reads "top1:0.5" (points that the accuracy may drop), "agreement:99%", "sqnr:30dB" or "cosine:0.999".
+func ParseBudget(text string) (Budget, error) {
+	kind, value, ok := strings.Cut(text, ":")
+	if !ok {
+		return Budget{}, fault.New(fault.Usage, budgetHint, "accuracy budget %q is not KIND:LIMIT", text)
+	}
+	scale, unit := 1.0, ""
+	switch kind {
+	case "top1":
+		scale = 0.01
+		unit = "pt"
+	case "agreement":
+		if strings.HasSuffix(value, "%") {
+			scale, unit = 0.01, "%"
+		}
+	case "sqnr":
+		unit = "dB"
+	case "cosine":
+	default:
+		return Budget{}, fault.New(fault.Usage, budgetHint, "accuracy budget %q: %q is not known", text, kind)
+	}
+	f, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(value, unit)), 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return Budget{}, fault.New(fault.Usage, budgetHint, "accuracy budget %q: %q is no number", text, value)
+	}
+	b := Budget{Kind: kind, Limit: f * scale}
+	if (kind == "agreement" || kind == "cosine") && (b.Limit < 0 || b.Limit > 1) {
+		return Budget{}, fault.New(fault.Usage, budgetHint, "accuracy budget %q is not between 0 and 1", text)
+	}
+	return b, nil
+}
+
+// Expr writes the budget as a gate on a metric.
+func (b Budget) Expr() string {
+	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
+	switch b.Kind {
+	case "top1":
+		return "accuracy_drop<=" + number(100*b.Limit) + "%"
+	case "agreement":
+		return "agreement_top1>=" + number(100*b.Limit) + "%"
+	case "sqnr":
+		return "sqnr_db>=" + number(b.Limit)
+	}
+	return "cosine>=" + number(b.Limit)
+}

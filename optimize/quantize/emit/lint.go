@@ -1,0 +1,118 @@
+package emit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"infer/model"
+	"infer/model/engine"
+	"infer/model/onnx"
+)
+
+// Lint is what the runtime made of a rewritten model, against what was predicted.
+type Lint struct {
+	Actual     map[string]string // the operator that a decided node became, by its name; "" where it was not found
+	Predicted  int               // nodes that should be integer kernels
+	Fused      int               // of them, those that are
+	Islands    int               // QuantizeLinear and DequantizeLinear nodes that the runtime keeps
+	Mismatches []string
+}
+
+// Check opens m on p, has the runtime write the graph that it really runs, and compares that with the decisions. c is
+// the configuration that the model will be run with.
+func Check(ctx context.Context, p engine.Provider, c engine.Config, m *model.Model, decisions []Decision) (*Lint, error) {
+	dir, err := os.MkdirTemp("", "infer-lint-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	c.OptimizedModelPath = filepath.Join(dir, "optimized.onnx")
+	s, err := p.Open(ctx, m, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	optimized, closer, err := onnx.OpenFile(c.OptimizedModelPath)
+	if err != nil {
+		return nil, fmt.Errorf("read the graph that the runtime runs: %w", err)
+	}
+	defer closer.Close()
+	return compare(optimized.Graph, decisions), nil
+}
+
+// compare finds what each decided node became, by its name.
+func compare(g *onnx.Graph, decisions []Decision) *Lint {
+	l := &Lint{Actual: map[string]string{}}
+	by := map[string]*onnx.Node{}
+	for _, n := range g.Nodes {
+		name := originalName(n.Name)
+		if old := by[name]; old == nil || rank(n.OpType) > rank(old.OpType) {
+			by[name] = n
+		}
+		if n.OpType == "QuantizeLinear" || n.OpType == "DequantizeLinear" {
+			l.Islands++
+		}
+	}
+	for _, d := range decisions {
+		if d.Form == Float || d.Predicted == "" {
+			continue
+		}
+		actual := ""
+		if n := by[d.Node]; n != nil {
+			actual = n.OpType
+		} else if n := makerOf(g, d); n != nil {
+			actual = n.OpType
+		}
+		l.Actual[d.Node] = actual
+		l.Predicted++
+		if isPredicted(d.Predicted, actual) {
+			l.Fused++
+			continue
+		}
+		if actual == "" {
+			actual = "nothing of that name"
+		}
+		l.Mismatches = append(l.Mismatches, fmt.Sprintf("%s (%s): predicted %s, the runtime made %s", d.Node, d.Op, d.Predicted, actual))
+	}
+	return l
+}
+
+// originalName takes off what the runtime adds to the name of a node that it replaces.
+func originalName(name string) string {
+	for _, mark := range []string{"_token_", "/MatMulAddFusion", "/DuplicateDQ"} {
+		if i := strings.Index(name, mark); i > 0 {
+			name = name[:i]
+		}
+	}
+	return name
+}
+
+// rank prefers computing nodes to those that the runtime puts around them under a similar name.
+func rank(op string) int {
+	switch op {
+	case "QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape", "Cast":
+		return 0
+	}
+	return 1
+}
+
+// makerOf returns the node that makes the value of a decision, also as integers.
+func makerOf(g *onnx.Graph, d Decision) *onnx.Node {
+	for _, n := range g.Nodes {
+		if slices.Contains(n.Outputs, d.Output) || slices.Contains(n.Outputs, d.Output+"_quantized") {
+			return n
+		}
+	}
+	return nil
+}
+
+// isPredicted reports whether the runtime's operator is the predicted one, in whatever memory layout.
+func isPredicted(predicted, actual string) bool {
+	return actual == predicted || actual == "Nhwc"+predicted
+}

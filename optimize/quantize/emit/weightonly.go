@@ -1,0 +1,172 @@
+package emit
+
+import (
+	"fmt"
+
+	"infer/internal/fault"
+	"infer/model/onnx"
+)
+
+// WeightOptions say how ToWeightOnly quantizes. DefaultWeightOptions is a start; the zero value is not valid.
+type WeightOptions struct {
+	Bits      int  // 4 or 8
+	Block     int  // weights in a row of K that share a scale: a power of two from 16 on
+	Symmetric bool // no zero points: a little smaller and faster, and a little less exact
+
+	// AccuracyLevel says what com.microsoft MatMulNBits may compute in: 1 float32, 2 float16, 3 bfloat16, 4 int8; 0 leaves
+	// the attribute out, and ONNX Runtime then computes in float32, with 8 bits by a kernel that is many times slower.
+	AccuracyLevel int
+	// Portable writes DequantizeLinear of blocks and MatMul, which every runtime of opset 21 knows, instead. ONNX Runtime
+	// makes MatMulNBits of it, of the accuracy level that the session asks for (4 by default).
+	Portable   bool
+	Refine     bool // scales of the least squared error rather than those that cover the largest weight of a block
+	Embeddings bool // store the tables of Gather as int8, too
+	Store      bool // store what is left as ToStored does
+}
+
+// DefaultWeightOptions is 4 bits in blocks of 32, with zero points and products in int8.
+var DefaultWeightOptions = WeightOptions{Bits: 4, Block: 32, AccuracyLevel: 4, Refine: true}
+
+// Validate reports every option that is not valid.
+func (o WeightOptions) Validate() error {
+	switch {
+	case o.Bits != 4 && o.Bits != 8:
+		return fault.New(fault.Usage, "use 4 or 8", "weight-only quantization to %d bits", o.Bits)
+	case o.Block < 16 || o.Block&(o.Block-1) != 0:
+		return fault.New(fault.Usage, "use a power of two from 16 on", "weight-only quantization in blocks of %d", o.Block)
+	case o.AccuracyLevel < 0 || o.AccuracyLevel > 4:
+		return fault.New(fault.Usage, "use 0 to 4", "accuracy level %d of weight-only quantization", o.AccuracyLevel)
+	}
+	return nil
+}
+
+// ToWeightOnly stores the constant matrix of the picked MatMul and Gemm nodes of m (nil: all), in subgraphs too, in
+// blocks of 4 or 8 bits, with activations in float: com.microsoft MatMulNBits, or the portable form. One tensor is
+// worked on at a time; the model then holds the blocks in memory, and all else where it was.
+//
+// It returns a decision for each picked node that multiplies, convolves or remembers, outer graphs first, in graph
+// order. Errors: those of Validate, fault.Unsupported before opset 9 (21 for the portable form), and weights that
+// cannot be read.
+func ToWeightOnly(m *onnx.Model, pick func(*onnx.Node) bool, o WeightOptions) ([]Decision, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	opset := int64(9)
+	if o.Portable {
+		opset = 21
+	}
+	if err := need(m, "weight-only quantization", opset); err != nil {
+		return nil, err
+	}
+	w := weightOnly{
+		rewrite: newRewrite(m), options: o, made: map[same]*blocks{},
+		tables: newEmbeddings(), rest: newStoring(StoreOptions{BestScale: o.Refine}),
+	}
+	if err := w.each(pick, w.node); err != nil {
+		return nil, err
+	}
+	for _, p := range w.products {
+		p.absorb(true)
+	}
+	return w.finish()
+}
+
+// weightOnly is a rewrite to weights in blocks.
+type weightOnly struct {
+	*rewrite
+	options  WeightOptions
+	made     map[same]*blocks
+	products []product
+	tables   *embeddings
+	rest     *storing
+}
+
+// node rewrites one node.
+func (w *weightOnly) node(n *decided) error {
+	if err := w.form(n); err != nil {
+		return err
+	}
+	if w.options.Store && (n.Form == "" || n.Form == Float) {
+		return w.rest.node(n)
+	}
+	return nil
+}
+
+// form gives a node its form but for the stored one.
+func (w *weightOnly) form(n *decided) error {
+	switch op := n.node; {
+	case is(op, "MatMul"), is(op, "Gemm"):
+		return w.matmul(n)
+	case is(op, "Gather") && w.options.Embeddings:
+		return w.tables.gather(n)
+	case is(op, "LSTM"), is(op, "GRU"), is(op, "RNN"), is(op, "Conv"), is(op, "ConvTranspose"):
+		n.leave("no kernel for " + op.OpType + " with weights in blocks")
+	case op.OpType == "Attention" && op.Domain == microsoft:
+		n.leave("no kernel for Attention with weights in blocks")
+	}
+	return nil
+}
+
+// smallestMatrix is the least elements of a matrix that is worth another node.
+const smallestMatrix = 1024
+
+// matmul rewrites a MatMul or a Gemm.
+func (w *weightOnly) matmul(n *decided) error {
+	s, node := n.scope, n.node
+	m, why := s.matrixOf(node)
+	switch {
+	case why != "":
+	case len(m.dims) > 2:
+		why = fmt.Sprintf("its weight has %d axes, and the kernel takes matrices", len(m.dims))
+	case m.k() < int64(w.options.Block):
+		why = fmt.Sprintf("its %d rows are fewer than a block of %d", m.k(), w.options.Block)
+	case m.k()*m.n() < smallestMatrix:
+		why = fmt.Sprintf("its weight has only %d elements", m.k()*m.n())
+	}
+	if why != "" {
+		n.leave(why)
+		return nil
+	}
+	b, err := w.blocks(s, m)
+	if err != nil {
+		return n.refuse(err)
+	}
+	c, err := s.scaledAddend(node)
+	if err != nil {
+		return err
+	}
+	s.Remove(node)
+	y := n.Output
+	if c != "" {
+		y = s.Unique(n.Output + "_product")
+	}
+	if w.options.Portable {
+		s.Model.IRVersion = max(s.Model.IRVersion, 10) // for the types of 4 bits
+	}
+	last := w.product(s, node.Inputs[0], b, y)
+	if c != "" {
+		s.Insert(last)
+		last = operator("Add", []string{y, c}, []string{n.Output})
+	}
+	last.Name = node.Name
+	s.Insert(last)
+	n.become(WeightOnly, "MatMulNBits", m.constant)
+	w.products = append(w.products, product{decided: n, y: y, n: m.n(), own: c != ""})
+	return nil
+}
+
+// product returns the node that multiplies x by a matrix in blocks.
+func (w *weightOnly) product(s *scope, x string, b *blocks, y string) *onnx.Node {
+	size := integer("block_size", int64(w.options.Block))
+	if w.options.Portable {
+		float := s.Unique(y + "_weight")
+		s.Insert(operator("DequantizeLinear", b.parts, []string{float}, integer("axis", 0), size))
+		return operator("MatMul", []string{x, float}, []string{y})
+	}
+	n := s.microsoftOperator("MatMulNBits", append([]string{x}, b.parts...), []string{y},
+		integer("K", b.k), integer("N", b.n), integer("bits", int64(w.options.Bits)), size)
+	if w.options.AccuracyLevel != 0 {
+		n.Attrs = append(n.Attrs, integer("accuracy_level", int64(w.options.AccuracyLevel)))
+	}
+	return n
+}

@@ -1,0 +1,170 @@
+package quantize
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"infer/internal/fault"
+	"infer/optimize/quantize/emit"
+	"infer/report"
+)
+
+// measureGroups ranks the groups of a candidate for the report, where the user asked for it.
+func (q *quantizer) measureGroups(ctx context.Context, c *candidate) error {
+	if !q.options.Sensitivity || c == nil || c.built == nil || c.built.model == nil {
+		return nil
+	}
+	all := c.recipe
+	all.Float = nil
+	whole := &candidate{name: c.name, recipe: all}
+	var err error
+	if whole.built, err = q.build(ctx, all); err != nil {
+		return err
+	}
+	groups, err := q.rank(ctx, whole)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		e, db := g.error, decibels(1, g.error)
+		r := report.QuantizeGroup{Name: g.node, Nodes: []string{g.node}, Ops: g.op, Error: &e, SQNR: &db, Bytes: g.bytes, Kept: !slices.Contains(c.recipe.Float, g.node)}
+		for _, d := range whole.built.decisions {
+			if d.Node == g.node {
+				r.Nodes = append(r.Nodes, d.Absorbed...)
+			}
+		}
+		if g.known {
+			gain := g.gain
+			r.Gain = &gain
+		}
+		if !r.Kept {
+			r.Reason = q.whyFloat(g.node)
+		}
+		q.details.Groups = append(q.details.Groups, r)
+	}
+	slices.SortStableFunc(q.details.Groups, func(a, b report.QuantizeGroup) int {
+		if *a.Error > *b.Error {
+			return -1
+		}
+		return 1
+	})
+	return nil
+}
+
+// explain tells everything known about the node that the user asked about.
+func (q *quantizer) explain(c *candidate) error {
+	name := q.options.Explain
+	if name == "" {
+		return nil
+	}
+	x := &report.Explanation{Node: name}
+	found := false
+	for _, n := range q.prepared.Graph.Nodes {
+		if n.Name == name {
+			x.Op, x.Form, found = n.OpType, string(emit.Float), true
+		}
+	}
+	if !found {
+		return fault.New(fault.Usage, q.nearName(name), "--explain %q: the prepared graph has no node of that name", name)
+	}
+	x.Why = "no form of quantization applies to " + x.Op
+	if c != nil && c.built != nil {
+		q.explainDecision(x, c)
+	}
+	q.details.Explain = x
+	return nil
+}
+
+func (q *quantizer) nearName(name string) string {
+	var names []string
+	for _, n := range q.prepared.Graph.Nodes {
+		names = append(names, n.Name)
+	}
+	if near := fault.Nearest(name, names); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "the names are under details.nodes of the report (--format json)"
+}
+
+func (q *quantizer) explainDecision(x *report.Explanation, c *candidate) {
+	for _, d := range c.built.decisions {
+		if d.Node != x.Node {
+			if slices.Contains(d.Absorbed, x.Node) {
+				x.Form, x.Why = string(d.Form), fmt.Sprintf("it became part of %s (%s)", d.Node, d.Op)
+			}
+			continue
+		}
+		x.Form, x.Why = string(d.Form), d.Why
+		if d.Predicted != "" {
+			x.Facts = append(x.Facts, "the runtime should make "+d.Predicted+" of it")
+		}
+		if c.lint != nil && c.lint.Actual[d.Node] != "" {
+			x.Facts = append(x.Facts, "the runtime makes "+c.lint.Actual[d.Node]+" of it")
+		}
+	}
+	e := c.built.emitted
+	if e == nil {
+		return
+	}
+	for _, w := range e.Weights {
+		if w.Node == x.Node {
+			x.Weight = &report.WeightOf{Name: w.Name, Shape: w.Shape.String(), DType: w.DType.String(), Axis: w.Axis, Block: w.Block,
+				ScaleMin: float64(slices.Min(w.Scales)), ScaleMax: float64(slices.Max(w.Scales)), SQNR: min(w.SQNR, maxDecibels)}
+		}
+	}
+	q.explainTensors(x, c)
+}
+
+// explainTensors adds the activations that the node reads and makes, and the histogram of the first.
+func (q *quantizer) explainTensors(x *report.Explanation, c *candidate) {
+	var values []string
+	m, err := q.base(context.Background(), c.recipe)
+	if err != nil {
+		return
+	}
+	for _, u := range q.plan(m, c.recipe).Units {
+		if u.Node == x.Node {
+			values = append(slices.Clone(u.In), u.Out)
+		}
+	}
+	methods := map[string]string{}
+	for _, r := range c.recipe.Ranges {
+		methods[r.Value] = r.Method
+	}
+	for _, v := range values {
+		for _, t := range c.built.emitted.Tensors {
+			if t.Value == v {
+				x.Tensors = append(x.Tensors, q.rangeOf(t, methods[v]))
+			}
+		}
+	}
+	if len(x.Tensors) == 0 {
+		return
+	}
+	for _, table := range q.tables {
+		o, ok := table.Observation(x.Tensors[0].Tensor)
+		if !ok || o.Fit == nil || len(o.Fit.Counts) == 0 {
+			continue
+		}
+		x.Bins, x.Counts = coarse(int(o.Fit.First), o.Fit.Counts, o.Fit.Width())
+		break
+	}
+}
+
+// coarseBins are the bins of a histogram in a report.
+const coarseBins = 40
+
+// coarse adds neighbouring bins up until few are left, and returns their edges and counts.
+func coarse(first int, counts []uint64, width float64) (edges []float64, out []uint64) {
+	step := (len(counts) + coarseBins - 1) / coarseBins
+	for i := 0; i < len(counts); i += step {
+		edges = append(edges, float64(first+i)*width)
+		n := uint64(0)
+		for _, c := range counts[i:min(i+step, len(counts))] {
+			n += c
+		}
+		out = append(out, n)
+	}
+	return append(edges, float64(first+len(counts))*width), out
+}

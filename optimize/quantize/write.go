@@ -1,0 +1,77 @@
+package quantize
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"infer/internal/fault"
+	"infer/model"
+)
+
+// RecordPath returns where the record of a quantized model lies: MODEL.quant.json beside MODEL.onnx.
+func RecordPath(output string) string {
+	return strings.TrimSuffix(output, filepath.Ext(output)) + ".quant.json"
+}
+
+// write saves a candidate: into a folder beside the output, where the file is read back, checked, run over the held-out
+// rows and compared with what was judged; only then it gets its name.
+func (q *quantizer) write(ctx context.Context, c *candidate) (err error) {
+	if q.task.Output == "" {
+		return nil
+	}
+	target := q.task.Output
+	if real, err := filepath.EvalSymlinks(target); err == nil {
+		target = real
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(target), ".infer-quantize-*")
+	if err != nil {
+		return fault.New(fault.Usage, "choose a folder that this user may write to", "write %q: %w", q.task.Output, err)
+	}
+	defer os.RemoveAll(dir)
+	m := q.modelOf(c.built.model)
+	tag(m, c)
+	path := filepath.Join(dir, filepath.Base(target))
+	if err := m.Save(path, model.SaveOptions{}); err != nil {
+		return err
+	}
+	if err := q.verify(ctx, path, c); err != nil {
+		return err
+	}
+	record := filepath.Join(dir, "record")
+	if err := q.writeRecord(record, path, c); err != nil {
+		return err
+	}
+	moves := [][2]string{{record, RecordPath(target)}, {path + ".data", target + ".data"}, {path, target}}
+	for _, mv := range moves {
+		if err := os.Rename(mv[0], mv[1]); err != nil && !os.IsNotExist(err) {
+			return fmt.Errorf("write %q: %w", q.task.Output, err)
+		}
+	}
+	q.details.Output, q.details.Record = q.task.Output, RecordPath(q.task.Output)
+	return nil
+}
+
+// verify reads the file back and judges it as a stranger would.
+func (q *quantizer) verify(ctx context.Context, path string, c *candidate) error {
+	m, err := model.Load(path)
+	if err != nil {
+		return fault.Wrap(err, "read back what was written")
+	}
+	defer m.Close()
+	v, err := q.judge.judge(ctx, m, 0)
+	if err != nil {
+		return fault.Wrap(err, "run what was written")
+	}
+	if v.Agree != c.verdict.Agree || v.Correct != c.verdict.Correct || v.NotFinite != c.verdict.NotFinite {
+		return fmt.Errorf("the written model answers differently from the judged one: %d of %d rows agree with the original, %d did", v.Agree, v.Classes, c.verdict.Agree)
+	}
+	return nil
+}
+
+// tag says in the model file what made it.
+func tag(m *model.Model, c *candidate) {
+	m.Proto.Producer, m.Proto.ProducerVersion = "infer", ""
+}

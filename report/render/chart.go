@@ -1,0 +1,95 @@
+package render
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"infer/report"
+)
+
+// chart is a picture in HTML.
+type chart interface {
+	svg(b *strings.Builder)
+}
+
+// axis is the range of values along one side of a chart, lo < hi.
+type axis struct{ lo, hi float64 }
+
+// around returns the axis of all values with room at both ends; false where they span nothing that can be drawn.
+func around(values []float64) (axis, bool) {
+	a := axis{math.Inf(1), math.Inf(-1)}
+	for _, v := range values {
+		a.lo, a.hi = min(a.lo, v), max(a.hi, v)
+	}
+	room := 0.08 * (a.hi - a.lo)
+	if room == 0 {
+		room = max(0.01*math.Abs(a.lo), 1e-9)
+	}
+	a.lo, a.hi = a.lo-room, a.hi+room
+	span := a.hi - a.lo
+	return a, span > 0 && !math.IsInf(span, 0)
+}
+
+// ticks returns about n round values of a, 1, 2 or 5 times a power of ten apart.
+func (a axis) ticks(n int) []float64 {
+	raw := (a.hi - a.lo) / float64(n)
+	power := math.Pow(10, math.Floor(math.Log10(raw)))
+	step := 10 * power
+	for _, m := range []float64{1, 2, 5} {
+		if m*power >= raw {
+			step = m * power
+			break
+		}
+	}
+	var out []float64
+	for k := math.Ceil(a.lo / step); k*step <= a.hi && len(out) <= 2*n; k++ {
+		out = append(out, k*step)
+	}
+	return out
+}
+
+// frame is the plot of a chart, in the units of its picture, and its axes.
+type frame struct {
+	left, right, top, bottom float64
+	x, y                     axis
+}
+
+func (f frame) atX(v float64) float64 { return f.left + (v-f.x.lo)/(f.x.hi-f.x.lo)*(f.right-f.left) }
+func (f frame) atY(v float64) float64 { return f.bottom - (v-f.y.lo)/(f.y.hi-f.y.lo)*(f.bottom-f.top) }
+
+// openChart begins a picture; id is that of no other picture of the page.
+func openChart(b *strings.Builder, id string, width, height float64, title, desc string) {
+	fmt.Fprintf(b, `<svg class="chart" viewBox="0 0 %g %g" role="img" aria-labelledby="%s-title %[3]s-desc"><title id="%[3]s-title">%s</title><desc id="%[3]s-desc">%s</desc>`+"\n",
+		width, height, id, htmlText(title), htmlText(desc))
+}
+
+// xAxis draws the line below the plot, its ticks and what they measure.
+func (f frame) xAxis(b *strings.Builder, name string, q report.Quantity) {
+	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%[2].1f"/>`+"\n", f.left, f.bottom, f.right)
+	for _, v := range f.x.ticks(6) {
+		fmt.Fprintf(b, `<text class="axis" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", f.atX(v), f.bottom+16, tickText(q, v, f.x))
+	}
+	if name != "" {
+		fmt.Fprintf(b, `<text class="axis" x="%.1f" y="%.1f" text-anchor="end">%s</text>`+"\n", f.right, f.bottom+34, htmlText(name))
+	}
+}
+
+// yAxis draws a line across the plot for each tick, and what they measure above it.
+func (f frame) yAxis(b *strings.Builder, name string, q report.Quantity) {
+	for _, v := range f.y.ticks(5) {
+		fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%[2].1f"/><text class="axis" x="%[4].1f" y="%[5].1f" text-anchor="end">%[6]s</text>`+"\n",
+			f.left, f.atY(v), f.right, f.left-8, f.atY(v)+4, tickText(q, v, f.y))
+	}
+	fmt.Fprintf(b, `<text class="axis" x="0" y="%.1f">%s</text>`+"\n", f.top-14, htmlText(name))
+}
+
+// tickText writes a tick with as many digits as tell it from its neighbour.
+func tickText(q report.Quantity, v float64, a axis) string {
+	if math.Abs(v) < 1e-9*(a.hi-a.lo) {
+		v = 0
+	}
+	return htmlText(report.FormatValue(q, v))
+}
+
+func plainText(v float64) string { return report.FormatValue(report.Plain, v) }

@@ -138,7 +138,7 @@ func loadOnce(path string) error {
 }
 
 func generate(name, path string) error {
-	for _, m := range slices.Concat(models(), files()) {
+	for _, m := range slices.Concat(models(), files(), saved()) {
 		if m.name == name {
 			return model.New(m.make()).Save(path, model.SaveOptions{})
 		}
@@ -192,6 +192,14 @@ func files() []generated {
 	return []generated{
 		{name: "ResNet-50, 102 MB", make: func() *onnx.Model { return arch.ResNet50() }},
 		{name: "500 MB", make: func() *onnx.Model { return arch.Sized(500 << 20) }},
+	}
+}
+
+// saved are the models that -save makes for scripts/quantize-bench.sh.
+func saved() []generated {
+	return []generated{
+		{name: "BERT-base encoder, 128 tokens", make: func() *onnx.Model { return arch.BERTBase(128) }},
+		{name: "3 GB, external data", make: func() *onnx.Model { return arch.Sized(3 << 30) }},
 	}
 }
 

@@ -1,0 +1,54 @@
+"""Table 3: what calibration with histograms costs."""
+import pathlib
+
+import child
+import generated
+import settings
+from markdown import cut, head, memory, row, seconds
+
+IMAGES, MORE = 32, 500  # for both, and for infer alone
+METHODS = [("Percentile", "percentile=99.999"), ("Entropy", "entropy")]
+
+
+def table(b):
+    print(b.header("Calibration with histograms"))
+    print("Whole processes. The official tool keeps every intermediate tensor of every row until the end, unless CalibStridedMinMax cuts the rows\n"
+          f"into strides. Its memory is bounded to {memory(b.limit)} here, so that it does not take the machine down; infer has --calib-mem 1GiB, its default.\n")
+    print(head("model", "rows", "method", "side", "tool: time", "tool: memory", "memory / infer's", "notes"))
+    banking = pathlib.Path(b.models) / "banking77-encoder"
+    if b.wants("banking77-encoder") and banking.exists():
+        for method in METHODS:
+            compare(b, banking / "banking77-encoder.onnx", banking / "calib", 512, method)
+    if b.wants("resnet50"):
+        resnet(b)
+
+
+def resnet(b):
+    name, file, shape = generated.MODELS[0]
+    try:
+        model, images = b.generated(name, file), b.work / "data" / "images"
+        child.work("generate", out=str(images), shape=shape, rows=MORE, seed=1)
+    except child.Failed as e:
+        print(row(file, *[""] * 6, cut(str(e))))
+        return
+    for method in METHODS:
+        compare(b, model, images, IMAGES, method)
+        show(model, MORE, method, ours(b, model, images, MORE, method), None)
+
+
+def ours(b, model, calib, rows, method):
+    flags = ["--mode", "static", "--calib", calib, "--samples", rows, "--method", method[1], "--allow-slower", "--threads", b.threads[0]]
+    return b.sides.ours("infer", model, f"{method[0].lower()}{rows}", flags)
+
+
+def compare(b, model, calib, rows, method):
+    """Both sides on the same rows."""
+    mine = ours(b, model, calib, rows, method)
+    show(model, rows, method, mine, None)
+    for name, extra in (("official", {}), ("official, CalibStridedMinMax 1", {"extra_options": {"CalibStridedMinMax": 1}})):
+        show(model, rows, method, b.sides.official(name, model, settings.static(method[0], **extra), calib, rows), mine)
+
+
+def show(model, rows, method, side, base):
+    ratio = f"{side.peak / base.peak:.1f}×" if base and base.peak and side.peak else ""
+    print(row(model.stem, rows, method[0], side.name, seconds(side.seconds), memory(side.peak), ratio, cut(side.error or side.note)), flush=True)

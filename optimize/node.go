@@ -159,3 +159,7 @@ func sameDims(a, b static.Value) bool {
 		return x.Known && y.Known && x.Size == y.Size || !x.Known && !y.Known && x.Name != "" && x.Name == y.Name
 	})
 }
+
+func intsAttr(name string, v ...int64) *onnx.Attribute {
+	return &onnx.Attribute{Name: name, Type: onnx.AttrInts, Ints: v}
+}

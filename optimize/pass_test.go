@@ -191,10 +191,6 @@ func i64(name string, v ...int64) *onnx.Tensor {
 	return enginetest.Initializer(enginetest.Int64s(name, nil, v...))
 }
 
-func intsAttr(name string, v ...int64) *onnx.Attribute {
-	return &onnx.Attribute{Name: name, Type: onnx.AttrInts, Ints: v}
-}
-
 // float is a float32 value of a shape.
 func float(name string, dims ...any) *onnx.ValueInfo { return value(name, tensor.Float32, dims...) }
 

@@ -8,7 +8,7 @@ import (
 	"infer/model/tensor"
 )
 
-func strings(name string, v ...string) *onnx.Attribute {
+func names(name string, v ...string) *onnx.Attribute {
 	a := &onnx.Attribute{Name: name, Type: onnx.AttrStrings}
 	for _, s := range v {
 		a.Strings = append(a.Strings, []byte(s))
@@ -36,7 +36,7 @@ func TestDynamicLSTM(t *testing.T) {
 		{"uint8 per channel", nil, nil, 1, DynamicOptions{WeightDType: tensor.Uint8, PerChannel: true}},
 		{"two directions", nil, []*onnx.Attribute{text("direction", "bidirectional")}, 2, DynamicOptions{Reduced: true, PerChannel: true}},
 		{"states and peepholes", []string{"", "h", "c", "P"}, nil, 1, DynamicOptions{Reduced: true}},
-		{"other activations", nil, []*onnx.Attribute{strings("activations", "HardSigmoid", "Softsign", "Tanh")}, 1, DynamicOptions{Reduced: true}},
+		{"other activations", nil, []*onnx.Attribute{names("activations", "HardSigmoid", "Softsign", "Tanh")}, 1, DynamicOptions{Reduced: true}},
 		{"clip", nil, []*onnx.Attribute{{Name: "clip", Type: onnx.AttrFloat, F: 0.5}}, 1, DynamicOptions{Reduced: true}},
 	}
 	for _, c := range tests {

@@ -249,3 +249,14 @@ func TestDistance(t *testing.T) {
 		t.Errorf("distance to NaN %v", d)
 	}
 }
+
+// TestDeterminism: the same model gives the same bytes.
+func TestDeterminism(t *testing.T) {
+	for i, m := range samples() {
+		a, _ := prepared(t, m, Prepare(), 21)
+		b, _ := prepared(t, m, Prepare(), 21)
+		if string(encoded(t, a.Proto)) != string(encoded(t, b.Proto)) {
+			t.Errorf("model %d differs from run to run", i)
+		}
+	}
+}

@@ -61,23 +61,26 @@ func nodes(m *onnx.Model) int {
 // TestPrepareOnArchitectures: the passes keep the outputs of well-known architectures, with dynamic axes too, and make
 // the graphs of a known size out of them.
 func TestPrepareOnArchitectures(t *testing.T) {
+	// Nothing stays of the eight nodes that compute the shape of each of four Reshapes in a layer, and of each norm one
+	// node. So a layer has 6 MatMul with weights and the Add of their bias, 2 MatMul, Div and Softmax of attention,
+	// 4 Reshape, 3 + 1 Transpose, 5 nodes of Gelu, 2 residual Add and 2 norms: 12+4+4+4+5+2+2 = 33. FuseGelu makes those
+	// five one, FuseQKV the six of query, key and value a MatMul, an Add and a Split: 33-4-3 = 26.
+	decomposed, dynamic := arch.BERTBase(8, arch.WithDecomposedNorm()), arch.BERTBase(0, arch.WithSymbolicBatch())
 	for _, c := range []struct {
-		name  string
-		model *onnx.Model
-		shape map[string]tensor.Shape
-		nodes int
+		name   string
+		model  *onnx.Model
+		passes []Pass
+		shape  map[string]tensor.Shape
+		nodes  int // 0: not counted
 	}{
-		// Nothing stays of the eight nodes that compute the shape of each of four Reshapes in a layer, and of each norm
-		// one node. So a layer has 6 MatMul with weights and the Add of their bias, 2 MatMul, Div and Softmax of
-		// attention, 4 Reshape, 3 + 1 Transpose, 5 nodes of Gelu, 2 residual Add and 2 norms: 12+4+4+4+5+2+2 = 33.
-		{"bert with decomposed norms", arch.BERTBase(8, arch.WithDecomposedNorm()), nil, 12 * 33},
-		{"bert with dynamic axes", arch.BERTBase(0, arch.WithSymbolicBatch(), arch.WithEmbeddings()), map[string]tensor.Shape{
-			"input_ids": {2, 7}, "attention_mask": {2, 7}}, 0},
-		{"lstm", arch.LSTM(5, 8, 16), nil, 1},
+		{"bert with decomposed norms", decomposed, Prepare(), nil, 12 * 33},
+		{"bert for one runtime", decomposed, append(Prepare(), FuseGelu(), FuseQKV()), nil, 12 * 26},
+		{"bert with dynamic axes", dynamic, Prepare(), map[string]tensor.Shape{"hidden_states": {2, 7, 768}}, 0},
+		{"lstm", arch.LSTM(5, 8, 16), Prepare(), nil, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := model.New(c.model)
-			after, results := prepared(t, c.model, Prepare(), 17)
+			after, results := prepared(t, c.model, c.passes, 17)
 			t.Logf("%d nodes, then %d: %v", nodes(c.model), nodes(after.Proto), results)
 			if n := nodes(after.Proto); c.nodes > 0 && n != c.nodes {
 				t.Errorf("%d nodes are left, not %d", n, c.nodes)

@@ -50,13 +50,18 @@ func (b *Blocks) Dequantize() []float32 {
 
 // Portable returns the inputs of a DequantizeLinear of axis 0 and block_size Size that makes the same matrix: elements
 // [K, N], scales [kBlocks, N] and zero points [kBlocks, N]. They are of Uint4 or Uint8; symmetric ones of Int4 or Int8,
-// without zero points (the zero Tensor). Ref: ONNX DequantizeLinear, opset 21.
+// without zero points (the zero Tensor). The tool that writes this form for ONNX Runtime rounds before it adds the zero
+// point and so takes some halves the other way. Ref: ONNX DequantizeLinear, opset 21.
 func (b *Blocks) Portable() (elements, scales, zeros tensor.Tensor) {
 	d, offset := b.dtype()
 	elements = tensor.Tensor{DType: d, Shape: tensor.Shape{b.K, b.N}, Data: make([]byte, (int(b.K*b.N)*b.Bits+7)/8)}
 	b.elements(func(i, at int, q []byte) {
 		for _, v := range q {
-			store(elements.Data, d, at, []int32{int32(v) - offset})
+			if b.Bits == 8 {
+				elements.Data[at] = v - offset
+			} else {
+				storeNibble(elements.Data, at, v-offset)
+			}
 			at += int(b.N)
 		}
 	})
@@ -75,7 +80,7 @@ func (b *Blocks) Portable() (elements, scales, zeros tensor.Tensor) {
 }
 
 // dtype returns the dtype of the portable form, and the level that is 0 there.
-func (b *Blocks) dtype() (d tensor.DType, offset int32) {
+func (b *Blocks) dtype() (d tensor.DType, offset byte) {
 	switch {
 	case b.Zeros != nil && b.Bits == 4:
 		return tensor.Uint4, 0

@@ -1,6 +1,6 @@
 // Package affine owns the numbers of affine quantization, real = scale × (q − zero point): which integers a tensor may
 // use, the scale and zero point of a range, quantized weights, biases and blocks, and the error that all this makes.
-// Its functions are pure, and equal to those of ONNX Runtime 1.30's quantizers bit for bit (scripts/quantizer-check.sh).
+// But for Refine, its results are those of ONNX Runtime 1.30's quantizers, bit for bit (scripts/quantizer-check.sh).
 package affine
 
 import (

@@ -18,7 +18,7 @@ type Blocks struct {
 	Zeros      []byte    // [N, ceil(kBlocks×Bits/8)], packed like the elements; nil: symmetric, 2^(Bits−1) for all
 }
 
-// QuantizeBlocks quantizes the row-major matrix w [k, n] to 4 or 8 bits in blocks of size, a power of two from 16 on.
+// QuantizeBlocks quantizes the row-major matrix w [k, n] to 4 or 8 bits in blocks of 16, 32, 64, 128 or 256.
 // Asymmetric blocks cover [min, max] and zero; symmetric ones map the element of largest magnitude to the lowest level,
 // by a negative scale where it is positive. Bits and sizes other than these, a w of another length, and a NaN or an
 // infinity are errors. Ref: MlasQuantizeBlockwise.
@@ -26,8 +26,8 @@ func QuantizeBlocks(w []float32, k, n int64, bits, size int, symmetric bool) (*B
 	if bits != 4 && bits != 8 {
 		return nil, fault.New(fault.Usage, "use 4 or 8", "blocks of %d bits", bits)
 	}
-	if size < 16 || size&(size-1) != 0 {
-		return nil, fault.New(fault.Usage, "use a power of two from 16 on", "blocks of %d elements", size)
+	if size < 16 || size > 256 || size&(size-1) != 0 {
+		return nil, fault.New(fault.Usage, "use 16, 32, 64, 128 or 256", "blocks of %d elements", size)
 	}
 	elements, err := tensor.Shape{k, n}.Elements()
 	if err != nil {
@@ -42,9 +42,7 @@ func QuantizeBlocks(w []float32, k, n int64, bits, size int, symmetric bool) (*B
 	if !symmetric {
 		b.Zeros = bytes.Repeat([]byte{0x88}, int(n)*b.zeroRow()) // MLAS leaves the middle where a last nibble is over
 	}
-	b.columns(w, func(i int, x []float32) {
-		b.put(i, x, b.fit(x))
-	})
+	b.columns(w, func(i int, x []float32) { b.put(i, x, b.fit(x)) })
 	return b, nil
 }
 

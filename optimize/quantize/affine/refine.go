@@ -39,19 +39,20 @@ func search(start line, noise float64, shifts []float32, try trial) (best line, 
 // sums are what a trial adds up.
 type sums struct{ noise, product, square float64 }
 
-// add counts one element v whose level is steps from the zero point.
+// add counts one element v whose level is steps from the zero point. The conversions keep the compiler from fusing
+// products and sums, so that every machine makes the same choice.
 func (s *sums) add(v, steps float32, l line) {
 	d := float64(v) - float64(steps*l.scale)
-	s.noise += d * d
-	s.product += float64(v) * float64(steps)
-	s.square += float64(steps) * float64(steps)
+	s.noise += float64(d * d)
+	s.product += float64(float64(v) * float64(steps))
+	s.square += float64(float64(steps) * float64(steps))
 }
 
 // fitted returns the least-squares scale; NaN where all levels are the zero point.
 func (s *sums) fitted() float32 { return float32(s.product / s.square) }
 
-// Refine looks, for each channel, for a smaller scale with a smaller squared error than the range gives, made of the
-// elements x that w was made of. It quantizes the channels anew that it finds one for, and returns how many there are.
+// Refine looks, for each channel, for a scale with a smaller squared error than the one it has, over the elements x
+// that w was made of. It quantizes the channels anew that it finds one for, and returns how many there are.
 // No channel's error grows.
 func (w *Weight) Refine(x []float32) (improved int) {
 	for c := range w.Scales {
@@ -65,9 +66,7 @@ func (w *Weight) Refine(x []float32) (improved int) {
 		}
 		improved++
 		w.Scales[c] = best.scale
-		for at := range w.runs(c) {
-			w.params(c).put(w.Data, at, x[at:at+w.inner], float32(lo), float32(hi))
-		}
+		w.fillChannel(x, c, lo, hi)
 	}
 	return improved
 }
@@ -75,8 +74,9 @@ func (w *Weight) Refine(x []float32) (improved int) {
 // try is the trial of a channel, with levels from lo to hi.
 func (w *Weight) try(x []float32, c int, l line, lo, hi int32) (float64, float32) {
 	var s sums
-	for at := range w.runs(c) {
-		for _, v := range x[at : at+w.inner] {
+	all := w.layout()
+	for at := range all.runs(c) {
+		for _, v := range x[at : at+all.inner] {
 			s.add(v, float32(level(v, l.scale, l.zero, float32(lo), float32(hi)))-l.zero, l)
 		}
 	}
@@ -84,8 +84,8 @@ func (w *Weight) try(x []float32, c int, l line, lo, hi int32) (float64, float32
 }
 
 // Refine looks, for each block, for a scale (and zero point, where it has one) with a smaller squared error than the
-// range gives, made of the matrix w that b was made of. It quantizes the blocks anew that it finds one for, and returns
-// how many there are. No block's error grows.
+// one it has, over the matrix w that b was made of. It quantizes the blocks anew that it finds one for, and returns how
+// many there are. No block's error grows.
 func (b *Blocks) Refine(w []float32) (improved int) {
 	shifts := []float32{0}
 	if b.Zeros != nil {

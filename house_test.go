@@ -40,6 +40,7 @@ var rooms = map[string][]string{
 	"model/engine/ort/library":    {"internal/host", "internal/fault", "internal/progress"},
 	"model/engine/enginetest":     {"model/engine", "model/engine/ort", "model/engine/ort/library", "model", "model/onnx", "model/tensor", "internal/fault"},
 	"model/measure":               {"model/engine", "model/tensor", "internal/…"},
+	"model/trace":                 {},
 	"model/predict":               {"model/dataset", "model/engine", "model", "model/tensor", "internal/…"},
 	"internal/stats":              {},
 	"internal/host":               {"internal/fault"},

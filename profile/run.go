@@ -16,6 +16,7 @@ import (
 	"infer/model/engine"
 	"infer/model/measure"
 	"infer/model/tensor"
+	"infer/model/trace"
 	"infer/report"
 )
 
@@ -220,7 +221,7 @@ func (r *runner) profiled(ctx context.Context) error {
 	if _, ok := s.(engine.Binder); ok {
 		skip++ // binding runs the session once
 	}
-	t, err := readTrace(tracer.TracePath(), skip)
+	t, err := trace.Read(tracer.TracePath(), skip)
 	if err != nil {
 		return err
 	}

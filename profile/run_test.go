@@ -18,6 +18,7 @@ import (
 	"infer/model/measure"
 	"infer/model/onnx"
 	"infer/model/tensor"
+	"infer/model/trace"
 	"infer/report"
 )
 
@@ -222,18 +223,32 @@ func TestValidate(t *testing.T) {
 
 // TestShares: rows are sorted, sum to one, and mixed groups lose what their nodes do not share.
 func TestShares(t *testing.T) {
-	tr := &trace{Runs: 2, Nodes: []*nodeTime{
+	tr := &trace.Trace{Runs: 2, Nodes: []*trace.Node{
 		{Name: "/a/x/Conv", Op: "Conv", Provider: "CPU", Shapes: "float 1x2", Seconds: []float64{1, 3}},
 		{Name: "/a/x/Relu", Op: "Relu", Provider: "CPU", Seconds: []float64{1, 1}},
 		{Name: "/b/y/Conv", Op: "Conv", Provider: "CUDA", Shapes: "float 1x4", Seconds: []float64{5, 5}},
 	}}
-	ops := table(tr, func(n *nodeTime) string { return n.Op })
+	ops := table(tr, func(n *trace.Node) string { return n.Op })
 	if len(ops) != 2 || ops[0].Name != "Conv" || ops[0].Count != 2 || ops[0].Seconds != 7 || ops[0].Share != 0.875 || ops[0].Provider != "mixed" || ops[0].Shapes != "" {
 		t.Errorf("by operator: %+v", ops)
 	}
-	blocks := table(tr, func(n *nodeTime) string { return block(n.Name) })
+	blocks := table(tr, func(n *trace.Node) string { return block(n.Name) })
 	if names := []string{blocks[0].Name, blocks[1].Name}; !slices.Equal(names, []string{"b/y", "a/x"}) || blocks[1].Op != "" {
 		t.Errorf("by block: %+v", blocks)
+	}
+}
+
+// TestBlock: a block is the first two parts of a path, without the part that names the node itself.
+func TestBlock(t *testing.T) {
+	for _, c := range []struct{ name, want string }{
+		{"/encoder/layer.3/attention/MatMul", "encoder/layer.3"},
+		{"/conv1/Conv", "conv1"},
+		{"Conv_12", "(unnamed)"},
+		{"", "(unnamed)"},
+	} {
+		if got := block(c.name); got != c.want {
+			t.Errorf("block(%q) = %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 

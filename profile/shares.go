@@ -10,11 +10,12 @@ import (
 	"infer/internal/atomicfile"
 	"infer/internal/stats"
 	"infer/model/measure"
+	"infer/model/trace"
 	"infer/report"
 )
 
 // shares turns a trace into the tables by node, operator and block. A share is of the nodes' summed self time.
-func (r *runner) shares(t *trace) {
+func (r *runner) shares(t *trace.Trace) {
 	if t.Runs == 0 || len(t.Nodes) == 0 {
 		r.d.Warn("the trace of the profiled pass holds no run: no shares by operator")
 		return
@@ -29,9 +30,9 @@ func (r *runner) shares(t *trace) {
 			r.d.Warn("tracing made a run %.1f times slower: read the shares of short nodes as upper bounds", r.details.Inflation)
 		}
 	}
-	r.details.ByNode = table(t, func(n *nodeTime) string { return n.Name })
-	r.details.ByOp = table(t, func(n *nodeTime) string { return n.Op })
-	r.details.ByBlock = table(t, func(n *nodeTime) string { return block(n.Name) })
+	r.details.ByNode = table(t, func(n *trace.Node) string { return n.Name })
+	r.details.ByOp = table(t, func(n *trace.Node) string { return n.Op })
+	r.details.ByBlock = table(t, func(n *trace.Node) string { return block(n.Name) })
 	r.joinMACs()
 	r.details.By, r.details.Top = r.o.By, r.o.Top
 }
@@ -55,7 +56,7 @@ func (r *runner) joinMACs() {
 const inflated = 1.5
 
 // table groups the nodes by key, largest share first. Seconds are means a run with a t interval over the runs.
-func table(t *trace, key func(*nodeTime) string) []report.Share {
+func table(t *trace.Trace, key func(*trace.Node) string) []report.Share {
 	index := map[string]int{}
 	var rows []report.Share
 	var perRun [][]float64

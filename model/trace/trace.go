@@ -1,4 +1,6 @@
-package profile
+// Package trace owns the per-node trace that a session writes: reading it, repairing it and folding it into the time of
+// each node by run.
+package trace
 
 import (
 	"bufio"
@@ -28,38 +30,43 @@ type event struct {
 
 const kernelSuffix = "_kernel_time"
 
-// nodeTime is the time of one node over the profiled runs.
-type nodeTime struct {
-	Name, Op, Provider, Shapes string
-	Seconds                    []float64 // self time a run: without the nodes of its own subgraphs
+// Node is the time of one node of the graph that the runtime made, over the runs of a trace.
+type Node struct {
+	Name     string    // as in the runtime's graph; "" for a node without one
+	Op       string    // its operator, without a domain
+	Provider string    // the execution provider that ran it, such as "CPU"
+	Shapes   string    // its outputs where it first appears, such as "float 1x64x56x56"; "" where the trace has none
+	Seconds  []float64 // self time in each run: without the nodes of its own subgraphs; 0 where it did not run
 }
 
-// trace is what a profiled pass found.
-type trace struct {
-	Nodes    []*nodeTime // in order of first appearance
-	Runs     int
-	Repaired int // lines whose node name had to be escaped first
-	Skipped  int // runs left out: the first ones, and a last one that is cut off
+// Trace is what a session's trace file tells.
+type Trace struct {
+	Nodes    []*Node // in order of first appearance
+	Runs     int     // the length of every node's Seconds
+	Repaired int     // lines whose node name had to be escaped first
+	Skipped  int     // runs left out: the first ones, and a last one that is cut off
 }
 
-// readTrace folds the trace file of one session, leaving out its first skip runs. Node names are not escaped by the
-// runtime, so a line that is no JSON is repaired. Ref: the trace format as measured on ONNX Runtime 1.30.
-func readTrace(path string, skip int) (*trace, error) {
+// Read folds the trace file of one session (engine.Tracer), leaving out its first skip runs. Errors are those of the
+// file system: what is no event is passed over.
+func Read(path string, skip int) (*Trace, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	t, err := foldTrace(f, skip)
+	t, err := Fold(f, skip)
 	if err != nil {
 		return nil, fmt.Errorf("trace %q: %w", path, err)
 	}
 	return t, nil
 }
 
-func foldTrace(r io.Reader, skip int) (*trace, error) {
-	t := &trace{}
-	index := map[string]*nodeTime{}
+// Fold reads a trace, leaving out its first skip runs. The runtime does not escape node names, so a line that is no JSON
+// is repaired. Errors are those of r. Ref: the trace format as measured on ONNX Runtime 1.30.
+func Fold(r io.Reader, skip int) (*Trace, error) {
+	t := &Trace{}
+	index := map[string]*Node{}
 	var run []event
 	br := bufio.NewReaderSize(r, 1<<16)
 	for {
@@ -92,7 +99,7 @@ func foldTrace(r io.Reader, skip int) (*trace, error) {
 }
 
 // parse reads one line; brackets and what cannot be repaired are no event.
-func (t *trace) parse(line []byte) (event, bool) {
+func (t *Trace) parse(line []byte) (event, bool) {
 	line = bytes.TrimRight(bytes.TrimSpace(line), ",")
 	if len(line) < 2 || line[0] != '{' {
 		return event{}, false
@@ -129,7 +136,7 @@ func repairName(line []byte) ([]byte, bool) {
 }
 
 // fold adds one run. A node that holds other nodes of the same thread (Loop, If, Scan) keeps only its own time.
-func (t *trace) fold(run []event, index map[string]*nodeTime) {
+func (t *Trace) fold(run []event, index map[string]*Node) {
 	type open struct {
 		end   int64 // microseconds
 		index int   // into run
@@ -157,7 +164,7 @@ func (t *trace) fold(run []event, index map[string]*nodeTime) {
 		}
 		stacks[e.TID] = append(s, open{e.TS + e.Dur, i})
 	}
-	seen := map[*nodeTime]bool{}
+	seen := map[*Node]bool{}
 	for i, e := range run {
 		n := t.node(e, index)
 		seconds := float64(max(selfs[i], 0)) * 1e-6
@@ -185,12 +192,12 @@ func holdsNodes(op string) bool {
 	return op == "If" || op == "Loop" || op == "Scan" || op == "SequenceMap"
 }
 
-func (t *trace) node(e event, index map[string]*nodeTime) *nodeTime {
+func (t *Trace) node(e event, index map[string]*Node) *Node {
 	name := strings.TrimSuffix(e.Name, kernelSuffix)
 	key := name + "\x00" + e.Args.Op
 	n := index[key]
 	if n == nil {
-		n = &nodeTime{Name: name, Op: e.Args.Op, Provider: strings.TrimSuffix(e.Args.Provider, "ExecutionProvider"), Shapes: shapeText(e.Args.Shapes)}
+		n = &Node{Name: name, Op: e.Args.Op, Provider: strings.TrimSuffix(e.Args.Provider, "ExecutionProvider"), Shapes: shapeText(e.Args.Shapes)}
 		index[key] = n
 		t.Nodes = append(t.Nodes, n)
 	}

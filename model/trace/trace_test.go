@@ -1,4 +1,4 @@
-package profile
+package trace
 
 import (
 	"math"
@@ -19,7 +19,7 @@ func run(lines ...string) string {
 	return strings.Join(lines, "") + line("Session", "model_run", "", "0", "1000")
 }
 
-func TestFoldTrace(t *testing.T) {
+func TestFold(t *testing.T) {
 	node := func(name, op, ts, dur string) string { return line("Node", name+"_kernel_time", op, ts, dur) }
 	for _, c := range []struct {
 		name     string
@@ -73,7 +73,7 @@ func TestFoldTrace(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := foldTrace(strings.NewReader(c.text), c.skip)
+			got, err := Fold(strings.NewReader(c.text), c.skip)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,24 +99,11 @@ func TestFoldTrace(t *testing.T) {
 	}
 }
 
-func TestBlock(t *testing.T) {
-	for _, c := range []struct{ name, want string }{
-		{"/encoder/layer.3/attention/MatMul", "encoder/layer.3"},
-		{"/conv1/Conv", "conv1"},
-		{"Conv_12", "(unnamed)"},
-		{"", "(unnamed)"},
-	} {
-		if got := block(c.name); got != c.want {
-			t.Errorf("block(%q) = %q, want %q", c.name, got, c.want)
-		}
-	}
-}
-
-func FuzzTrace(f *testing.F) {
+func FuzzFold(f *testing.F) {
 	f.Add(run(line("Node", "conv_kernel_time", "Conv", "0", "10")))
 	f.Add(`{"cat":"Node","name" :"a"b_kernel_time","args" : {}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := foldTrace(strings.NewReader(text), 0)
+		got, err := Fold(strings.NewReader(text), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

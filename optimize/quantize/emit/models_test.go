@@ -101,9 +101,10 @@ func TestBanking77(t *testing.T) {
 		"input_ids": "banking77-encoder/test/input_ids.npy", "attention_mask": "banking77-encoder/test/attention_mask.npy",
 	})
 	want := answers(t, float, in)
-	four, eight := DefaultWeightOptions, DefaultWeightOptions
-	eight.Bits = 8
-	eight.Embeddings, four.Embeddings = true, true
+	four := DefaultWeightOptions
+	four.Embeddings = true
+	eight, refined := four, four
+	eight.Bits, refined.Refine = 8, true
 	for _, c := range []struct {
 		name      string
 		rewrite   func(*onnx.Model) ([]Decision, error)
@@ -116,6 +117,7 @@ func TestBanking77(t *testing.T) {
 		{"dynamic per tensor", dynamically(DynamicOptions{Reduced: true}), 0.97, map[string]int{"MatMulIntegerToFloat": 9, "DynamicQuantizeMatMul": 10}},
 		{"8 bits", weightOnlyWith(eight), 0.99, map[string]int{"MatMulNBits": 19}},
 		{"4 bits", weightOnlyWith(four), 0.97, map[string]int{"MatMulNBits": 19}},
+		{"4 bits, refined", weightOnlyWith(refined), 0.97, map[string]int{"MatMulNBits": 19}},
 		{"stored", stored, 0.99, map[string]int{"DequantizeLinear": 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -182,10 +184,10 @@ func spectrum(t *testing.T, frame int) tensor.Tensor {
 
 // TestRecurrent: models of GRU and LSTM cells, the latter inside the branches of an If, keep their outputs.
 func TestRecurrent(t *testing.T) {
-	four := DefaultWeightOptions
-	four.Bits, four.Block, four.Store = 8, 16, true
+	eight := DefaultWeightOptions
+	eight.Bits, eight.Block, eight.Store = 8, 16, true
 	rewrites := map[string]func(*onnx.Model) ([]Decision, error){
-		"dynamic": dynamically(DynamicOptions{Reduced: true, PerChannel: true}), "8 bits": weightOnlyWith(four), "stored": stored,
+		"dynamic": dynamically(DynamicOptions{Reduced: true, PerChannel: true}), "8 bits": weightOnlyWith(eight), "stored": stored,
 	}
 	for name, rewrite := range rewrites {
 		t.Run("gtcrn, "+name, func(t *testing.T) {

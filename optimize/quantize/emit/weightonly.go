@@ -20,13 +20,13 @@ type WeightOptions struct {
 	// Portable writes DequantizeLinear of blocks and MatMul, which every runtime of opset 21 knows, instead. ONNX Runtime
 	// makes MatMulNBits of it, of the accuracy level that the session asks for (4 by default).
 	Portable   bool
-	Refine     bool // scales of the least squared error rather than those that cover the largest weight of a block
+	Refine     bool // scales of a smaller squared error than those that cover a block; takes some twenty times as long
 	Embeddings bool // store the tables of Gather as int8, too
 	Store      bool // store what is left as ToStored does
 }
 
 // DefaultWeightOptions is 4 bits in blocks of 32, with zero points and products in int8.
-var DefaultWeightOptions = WeightOptions{Bits: 4, Block: 32, AccuracyLevel: 4, Refine: true}
+var DefaultWeightOptions = WeightOptions{Bits: 4, Block: 32, AccuracyLevel: 4}
 
 // Validate reports every option that is not valid.
 func (o WeightOptions) Validate() error {

@@ -303,16 +303,3 @@ func TestDiffSeesAttributesAndWiring(t *testing.T) {
 		}
 	}
 }
-
-func TestBlock(t *testing.T) {
-	for _, c := range []struct{ name, want string }{
-		{"/encoder/layer.3/attention/MatMul", "encoder/layer.3"},
-		{"/conv1/Conv", "conv1"},
-		{"Conv_12", "(unnamed)"},
-		{"", "(unnamed)"},
-	} {
-		if got := block(c.name); got != c.want {
-			t.Errorf("block(%q) = %q, want %q", c.name, got, c.want)
-		}
-	}
-}

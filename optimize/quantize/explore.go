@@ -119,15 +119,10 @@ func operators(m *onnx.Model) map[string]bool {
 	return has
 }
 
-// explore tries the recipes, then what improves on them.
+// explore tries the recipes, measures them, and then tries what improves on those that are fast enough to be worth it.
 func (q *quantizer) explore(ctx context.Context, recipes []Recipe) error {
 	for _, r := range recipes {
 		if _, err := q.try(ctx, r); err != nil {
-			return err
-		}
-	}
-	if q.options.Mode == Auto || q.budget != nil {
-		if err := q.repair(ctx); err != nil {
 			return err
 		}
 	}
@@ -136,13 +131,18 @@ func (q *quantizer) explore(ctx context.Context, recipes []Recipe) error {
 			return err
 		}
 	}
-	if err := q.phase("measure speed", func() error { return q.race(ctx) }); err != nil {
+	if err := q.race(ctx); err != nil {
+		return err
+	}
+	if err := q.repair(ctx); err != nil {
 		return err
 	}
 	if q.options.Mode == Auto {
-		return q.trim(ctx)
+		if err := q.trim(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return q.race(ctx)
 }
 
 // try makes a candidate of a recipe and judges it. A recipe that cannot be followed is a candidate with a reason;

@@ -137,7 +137,7 @@ func (q *quantizer) candidatesOf(ctx context.Context) error {
 		if err := q.replay(ctx, r); err != nil {
 			return err
 		}
-		return q.phase("measure speed", func() error { return q.race(ctx) })
+		return q.race(ctx)
 	}
 	recipes, err := q.recipes()
 	if err != nil {

@@ -162,7 +162,7 @@ func (c *collector) collect(ctx context.Context, r *runner, groups []group) erro
 		if err != nil {
 			return fault.Wrap(err, "calibrate with rows %d to %d", lo, hi)
 		}
-		replan := c.observe(g, out, hi-lo, scratches)
+		replan := c.observe(g, out, hi-lo, r.loose, scratches)
 		c.done += hi - lo
 		lo = hi
 		c.options.Progress.Send(progress.Event{Phase: "calibrate", Done: float64(c.done), Total: float64(total), Unit: "rows"})
@@ -188,8 +188,9 @@ func (c *collector) batch(lo, hi int64) ([]tensor.Tensor, error) {
 }
 
 // observe takes in the tensors of a run of the given number of rows, one a value of g, and reports whether the groups
-// have to be made anew: a value had to be left out, or the tensors are larger than was thought.
-func (c *collector) observe(g group, out []tensor.Tensor, rows int64, scratches []scratch) (replan bool) {
+// have to be made anew: a value had to be left out, or the tensors are larger than was thought. loose says that the
+// runtime allocates all of them.
+func (c *collector) observe(g group, out []tensor.Tensor, rows int64, loose bool, scratches []scratch) (replan bool) {
 	faults := make([]error, len(out))
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -203,7 +204,7 @@ func (c *collector) observe(g group, out []tensor.Tensor, rows int64, scratches 
 		})
 	}
 	wg.Wait()
-	held := int64(0)
+	cost := int64(0)
 	for i, o := range g.values {
 		switch t := out[i]; {
 		case !t.DType.IsFloat():
@@ -214,17 +215,17 @@ func (c *collector) observe(g group, out []tensor.Tensor, rows int64, scratches 
 			replan = true
 		case c.order[o.Value] != input:
 			size := int64(len(t.Data))
-			held += size
 			c.seen[o.Value] = max(c.seen[o.Value], (size+rows-1)/rows)
+			if size > c.options.Memory && rows <= c.least {
+				c.note("value %q is larger than the memory budget: %d bytes of %d", o.Value, size, c.options.Memory)
+			}
+			if _, known := c.bytes(o.Value); loose || !known {
+				size *= allocatedCost
+			}
+			cost += size
 		}
 	}
-	if held > c.options.Memory {
-		if len(g.values) > 1 || rows > c.least {
-			return true
-		}
-		c.note("value %q is larger than the memory budget: %d bytes of %d", g.values[0].Value, held, c.options.Memory)
-	}
-	return replan
+	return replan || cost > c.options.Memory && (len(g.values) > 1 || rows > c.least)
 }
 
 func (c *collector) note(format string, args ...any) {

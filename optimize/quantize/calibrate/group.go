@@ -48,14 +48,14 @@ func (c *collector) cost(r *runner, value string, guess int64) int64 {
 	if c.order[value] == input {
 		return 0 // held for the run anyway
 	}
-	if size, ok := c.bytes(value); ok {
-		if guess = size; !r.loose {
-			return size
-		}
-	} else if size := c.seen[value]; size > 0 {
-		guess = size * c.options.Batch
+	size, known := c.bytes(value)
+	if known && !r.loose {
+		return size // in its place
 	}
-	return guess * allocatedCost
+	if size = max(size, c.seen[value]*c.options.Batch); size == 0 && !known {
+		size = guess
+	}
+	return size * allocatedCost
 }
 
 // bytes returns what the tensor of a value takes in a run of a whole batch, as far as inference knows it.

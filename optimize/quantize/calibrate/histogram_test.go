@@ -102,12 +102,12 @@ func TestHistogramCounts(t *testing.T) {
 	}
 }
 
-// TestHistogramResolution: the range of the elements lies over at least Bins bins, unless the elements have no digits
-// for it: at 1000, a float32 has steps of 2^-14, so a range of 1 has 2^14 of them.
+// TestHistogramResolution: the range of the elements and zero lies over at least Bins bins.
 func TestHistogramResolution(t *testing.T) {
-	for _, x := range [][]float32{normal(1000, 3), relu(normal(1000, 4)), {1000, 1001}, {-7, -5}, {0, 1e-30}} {
-		if h := histogramOf(2048, x); len(h.Counts) < 2048 {
-			t.Errorf("elements from %g to %g: %d bins of 2^%d", h.Min, h.Max, len(h.Counts), h.Exp)
+	for _, x := range [][]float32{normal(1000, 3), relu(normal(1000, 4)), {1000, 1001}, {-7, -5}, {0, 1e-30}, {3}} {
+		h := histogramOf(2048, x)
+		if bins := (float64(max(h.Max, 0)) - float64(min(h.Min, 0))) / h.Width(); bins < 2047 || bins > 4096 {
+			t.Errorf("elements from %g to %g: %g bins of 2^%d", h.Min, h.Max, bins, h.Exp)
 		}
 	}
 }

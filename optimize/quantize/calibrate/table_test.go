@@ -125,7 +125,6 @@ func TestObservationCutsABatchIntoRows(t *testing.T) {
 		put(batched, tensor.Shape{int64(2 * n), 3}, x[at*6:(at+n)*6], int64(n))
 		at += n
 	}
-	batched.Shape = single.Shape
 	sameObservation(t, batched, single)
 
 	// A table that every batch shares counts for each of its rows.
@@ -145,6 +144,6 @@ func sameObservation(t *testing.T, a, b *Observation) {
 		tables[i].values["v"], tables[i].Rows, tables[i].parts = o, o.Rows(), []int64{o.Rows()}
 	}
 	if x, y := written(t, tables[0]), written(t, tables[1]); !bytes.Equal(x, y) {
-		t.Errorf("%s\ndiffers from\n%s", x, y)
+		t.Error(difference(x, y))
 	}
 }

@@ -3,17 +3,22 @@ package quantize
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
+	"sync"
+	"sync/atomic"
 
 	"infer/internal/fault"
+	"infer/internal/host"
 	"infer/model/onnx"
 	"infer/model/onnx/static"
 	"infer/model/tensor"
 	"infer/optimize"
 	"infer/optimize/half"
 	"infer/optimize/quantize/affine"
+	"infer/optimize/quantize/calibrate"
 	"infer/optimize/quantize/emit"
 )
 
@@ -212,15 +217,25 @@ func (q *quantizer) calibrated(ctx context.Context, r Recipe) (Recipe, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Ranges = nil
-	for _, v := range values {
-		lo, hi, used, err := table.Range(v, q.options.Method, q.task.Target.Activation)
-		if err != nil {
-			return r, err
-		}
-		r.Ranges = append(r.Ranges, Range{Value: v, Lo: lo, Hi: hi, Method: used.String()})
+	r.Ranges, err = q.ranges(table, values)
+	return r, err
+}
+
+// ranges makes the range of every value, several at a time: a search over a histogram takes a while.
+func (q *quantizer) ranges(table *calibrate.Table, values []string) ([]Range, error) {
+	list, errs := make([]Range, len(values)), make([]error, len(values))
+	var wg sync.WaitGroup
+	next := atomic.Int64{}
+	for range min(host.EffectiveCPUs().Count, len(values)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(values)); i = next.Add(1) - 1 {
+				lo, hi, used, err := table.Range(values[i], q.options.Method, q.task.Target.Activation)
+				list[i], errs[i] = Range{Value: values[i], Lo: lo, Hi: hi, Method: used.String()}, err
+			}
+		})
 	}
-	return r, nil
+	wg.Wait()
+	return list, errors.Join(errs...)
 }
 
 // without returns r with more nodes left float.

@@ -69,9 +69,12 @@ def document(report):
 
 
 def said(report):
-    """The speed-up that infer measured itself, to hold against ours."""
-    values = [m["value"] for m in document(report).get("metrics", []) if m["name"] == "speedup" and m["value"] is not None]
-    return f"says {values[0]:.2f}×" if values else ""
+    """What infer chose, the speed-up that it measured itself, to hold against ours, and how long that took."""
+    d = document(report)
+    told = [d.get("details", {}).get("chosen")]
+    told += [f"says {m['value']:.2f}×" for m in d.get("metrics", []) if m["name"] == "speedup" and m["value"] is not None]
+    told += [f"{p['seconds']:.0f} s of it measuring speed" for p in d.get("details", {}).get("phases", []) if p["name"] == "measure speed"]
+    return ", ".join(filter(None, told))
 
 
 def refusal(report):

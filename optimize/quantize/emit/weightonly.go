@@ -5,7 +5,6 @@ import (
 
 	"infer/internal/fault"
 	"infer/model/onnx"
-	"infer/model/onnx/static"
 )
 
 // WeightOptions say how ToWeightOnly quantizes. DefaultWeightOptions is a start; the zero value is not valid.
@@ -60,7 +59,7 @@ func ToWeightOnly(m *onnx.Model, pick func(*onnx.Node) bool, o WeightOptions) ([
 		return nil, err
 	}
 	w := weightOnly{
-		rewrite: newRewrite(m), options: o, made: map[blocksKey]*blocks{}, shapes: static.Infer(m, nil),
+		rewrite: newRewrite(m), options: o, made: map[blocksKey]*blocks{},
 		tables: newEmbeddings(), rest: newStoring(StoreOptions{BestScale: o.Refine}),
 	}
 	if err := w.each(pick, w.node); err != nil {
@@ -75,7 +74,6 @@ type weightOnly struct {
 	*rewrite
 	options  WeightOptions
 	made     map[blocksKey]*blocks
-	shapes   *static.Shapes // of the float model
 	products []product
 	tables   *embeddings
 	rest     *storing
@@ -107,35 +105,24 @@ func (w *weightOnly) form(n *decided) error {
 	return nil
 }
 
-// predict says what ONNX Runtime makes of the products. It fuses MatMul and Add of matrices to Gemm before it looks at
-// the blocks, and Gemm with a matrix as its addend is not fused further.
+// predict finds the products of the portable form that ONNX Runtime makes no MatMulNBits of: it fuses MatMul and Add of
+// matrices to Gemm before it looks at the blocks, and goes no further with a Gemm whose addend is a matrix.
 func (w *weightOnly) predict() {
 	for _, p := range w.products {
 		s := p.decided.scope
-		if add := s.OnlyReader(p.y); w.options.Portable && add != nil && is(add, "Add") {
-			other := add.Inputs[0]
-			if other == p.y {
-				other = add.Inputs[1]
-			}
-			if w.rank(s, p.input) == 2 && w.rank(s, other) == 2 {
-				p.decided.Predicted = "Gemm"
-				p.decided.Note = "ONNX Runtime turns the blocks into float in every run: it fuses MatMul with what is added to it"
-				continue
-			}
+		add := s.OnlyReader(p.y)
+		if !w.options.Portable || add == nil || !is(add, "Add") {
+			continue
 		}
-		p.absorb(true)
+		other := add.Inputs[0]
+		if other == p.y {
+			other = add.Inputs[1]
+		}
+		if w.rank(s, p.input) == 2 && w.rank(s, other) == 2 {
+			p.decided.Predicted = "Gemm"
+			p.decided.Note = "ONNX Runtime turns the blocks into float in every run: it fuses MatMul with what is added to it"
+		}
 	}
-}
-
-// rank returns the number of axes of a value, -1 where it is not known.
-func (w *weightOnly) rank(s *scope, value string) int {
-	if t, _ := s.find(value); t != nil {
-		return len(t.Dims)
-	}
-	if v, ok := w.shapes.Of(s.Graph, value); ok && v.HasShape {
-		return len(v.Dims)
-	}
-	return -1
 }
 
 // smallestMatrix is the least elements of a matrix that is worth another node.
@@ -182,7 +169,7 @@ func (w *weightOnly) matmul(n *decided) error {
 	last.Name = node.Name
 	s.Insert(last)
 	n.become(WeightOnly, "MatMulNBits", m.constant)
-	w.products = append(w.products, product{decided: n, input: node.Inputs[0], y: y, n: m.n(), own: c != ""})
+	w.products = append(w.products, product{decided: n, input: node.Inputs[0], y: y})
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"errors"
 	"fmt"
 
 	"infer/internal/fault"
@@ -29,15 +30,17 @@ var DefaultWeightOptions = WeightOptions{Bits: 4, Block: 32, AccuracyLevel: 4}
 
 // Validate reports every option that is not valid.
 func (o WeightOptions) Validate() error {
-	switch {
-	case o.Bits != 4 && o.Bits != 8:
-		return fault.New(fault.Usage, "use 4 or 8", "weight-only quantization to %d bits", o.Bits)
-	case o.Block < 16 || o.Block&(o.Block-1) != 0:
-		return fault.New(fault.Usage, "use a power of two from 16 on", "weight-only quantization in blocks of %d", o.Block)
-	case o.AccuracyLevel < 0 || o.AccuracyLevel > 4:
-		return fault.New(fault.Usage, "use 0 to 4", "accuracy level %d of weight-only quantization", o.AccuracyLevel)
+	var errs []error
+	if o.Bits != 4 && o.Bits != 8 {
+		errs = append(errs, fault.New(fault.Usage, "use 4 or 8", "weight-only quantization to %d bits", o.Bits))
 	}
-	return nil
+	if o.Block < 16 || o.Block&(o.Block-1) != 0 {
+		errs = append(errs, fault.New(fault.Usage, "use a power of two from 16 on", "weight-only quantization in blocks of %d", o.Block))
+	}
+	if o.AccuracyLevel < 0 || o.AccuracyLevel > 4 {
+		errs = append(errs, fault.New(fault.Usage, "use 0 to 4", "accuracy level %d of weight-only quantization", o.AccuracyLevel))
+	}
+	return errors.Join(errs...)
 }
 
 // ToWeightOnly stores the constant matrix of the picked MatMul and Gemm nodes of m (nil: all), in subgraphs too, in

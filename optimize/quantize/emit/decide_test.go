@@ -169,7 +169,7 @@ func TestNeeds(t *testing.T) {
 
 // TestOptions: options that are not valid are the caller's fault.
 func TestOptions(t *testing.T) {
-	for _, o := range []WeightOptions{{}, {Bits: 2, Block: 32}, {Bits: 4, Block: 8}, {Bits: 4, Block: 48}, {Bits: 8, Block: 32, AccuracyLevel: 5}, {Bits: 8, Block: 32, AccuracyLevel: -1}} {
+	for _, o := range []WeightOptions{{}, {Bits: 2, Block: 32}, {Bits: 4, Block: 8}, {Bits: 4, Block: 48}, {Bits: 4, Block: 512}, {Bits: 8, Block: 32, AccuracyLevel: 5}, {Bits: 8, Block: 32, AccuracyLevel: -1}} {
 		if _, err := ToWeightOnly(branches(), nil, o); fault.KindOf(err) != fault.Usage || fault.HintOf(err) == "" {
 			t.Errorf("%+v: %v", o, err)
 		}

@@ -3,6 +3,7 @@ package emit
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"infer/internal/fault"
 	"infer/model/onnx"
@@ -11,7 +12,7 @@ import (
 // WeightOptions say how ToWeightOnly quantizes. DefaultWeightOptions is a start; the zero value is not valid.
 type WeightOptions struct {
 	Bits      int  // 4 or 8
-	Block     int  // weights in a row of K that share a scale: a power of two from 16 on
+	Block     int  // weights along K that share a scale: 16, 32, 64, 128 or 256
 	Symmetric bool // no zero points: a little smaller and faster, and a little less exact
 
 	// AccuracyLevel says what com.microsoft MatMulNBits may compute in: 1 float32, 2 float16, 3 bfloat16, 4 int8; 0 leaves
@@ -34,8 +35,8 @@ func (o WeightOptions) Validate() error {
 	if o.Bits != 4 && o.Bits != 8 {
 		errs = append(errs, fault.New(fault.Usage, "use 4 or 8", "weight-only quantization to %d bits", o.Bits))
 	}
-	if o.Block < 16 || o.Block&(o.Block-1) != 0 {
-		errs = append(errs, fault.New(fault.Usage, "use a power of two from 16 on", "weight-only quantization in blocks of %d", o.Block))
+	if !slices.Contains([]int{16, 32, 64, 128, 256}, o.Block) { // those of the kernels
+		errs = append(errs, fault.New(fault.Usage, "use 16, 32, 64, 128 or 256", "weight-only quantization in blocks of %d", o.Block))
 	}
 	if o.AccuracyLevel < 0 || o.AccuracyLevel > 4 {
 		errs = append(errs, fault.New(fault.Usage, "use 0 to 4", "accuracy level %d of weight-only quantization", o.AccuracyLevel))

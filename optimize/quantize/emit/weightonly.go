@@ -21,7 +21,7 @@ type WeightOptions struct {
 	// Portable writes DequantizeLinear of blocks and MatMul, which every runtime of opset 21 knows, instead. ONNX Runtime
 	// makes MatMulNBits of it, of the accuracy level that the session asks for (4 by default).
 	Portable   bool
-	Refine     bool // scales of a smaller squared error than those that cover a block; takes some twenty times as long
+	Refine     bool // scales of a smaller squared error than those that cover a block; takes some ten times as long
 	Embeddings bool // store the tables of Gather as int8, too
 	Store      bool // store what is left as ToStored does
 }

@@ -110,18 +110,36 @@ func encode(t *testing.T, m *onnx.Model) []byte {
 	return b
 }
 
-// TestRowToColumn: ONNX Runtime 1.30 makes a bias of a row that is added to one column, and cannot run it.
-func TestRowToColumn(t *testing.T) {
-	m := graph([]*onnx.ValueInfo{enginetest.Value("x", tensor.Float32, 9, 64)}, []string{"y"}, []*onnx.Node{
-		enginetest.Node("MatMul", enginetest.Names("x", "w"), enginetest.Names("p")),
-		enginetest.Node("Add", enginetest.Names("p", "c"), enginetest.Names("y")),
-	}, weight("w", 1, 64, 1), weight("c", 2, 32))
-	list, err := ToDynamic(m, nil, DynamicOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(list) != 1 || list[0].Form != Float {
-		t.Errorf("decided %+v", list)
+// TestWidened: ONNX Runtime 1.30 makes a bias of a row that gives a product more columns or axes than it has.
+func TestWidened(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		x     []any
+		w     []int64
+		row   []int64
+		float bool
+	}{
+		{"one column", []any{9, 64}, []int64{64, 1}, []int64{32}, true},
+		{"three axes", []any{9, 64}, []int64{64, 32}, []int64{1, 1, 32}, true},
+		{"a vector", []any{64}, []int64{64, 32}, []int64{1, 32}, true},
+		{"as many axes", []any{9, 64}, []int64{64, 32}, []int64{1, 32}, false},
+		{"one element", []any{9, 64}, []int64{64, 32}, []int64{1, 1, 1}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := graph([]*onnx.ValueInfo{enginetest.Value("x", tensor.Float32, c.x...)}, []string{"y"}, []*onnx.Node{
+				enginetest.Node("MatMul", enginetest.Names("x", "w"), enginetest.Names("p")),
+				enginetest.Node("Add", enginetest.Names("p", "c"), enginetest.Names("y")),
+			}, weight("w", 1, c.w...), enginetest.Initializer(normal("c", 2, 1, c.row...)))
+			in := normal("x", 3, 1, 9, 64)
+			if len(c.x) == 1 {
+				in = normal("x", 3, 1, 64)
+			}
+			r := try(t, m, []tensor.Tensor{in}, dynamically(DynamicOptions{Reduced: true}))
+			r.check(t, least, nil)
+			if d := r.decisions[0]; (d.Form == Float) != c.float {
+				t.Errorf("decided %+v", d)
+			}
+		})
 	}
 }
 
@@ -151,7 +169,7 @@ func TestNeeds(t *testing.T) {
 
 // TestOptions: options that are not valid are the caller's fault.
 func TestOptions(t *testing.T) {
-	for _, o := range []WeightOptions{{}, {Bits: 2, Block: 32}, {Bits: 4, Block: 8}, {Bits: 4, Block: 48}, {Bits: 8, Block: 32, AccuracyLevel: 5}, {Bits: 8, Block: 32, AccuracyLevel: -1}} {
+	for _, o := range []WeightOptions{{}, {Bits: 2, Block: 32}, {Bits: 4, Block: 8}, {Bits: 4, Block: 48}, {Bits: 4, Block: 512}, {Bits: 8, Block: 32, AccuracyLevel: 5}, {Bits: 8, Block: 32, AccuracyLevel: -1}} {
 		if _, err := ToWeightOnly(branches(), nil, o); fault.KindOf(err) != fault.Usage || fault.HintOf(err) == "" {
 			t.Errorf("%+v: %v", o, err)
 		}

@@ -139,18 +139,6 @@ type product struct {
 	decided *decided
 	input   string // the activation, as integers where it is quantized
 	y       string // what comes before anything is added
-	n       int64
-	own     bool // what is added comes from the node itself, a Gemm
-}
-
-// absorb notes the Add of a constant row that the runtime makes part of the product: one of n elements, more than one,
-// and, where flat, without axes of 1.
-func (p product) absorb(flat bool) {
-	add, row := p.decided.scope.addedRow(p.y)
-	if p.own || add == nil || p.n < 2 || row[len(row)-1] != p.n || flat && len(row) > 1 {
-		return
-	}
-	p.decided.Absorbed = []string{add.Name}
 }
 
 // addedRow returns the node that adds a constant row to y, where it is the only reader of y, and the shape of the row,

@@ -1,6 +1,8 @@
 package emit
 
 import (
+	"slices"
+
 	"infer/internal/fault"
 	"infer/model/onnx"
 	"infer/model/tensor"
@@ -54,6 +56,9 @@ func newStoring(o StoreOptions) *storing {
 
 // node makes a node read the stored forms of its constants.
 func (st *storing) node(n *decided) error {
+	if n.scope.computesOnIntegers(n.node) {
+		return nil // its float constants are scales
+	}
 	var stored []constant
 	for i, name := range n.node.Inputs {
 		t, owner := n.scope.find(name)
@@ -80,6 +85,14 @@ func (st *storing) node(n *decided) error {
 		n.become(Stored, "", stored...)
 	}
 	return nil
+}
+
+// computesOnIntegers reports whether a node reads constants of at most 8 bits.
+func (s *scope) computesOnIntegers(n *onnx.Node) bool {
+	return slices.ContainsFunc(n.Inputs, func(value string) bool {
+		t, _ := s.find(value)
+		return t != nil && t.DType.IsInt() && t.DType.Bits() <= 8
+	})
 }
 
 // float returns the name of the value that a stored constant becomes, whose channels are those that its first reader

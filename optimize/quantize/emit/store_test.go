@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"bytes"
 	"testing"
 
 	"infer/model/engine/enginetest"
@@ -82,5 +83,27 @@ func TestStoredLeaves(t *testing.T) {
 	}
 	if m.Graph.Initializer("small") == nil || len(m.Graph.Nodes) != 3 {
 		t.Errorf("the graph has become %+v", m.Graph)
+	}
+}
+
+// TestStoredAfter: the scales of nodes that have been rewritten are no weights.
+func TestStoredAfter(t *testing.T) {
+	for _, r := range rewritings {
+		t.Run(r.name, func(t *testing.T) {
+			m := graph([]*onnx.ValueInfo{enginetest.Value("x", tensor.Float32, "batch", 256)}, []string{"y"}, []*onnx.Node{
+				enginetest.Node("MatMul", enginetest.Names("x", "w"), enginetest.Names("y")),
+			}, weight("w", 1, 256, 256)) // 256·16 scales in blocks of 16
+			if _, err := r.run(m); err != nil {
+				t.Fatal(err)
+			}
+			before := encode(t, m)
+			list, err := stored(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(list) != 0 || !bytes.Equal(before, encode(t, m)) {
+				t.Errorf("decided %+v", list)
+			}
+		})
 	}
 }

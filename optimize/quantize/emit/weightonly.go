@@ -1,17 +1,18 @@
 package emit
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"infer/internal/fault"
 	"infer/model/onnx"
-	"infer/model/onnx/static"
 )
 
 // WeightOptions say how ToWeightOnly quantizes. DefaultWeightOptions is a start; the zero value is not valid.
 type WeightOptions struct {
 	Bits      int  // 4 or 8
-	Block     int  // weights in a row of K that share a scale: a power of two from 16 on
+	Block     int  // weights along K that share a scale: 16, 32, 64, 128 or 256
 	Symmetric bool // no zero points: a little smaller and faster, and a little less exact
 
 	// AccuracyLevel says what com.microsoft MatMulNBits may compute in: 1 float32, 2 float16, 3 bfloat16, 4 int8; 0 leaves
@@ -20,7 +21,7 @@ type WeightOptions struct {
 	// Portable writes DequantizeLinear of blocks and MatMul, which every runtime of opset 21 knows, instead. ONNX Runtime
 	// makes MatMulNBits of it, of the accuracy level that the session asks for (4 by default).
 	Portable   bool
-	Refine     bool // scales of a smaller squared error than those that cover a block; takes some twenty times as long
+	Refine     bool // scales of a smaller squared error than those that cover a block; takes some ten times as long
 	Embeddings bool // store the tables of Gather as int8, too
 	Store      bool // store what is left as ToStored does
 }
@@ -30,15 +31,17 @@ var DefaultWeightOptions = WeightOptions{Bits: 4, Block: 32, AccuracyLevel: 4}
 
 // Validate reports every option that is not valid.
 func (o WeightOptions) Validate() error {
-	switch {
-	case o.Bits != 4 && o.Bits != 8:
-		return fault.New(fault.Usage, "use 4 or 8", "weight-only quantization to %d bits", o.Bits)
-	case o.Block < 16 || o.Block&(o.Block-1) != 0:
-		return fault.New(fault.Usage, "use a power of two from 16 on", "weight-only quantization in blocks of %d", o.Block)
-	case o.AccuracyLevel < 0 || o.AccuracyLevel > 4:
-		return fault.New(fault.Usage, "use 0 to 4", "accuracy level %d of weight-only quantization", o.AccuracyLevel)
+	var errs []error
+	if o.Bits != 4 && o.Bits != 8 {
+		errs = append(errs, fault.New(fault.Usage, "use 4 or 8", "weight-only quantization to %d bits", o.Bits))
 	}
-	return nil
+	if !slices.Contains([]int{16, 32, 64, 128, 256}, o.Block) { // those of the kernels
+		errs = append(errs, fault.New(fault.Usage, "use 16, 32, 64, 128 or 256", "weight-only quantization in blocks of %d", o.Block))
+	}
+	if o.AccuracyLevel < 0 || o.AccuracyLevel > 4 {
+		errs = append(errs, fault.New(fault.Usage, "use 0 to 4", "accuracy level %d of weight-only quantization", o.AccuracyLevel))
+	}
+	return errors.Join(errs...)
 }
 
 // ToWeightOnly stores the constant matrix of the picked MatMul and Gemm nodes of m (nil: all), in subgraphs too, in
@@ -60,7 +63,7 @@ func ToWeightOnly(m *onnx.Model, pick func(*onnx.Node) bool, o WeightOptions) ([
 		return nil, err
 	}
 	w := weightOnly{
-		rewrite: newRewrite(m), options: o, made: map[blocksKey]*blocks{}, shapes: static.Infer(m, nil),
+		rewrite: newRewrite(m), options: o, made: map[blocksKey]*blocks{},
 		tables: newEmbeddings(), rest: newStoring(StoreOptions{BestScale: o.Refine}),
 	}
 	if err := w.each(pick, w.node); err != nil {
@@ -75,7 +78,6 @@ type weightOnly struct {
 	*rewrite
 	options  WeightOptions
 	made     map[blocksKey]*blocks
-	shapes   *static.Shapes // of the float model
 	products []product
 	tables   *embeddings
 	rest     *storing
@@ -107,35 +109,24 @@ func (w *weightOnly) form(n *decided) error {
 	return nil
 }
 
-// predict says what ONNX Runtime makes of the products. It fuses MatMul and Add of matrices to Gemm before it looks at
-// the blocks, and Gemm with a matrix as its addend is not fused further.
+// predict finds the products of the portable form that ONNX Runtime makes no MatMulNBits of: it fuses MatMul and Add of
+// matrices to Gemm before it looks at the blocks, and goes no further with a Gemm whose addend is a matrix.
 func (w *weightOnly) predict() {
 	for _, p := range w.products {
 		s := p.decided.scope
-		if add := s.OnlyReader(p.y); w.options.Portable && add != nil && is(add, "Add") {
-			other := add.Inputs[0]
-			if other == p.y {
-				other = add.Inputs[1]
-			}
-			if w.rank(s, p.input) == 2 && w.rank(s, other) == 2 {
-				p.decided.Predicted = "Gemm"
-				p.decided.Note = "ONNX Runtime turns the blocks into float in every run: it fuses MatMul with what is added to it"
-				continue
-			}
+		add := s.OnlyReader(p.y)
+		if !w.options.Portable || add == nil || !is(add, "Add") {
+			continue
 		}
-		p.absorb(true)
+		other := add.Inputs[0]
+		if other == p.y {
+			other = add.Inputs[1]
+		}
+		if w.rank(s, p.input) == 2 && w.rank(s, other) == 2 {
+			p.decided.Predicted = "Gemm"
+			p.decided.Note = "ONNX Runtime turns the blocks into float in every run: it fuses MatMul with what is added to it"
+		}
 	}
-}
-
-// rank returns the number of axes of a value, -1 where it is not known.
-func (w *weightOnly) rank(s *scope, value string) int {
-	if t, _ := s.find(value); t != nil {
-		return len(t.Dims)
-	}
-	if v, ok := w.shapes.Of(s.Graph, value); ok && v.HasShape {
-		return len(v.Dims)
-	}
-	return -1
 }
 
 // smallestMatrix is the least elements of a matrix that is worth another node.
@@ -182,7 +173,7 @@ func (w *weightOnly) matmul(n *decided) error {
 	last.Name = node.Name
 	s.Insert(last)
 	n.become(WeightOnly, "MatMulNBits", m.constant)
-	w.products = append(w.products, product{decided: n, input: node.Inputs[0], y: y, n: m.n(), own: c != ""})
+	w.products = append(w.products, product{decided: n, input: node.Inputs[0], y: y})
 	return nil
 }
 

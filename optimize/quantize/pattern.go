@@ -23,8 +23,11 @@ func ParsePattern(text string) (Pattern, error) {
 		}
 		return Pattern{Text: text, op: op}, nil
 	}
+	if text == "" {
+		return Pattern{}, fault.New(fault.Usage, "write a regular expression of node names, or op:Conv", "pattern %q picks every node", text)
+	}
 	re, err := regexp.Compile(text)
-	if err != nil || text == "" {
+	if err != nil {
 		return Pattern{}, fault.New(fault.Usage, "write a regular expression of node names, or op:Conv", "pattern %q: %w", text, err)
 	}
 	return Pattern{Text: text, name: re}, nil

@@ -60,7 +60,7 @@ func (q *quantizer) nothing() {
 // whyNone says why no candidate was kept.
 func (q *quantizer) whyNone(near *candidate) string {
 	if !near.within {
-		return fmt.Sprintf("the most accurate candidate (%s) misses the budget: %s", near.name, near.why)
+		return fmt.Sprintf("the most accurate candidate (%s) is not accurate enough: %s", near.name, near.why)
 	}
 	if near.speedup != nil {
 		return fmt.Sprintf("the fastest candidate within the budget (%s) runs at %.3f times the speed of the original", near.name, near.speedup.Value)
@@ -68,12 +68,17 @@ func (q *quantizer) whyNone(near *candidate) string {
 	return "no candidate could be measured: " + near.why
 }
 
+// accuracyGate is the gate of the budget; without one, of NaN and infinite outputs, which no budget allows.
 func (q *quantizer) accuracyGate(c *candidate) []report.GateResult {
-	if q.budget == nil {
-		return nil
+	b := q.budget
+	ok, why := b.within(c.verdict)
+	if b == nil {
+		if ok {
+			return nil
+		}
+		b = &Budget{Kind: "sqnr"}
 	}
-	ok, why := q.budget.within(c.verdict)
-	g := report.GateResult{Expr: q.budget.Expr(), Verdict: report.Pass, Reason: why}
+	g := report.GateResult{Expr: b.Expr(), Verdict: report.Pass, Reason: why}
 	if !ok {
 		g.Verdict = report.Fail
 	}

@@ -191,12 +191,9 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 		if c.verdict, err = q.judge.judge(ctx, m, 0); err != nil {
 			return err
 		}
-		c.within = true
-		if q.budget != nil {
-			var why string
-			if c.within, why = q.budget.within(c.verdict); !c.within {
-				c.why = why
-			}
+		ok, why := q.budget.within(c.verdict)
+		if c.within = ok; !ok {
+			c.why = why
 		}
 		if q.task.Target.Contrib && c.built.half == nil && c.recipe.Form != formFloat {
 			c.lint, err = emit.Check(ctx, q.task.Provider, q.task.Config, m, c.built.decisions)

@@ -178,7 +178,7 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 	}
 	m := q.modelOf(c.built.model)
 	c.bytes = m.Bytes()
-	if c.recipe.Form != formFloat && c.built.half == nil && !slices.ContainsFunc(c.built.decisions, func(d emit.Decision) bool { return d.Form != emit.Float }) {
+	if c.recipe.Form != formFloat && c.built.half == nil && !quantizes(c.built.decisions) {
 		return fault.New(fault.Gate, "", "%w%s", errNothing, reasonsOf(c.built.decisions))
 	}
 	return q.phase("judge", func() (err error) {
@@ -197,6 +197,11 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 		}
 		return err
 	})
+}
+
+// quantizes reports whether a node of the decisions is not left float.
+func quantizes(decisions []emit.Decision) bool {
+	return slices.ContainsFunc(decisions, func(d emit.Decision) bool { return d.Form != emit.Float })
 }
 
 // calibrate fills what a recipe needs to know about activations, and does not know yet: ranges for static, and the means

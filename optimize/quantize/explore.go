@@ -165,14 +165,8 @@ func (q *quantizer) try(ctx context.Context, r Recipe) (*candidate, error) {
 var errNothing = errors.New("it leaves every node float")
 
 func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
-	if c.recipe.Form == Static && c.recipe.Ranges == nil {
-		err := q.phase("calibrate", func() (err error) {
-			c.recipe, err = q.calibrated(ctx, c.recipe)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if err := q.phase("calibrate", func() error { return q.calibrate(ctx, c) }); err != nil {
+		return err
 	}
 	q.task.Progress.Send(progress.Event{Phase: "try " + c.name})
 	err := q.phase("rewrite", func() (err error) {
@@ -184,7 +178,7 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 	}
 	m := q.modelOf(c.built.model)
 	c.bytes = m.Bytes()
-	if c.recipe.Form != formFloat && c.built.half == nil && !slices.ContainsFunc(c.built.decisions, func(d emit.Decision) bool { return d.Form != emit.Float }) {
+	if c.recipe.Form != formFloat && c.built.half == nil && !quantizes(c.built.decisions) {
 		return fault.New(fault.Gate, "", "%w%s", errNothing, reasonsOf(c.built.decisions))
 	}
 	return q.phase("judge", func() (err error) {
@@ -200,6 +194,27 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 		}
 		return err
 	})
+}
+
+// quantizes reports whether a node of the decisions is not left float.
+func quantizes(decisions []emit.Decision) bool {
+	return slices.ContainsFunc(decisions, func(d emit.Decision) bool { return d.Form != emit.Float })
+}
+
+// calibrate fills what a recipe needs to know about activations, and does not know yet: ranges for static, and the means
+// by which biases are corrected, which costs no speed.
+func (q *quantizer) calibrate(ctx context.Context, c *candidate) (err error) {
+	fresh := c.recipe.Form == Static && c.recipe.Ranges == nil
+	if fresh {
+		if c.recipe, err = q.calibrated(ctx, c.recipe); err != nil {
+			return err
+		}
+	}
+	if q.fit != nil && !c.recipe.Plain && c.recipe.Means == nil && (fresh || c.recipe.Form == Dynamic) && q.task.Target.IntBias {
+		c.recipe, err = q.corrected(ctx, c.recipe)
+		c.name = c.recipe.Name
+	}
+	return err
 }
 
 // reasonsOf lists why nodes were left float, each reason once.

@@ -38,6 +38,7 @@ type Recipe struct {
 	Portable   bool        `json:"portable,omitempty"`
 	Embeddings bool        `json:"embeddings,omitempty"`
 	Refine     bool        `json:"refine,omitempty"`
+	Plain      bool        `json:"-"` // leave biases as they are
 }
 
 // Forms of recipes beyond the modes.
@@ -113,6 +114,9 @@ func (q *quantizer) build(ctx context.Context, r Recipe) (*built, error) {
 	case Static:
 		err = q.static(b)
 	case Dynamic:
+		if err := q.correctFloat(m, r); err != nil {
+			return nil, err
+		}
 		b.decisions, err = emit.ToDynamic(m, q.picker(r), emit.DynamicOptions{
 			PerChannel: r.PerChannel, Reduced: q.task.Target.Weight.Reduced, Embeddings: r.Embeddings,
 		})

@@ -108,6 +108,9 @@ func (q *quantizer) run(ctx context.Context) error {
 	if err := q.phase("prepare", func() error { return q.prepare(ctx) }); err != nil {
 		return err
 	}
+	if q.isLarge() {
+		return q.large(ctx)
+	}
 	if err := q.split(); err != nil {
 		return err
 	}

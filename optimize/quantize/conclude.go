@@ -268,7 +268,7 @@ func (q *quantizer) describeNodes(c *candidate) {
 	used := map[string]int{}
 	for _, t := range c.built.emitted.Tensors {
 		used[methods[t.Value]]++
-		q.details.Calibration.Ranges = append(q.details.Calibration.Ranges, q.rangeOf(t, methods[t.Value]))
+		q.details.Calibration.Ranges = append(q.details.Calibration.Ranges, q.rangeOf(c, t, methods[t.Value]))
 	}
 	q.details.Calibration.Methods = nil
 	for name, n := range used {
@@ -281,17 +281,17 @@ func (q *quantizer) describeNodes(c *candidate) {
 	})
 }
 
-// rangeOf describes a quantized activation.
-func (q *quantizer) rangeOf(t emit.Tensor, method string) report.RangeOf {
+// rangeOf describes a quantized activation of a candidate.
+func (q *quantizer) rangeOf(c *candidate, t emit.Tensor, method string) report.RangeOf {
 	r := report.RangeOf{
 		Tensor: t.Value, Min: t.Lo, Max: t.Hi, Lo: t.Lo, Hi: t.Hi, Method: method,
 		Scale: float64(t.Scale), ZeroPoint: int64(t.Zero), DType: t.DType.String(),
 	}
-	for _, table := range q.tables {
-		o, ok := table.Observation(t.Value)
-		if !ok {
-			continue
-		}
+	table := q.tables[tableKey(c.recipe)]
+	if table == nil {
+		return r // its ranges come from a record
+	}
+	if o, ok := table.Observation(t.Value); ok {
 		if lo, hi, ok := o.Extremes(); ok {
 			r.Min, r.Max = lo, hi
 		}
@@ -299,7 +299,6 @@ func (q *quantizer) rangeOf(t emit.Tensor, method string) report.RangeOf {
 			db = min(max(db, -maxDecibels), maxDecibels)
 			r.SQNR = &db
 		}
-		break
 	}
 	return r
 }

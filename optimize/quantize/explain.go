@@ -131,20 +131,19 @@ func (q *quantizer) explainTensors(x *report.Explanation, c *candidate) {
 	for _, v := range values {
 		for _, t := range c.built.emitted.Tensors {
 			if t.Value == v {
-				x.Tensors = append(x.Tensors, q.rangeOf(t, methods[v]))
+				x.Tensors = append(x.Tensors, q.rangeOf(c, t, methods[v]))
 			}
 		}
 	}
 	if len(x.Tensors) == 0 {
 		return
 	}
-	for _, table := range q.tables {
-		o, ok := table.Observation(x.Tensors[0].Tensor)
-		if !ok || o.Fit == nil || len(o.Fit.Counts) == 0 {
-			continue
-		}
+	table := q.tables[tableKey(c.recipe)]
+	if table == nil {
+		return
+	}
+	if o, ok := table.Observation(x.Tensors[0].Tensor); ok && o.Fit != nil && len(o.Fit.Counts) > 0 {
 		x.Bins, x.Counts = coarse(int(o.Fit.First), o.Fit.Counts, o.Fit.Width())
-		break
 	}
 }
 

@@ -235,9 +235,12 @@ func reasonsOf(decisions []emit.Decision) string {
 	return text
 }
 
+// tableKey names the float graph of a recipe among those that were calibrated.
+func tableKey(r Recipe) string { return fmt.Sprint(r.Passes, len(r.Smooth)) }
+
 // table returns what calibration saw of values in the base of a recipe.
 func (q *quantizer) table(ctx context.Context, m *onnx.Model, r Recipe, values []string) (*calibrate.Table, error) {
-	key := fmt.Sprint(r.Passes, len(r.Smooth))
+	key := tableKey(r)
 	if t, ok := q.tables[key]; ok {
 		return t, nil
 	}

@@ -108,6 +108,9 @@ func (q *quantizer) run(ctx context.Context) error {
 	if err := q.phase("prepare", func() error { return q.prepare(ctx) }); err != nil {
 		return err
 	}
+	if err := q.findExplained(); err != nil {
+		return err
+	}
 	if q.isLarge() {
 		return q.large(ctx)
 	}
@@ -131,7 +134,7 @@ func (q *quantizer) run(ctx context.Context) error {
 	if err := q.measureGroups(ctx, q.nearest(best)); err != nil {
 		return err
 	}
-	return q.explain(q.nearest(best))
+	return q.explain(ctx, q.nearest(best))
 }
 
 // candidatesOf makes, judges and measures the candidates: that of a record, or those of the mode.

@@ -33,6 +33,19 @@ func ParsePattern(text string) (Pattern, error) {
 	return Pattern{Text: text, name: re}, nil
 }
 
+// parsePatterns is ParsePattern for each of list.
+func parsePatterns(list []string) ([]Pattern, error) {
+	var out []Pattern
+	for _, text := range list {
+		p, err := ParsePattern(text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
 // Matches reports whether a node is picked.
 func (p Pattern) Matches(n *onnx.Node) bool {
 	if p.op != "" {

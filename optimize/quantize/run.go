@@ -105,6 +105,11 @@ func (q *quantizer) run(ctx context.Context) error {
 	if err := checkInput(q.task.Model.Proto); err != nil {
 		return err
 	}
+	if r := q.task.Record; r != nil {
+		if err := q.follow(r); err != nil {
+			return err
+		}
+	}
 	if err := q.phase("prepare", func() error { return q.prepare(ctx) }); err != nil {
 		return err
 	}

@@ -178,7 +178,7 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 	}
 	m := q.modelOf(c.built.model)
 	c.bytes = m.Bytes()
-	if c.recipe.Form != formFloat && c.built.half == nil && !quantizes(c.built.decisions) {
+	if h := c.built.half; h != nil && h.Nodes == 0 || h == nil && c.recipe.Form != formFloat && !quantizes(c.built.decisions) {
 		return fault.New(fault.Gate, "", "%w%s", errNothing, reasonsOf(c.built.decisions))
 	}
 	return q.phase("judge", func() (err error) {

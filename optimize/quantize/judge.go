@@ -31,6 +31,7 @@ type judge struct {
 
 	kept    [][]tensor.Tensor // the original's outputs by batch, as far as they fit
 	full    bool              // kept holds all batches
+	floats  bool              // an output has floating-point elements: there is something to compare
 	classes int               // the output that holds class scores; −1: none
 }
 
@@ -78,6 +79,7 @@ func (j *judge) open(ctx context.Context) error {
 		if i == 0 {
 			lo, hi := j.span(0)
 			j.classes = classOutput(out, hi-lo)
+			j.floats = slices.ContainsFunc(out, func(t tensor.Tensor) bool { return t.DType.IsFloat() })
 		}
 		for _, t := range out {
 			bytes += len(t.Data)

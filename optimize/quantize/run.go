@@ -273,6 +273,13 @@ func (q *quantizer) openJudge(ctx context.Context) error {
 		return err
 	}
 	b := q.options.Budget
+	if !q.judge.floats {
+		q.doc.Warn("no output is floating-point: what quantization does to the answers is not measured")
+		if b != nil {
+			return fault.New(fault.Usage, "leave it out, or make the scores an output of the model", "a budget of %s needs an output that is floating-point", b.Kind)
+		}
+		return nil
+	}
 	if b != nil && (b.Kind == "top1" || b.Kind == "agreement") && q.judge.classes < 0 {
 		return fault.New(fault.Usage, "use sqnr:30dB or cosine:0.999", "a budget of %s needs an output with one list of class scores a row", b.Kind)
 	}

@@ -80,15 +80,18 @@ type candidate struct {
 	why     string // why it is out of the running
 }
 
+func newQuantizer(t Task, o Options, d *report.Document) *quantizer {
+	return &quantizer{
+		task: t, options: o, doc: d, started: time.Now(), bases: map[string]*onnx.Model{}, tables: map[string]*calibrate.Table{}, reasons: map[string]string{},
+		details: report.QuantizeDetails{Mode: string(o.Mode), Target: t.Target.Name, TargetWhy: t.TargetWhy, Candidates: []report.QuantizeCandidate{}},
+	}
+}
+
 // Run quantizes t into d and writes t.Output where something is worth writing. What was measured before ctx was
 // cancelled is in d, whose verdict is then interrupted. err is for what made the work impossible; a budget that was
 // missed is in d.
 func Run(ctx context.Context, t Task, o Options, d *report.Document) error {
-	q := &quantizer{
-		task: t, options: o, doc: d, started: time.Now(), bases: map[string]*onnx.Model{}, tables: map[string]*calibrate.Table{},
-		reasons: map[string]string{},
-	}
-	q.details = report.QuantizeDetails{Mode: string(o.Mode), Target: t.Target.Name, TargetWhy: t.TargetWhy, Candidates: []report.QuantizeCandidate{}}
+	q := newQuantizer(t, o, d)
 	_ = host.ResetPeak() // so that the peak is that of this work
 	err := q.run(ctx)
 	if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {

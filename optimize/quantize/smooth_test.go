@@ -133,14 +133,18 @@ func TestSmoothable(t *testing.T) {
 		{"two products", nil, 1},
 		{"no shift", func(g *onnx.Graph) { g.Nodes[0].Inputs = g.Nodes[0].Inputs[:2] }, 1},
 		{"a residual", add(enginetest.Node("Add", enginetest.Names("n", "x"), enginetest.Names("r"))), 0},
-		{"an output", func(g *onnx.Graph) { g.Outputs = append(g.Outputs, enginetest.Value("n", tensor.Float32, "batch", 4, blockWidth)) }, 0},
+		{"an output", func(g *onnx.Graph) {
+			g.Outputs = append(g.Outputs, enginetest.Value("n", tensor.Float32, "batch", 4, blockWidth))
+		}, 0},
 		{"a product with itself", add(enginetest.Node("MatMul", enginetest.Names("n", "n"), enginetest.Names("r"))), 0},
 		{"on the right of a product", add(enginetest.Node("MatMul", enginetest.Names("x", "n"), enginetest.Names("r"))), 0},
 		{"a scale that is computed", func(g *onnx.Graph) {
 			g.Nodes[0].Inputs[1] = "computed"
 			g.Nodes = append([]*onnx.Node{enginetest.Node("Neg", enginetest.Names("scale"), enginetest.Names("computed"))}, g.Nodes...)
 		}, 0},
-		{"a weight that is given", func(g *onnx.Graph) { g.Inputs = append(g.Inputs, enginetest.Value("wq", tensor.Float32, blockWidth, 16)) }, 0},
+		{"a weight that is given", func(g *onnx.Graph) {
+			g.Inputs = append(g.Inputs, enginetest.Value("wq", tensor.Float32, blockWidth, 16))
+		}, 0},
 		{"read in a branch", func(g *onnx.Graph) {
 			inner := &onnx.Graph{Name: "b", Nodes: []*onnx.Node{enginetest.Node("Neg", enginetest.Names("n"), enginetest.Names("m"))}, Outputs: enginetest.Values(enginetest.Value("m", tensor.Float32))}
 			n := enginetest.Node("If", enginetest.Names("c"), enginetest.Names("r"), &onnx.Attribute{Name: "then_branch", Type: onnx.AttrGraph, G: inner})

@@ -102,7 +102,11 @@ func TestConclude(t *testing.T) {
 			"sqnr_db>=0 fail, speedup>=1 pass", "kept float because the most accurate candidate (a) is not accurate enough", true},
 		{"nothing could be made", budget, Options{}, []*candidate{{name: "a", why: errNothing.Error() + ": Conv: too small"}}, report.FailedGate, "speedup>=1 fail",
 			"kept float because there is nothing to quantize: Conv: too small", false},
-		{"float was written", nil, Options{KeepBest: true}, []*candidate{made("f", 40, 1.1, asFloat), made("a", 10, 0.9)}, report.OK, "speedup>=1 pass", "kept float because", false},
+		{"float was written", nil, Options{KeepBest: true}, []*candidate{made("f", 40, 1.1, asFloat), made("a", 10, 0.9)}, report.OK, "speedup>=1 pass",
+			"kept float because the fastest candidate within the budget (a) runs at 0.900 times the speed of the original; --keep-best wrote", false},
+		{"float was written though it is slower", nil, Options{KeepBest: true}, []*candidate{made("f", 40, 0.99, asFloat), made("a", 10, 0.9)}, report.OK, "", "kept float because", false},
+		{"float was written alone", nil, Options{KeepBest: true}, []*candidate{{name: "a", why: "no kernel"}, made("f", 40, 1.1, asFloat)}, report.OK, "speedup>=1 pass",
+			"kept float because there is nothing to quantize; --keep-best wrote", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := report.New("quantize")

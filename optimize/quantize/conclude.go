@@ -31,8 +31,14 @@ func (q *quantizer) conclude(best *candidate) {
 		q.doc.Verdict = report.FailedGate
 		q.details.Reason = "kept float because " + q.whyNone(near)
 		q.details.Next = &report.NextStep{Command: "infer quantize … --keep-best", Why: "it writes the best model within the budget all the same; --allow-slower takes a slower one for its size"}
+	case q.task.Record != nil:
+		q.details.Reason = "made from its record"
 	case best.recipe.Form == formFloat:
-		q.details.Reason = "kept float because " + q.whyNone(near) + "; --keep-best wrote the optimized float model"
+		why := "there is nothing to quantize"
+		if c := q.nearest(nil); c != nil {
+			why = q.whyNone(c)
+		}
+		q.details.Reason = "kept float because " + why + "; --keep-best wrote the optimized float model"
 	case len(q.candidates) > 1:
 		q.details.Reason = "the fastest that keeps the accuracy budget"
 		if q.budget == nil {
@@ -86,7 +92,7 @@ func (q *quantizer) accuracyGate(c *candidate) []report.GateResult {
 }
 
 func (q *quantizer) speedGate(c *candidate) []report.GateResult {
-	if q.options.AllowSlower {
+	if q.options.AllowSlower || q.options.KeepBest && c.slower {
 		return nil
 	}
 	g := report.GateResult{Expr: "speedup>=1", Verdict: report.Pass}

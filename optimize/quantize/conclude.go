@@ -27,6 +27,8 @@ func (q *quantizer) conclude(best *candidate) {
 	q.doc.Gates = append(q.doc.Gates, accuracy...)
 	q.doc.Gates = append(q.doc.Gates, speed...)
 	switch {
+	case q.replayed != "":
+		q.details.Reason = q.replayed
 	case best == nil:
 		q.doc.Verdict = report.FailedGate
 		q.details.Reason = "kept float because " + q.whyNone(near)

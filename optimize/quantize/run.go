@@ -53,6 +53,7 @@ type quantizer struct {
 	fit, held Rows
 	judge     *judge
 	budget    *Budget // nil: none
+	replayed  string  // how the file compares with that of the record it was made of
 
 	original   *contestant
 	candidates []*candidate
@@ -105,6 +106,11 @@ func (q *quantizer) run(ctx context.Context) error {
 	if err := checkInput(q.task.Model.Proto); err != nil {
 		return err
 	}
+	if q.task.Record != nil {
+		if err := q.follow(q.task.Record); err != nil {
+			return err
+		}
+	}
 	if err := q.phase("prepare", func() error { return q.prepare(ctx) }); err != nil {
 		return err
 	}
@@ -137,10 +143,7 @@ func (q *quantizer) run(ctx context.Context) error {
 // candidatesOf makes, judges and measures the candidates: that of a record, or those of the mode.
 func (q *quantizer) candidatesOf(ctx context.Context) error {
 	if r := q.task.Record; r != nil {
-		if err := q.replay(ctx, r); err != nil {
-			return err
-		}
-		return q.race(ctx)
+		return q.replay(ctx, r)
 	}
 	recipes, err := q.recipes()
 	if err != nil {

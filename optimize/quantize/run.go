@@ -53,6 +53,7 @@ type quantizer struct {
 	fit, held Rows
 	judge     *judge
 	budget    *Budget // nil: none
+	away      string  // why speed cannot be measured here, "" where it can
 	replayed  string  // how the file compares with that of the record it was made of
 
 	original   *contestant
@@ -111,6 +112,7 @@ func (q *quantizer) run(ctx context.Context) error {
 			return err
 		}
 	}
+	q.elsewhere()
 	if err := q.phase("prepare", func() error { return q.prepare(ctx) }); err != nil {
 		return err
 	}

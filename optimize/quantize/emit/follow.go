@@ -9,10 +9,10 @@ import (
 )
 
 // movers are the operators that move elements of their first input and compute none, and around which the runtime drops
-// DequantizeLinear and QuantizeLinear. Around SpaceToDepth and DepthToSpace it drops none, but has kernels for integers.
+// DequantizeLinear and QuantizeLinear. Around SpaceToDepth it does not, but it has a kernel for integers.
 var movers = map[string]bool{
-	"Reshape": true, "Transpose": true, "Squeeze": true, "Unsqueeze": true, "Flatten": true, "Slice": true,
-	"MaxPool": true, "Split": true, "Expand": true, "Tile": true, "Gather": true, "GatherElements": true,
+	"Reshape": true, "Transpose": true, "Squeeze": true, "Unsqueeze": true, "Flatten": true, "Slice": true, "Split": true,
+	"MaxPool": true, "Expand": true, "Tile": true, "Gather": true, "GatherElements": true, "DepthToSpace": true,
 }
 
 // absorbRelu makes the one Relu or Clip that reads u.Raw part of u: a range from 0 cuts off the same.
@@ -83,7 +83,7 @@ func (p *Plan) follow(n *onnx.Node) {
 	case is(n, "AveragePool") && n.Attr("dilations") == nil: // which the integer kernel does not know
 	case is(n, "Sigmoid") && p.allReadersAre(n.Outputs[0], "Mul"):
 		u.Fixed = []float64{0, 1}
-	case is(n, "SpaceToDepth") || is(n, "DepthToSpace"):
+	case is(n, "SpaceToDepth"):
 		u.Kernel, u.SameAs, u.Direct = n.OpType, data[0], true
 	case moves(n):
 		data = data[:1]

@@ -67,7 +67,7 @@ func between(nodes ...*onnx.Node) []*onnx.Node {
 func constants() []*onnx.Tensor {
 	list := []*onnx.Tensor{
 		weight("w", 1, 8, 8, 3, 3), weight("depthwise", 2, 8, 1, 3, 3), weight("deep", 3, 8, 32, 3, 3), weight("w1", 4, 8, 8, 3),
-		weight("m", 5, 64, 64), weight("transposed", 5, 64, 64), weight("flat", 6, 8*64, 64), weight("wide", 7, 32, 8, 3, 3),
+		weight("m", 5, 64, 64), weight("transposed", 5, 64, 64), weight("flat", 6, 8*64, 64), weight("wide", 7, 32, 8, 3, 3), weight("two", 13, 64, 2),
 	}
 	for _, v := range []tensor.Tensor{
 		normal("b", 8, 1, 8), normal("b64", 9, 1, 64), normal("row", 10, 1, 1, 64), normal("b32", 11, 1, 32), normal("scale", 12, 1, 8, 1, 1),
@@ -75,7 +75,7 @@ func constants() []*onnx.Tensor {
 		enginetest.Floats("minus", tensor.Shape{}, -1), enginetest.Floats("sixth", tensor.Shape{}, 1./6), enginetest.Floats("mask", nil, 0, 0, 0, 0, 0, 0, 0, -2e4),
 		enginetest.Floats("twice", nil, 1, 1, 2, 2),
 		enginetest.Int64s("halved", nil, 1, 8, 4, 16), enginetest.Int64s("double", nil, 2, 8, 8, 8), enginetest.Int64s("starts", nil, 0, 0), enginetest.Int64s("ends", nil, 6, 6), enginetest.Int64s("axes", nil, 2, 3),
-		enginetest.Int64s("first", nil, 0), enginetest.Int64s("halves", nil, 4, 4), enginetest.Int64s("ones", nil, 1, 1, 1, 2), enginetest.Int64s("order", nil, 7, 6, 5, 4, 3, 2, 1, 0),
+		enginetest.Int64s("shape", nil, 1, 8, 4, 8), enginetest.Int64s("first", nil, 0), enginetest.Int64s("halves", nil, 4, 4), enginetest.Int64s("ones", nil, 1, 1, 1, 2), enginetest.Int64s("order", nil, 7, 6, 5, 4, 3, 2, 1, 0),
 	} {
 		list = append(list, enginetest.Initializer(v))
 	}

@@ -48,6 +48,8 @@ func (p *Plan) product(n *onnx.Node, plan func(*onnx.Node, *Unit, tensor.Shape) 
 		return "its weight is no constant"
 	case p.known(n.Inputs[1]) != tensor.Float32:
 		return fmt.Sprintf("its weight is %s, not float32", p.known(n.Inputs[1]))
+	case p.Target.Outputs && p.pooledApart(n.Inputs[0]):
+		return "the runtime has no integer kernel for the AveragePool with dilations before it, but would take one"
 	case constant:
 		if dims = w.Dims; slices.Contains(dims, 0) {
 			return "its weight is empty"
@@ -60,6 +62,16 @@ func (p *Plan) product(n *onnx.Node, plan func(*onnx.Node, *Unit, tensor.Shape) 
 		p.add(n, u)
 	}
 	return why
+}
+
+// pooledApart reports whether a value is what an AveragePool with dilations gives, moved or not. Where pairs lie around
+// that, ONNX Runtime 1.30 puts QLinearAveragePool in its place, which has no dilations, and opens no such model.
+func (p *Plan) pooledApart(value string) bool {
+	n := p.editor.Producer(value)
+	for n != nil && moves(n) {
+		n = p.editor.Producer(n.Inputs[0])
+	}
+	return n != nil && is(n, "AveragePool") && n.Attr("dilations") != nil
 }
 
 func (p *Plan) conv(n *onnx.Node, u *Unit, dims tensor.Shape) string {

@@ -172,16 +172,17 @@ func (p *Plan) giveInts() {
 }
 
 // prune drops units that only follow and that no integer kernel reads: at the edge of an integer region the float
-// operator costs no more, and is exact. Those stay that shrink, or move, or read several values: in float they would
-// cost more.
+// operator costs no more, and is exact. Those stay that would cost more as float: they move, or shrink, or read several
+// values. But not a sum of products of activations, such as the polynomial inside GELU: those lose too much.
 func (p *Plan) prune() {
 	for changed := true; changed; {
 		changed = false
-		read := map[string]bool{}
+		read, products := map[string]bool{}, map[string]bool{}
 		for _, u := range p.Units {
 			for _, v := range u.In {
 				read[v] = true
 			}
+			products[u.Out] = u.Op == "Mul"
 		}
 		p.Units = slices.DeleteFunc(p.Units, func(u *Unit) bool {
 			stays := u.Seed || u.SameAs != "" || read[u.Out]
@@ -189,7 +190,7 @@ func (p *Plan) prune() {
 			case "GlobalAveragePool", "AveragePool", "Concat":
 				stays = true
 			case "Add":
-				stays = stays || len(u.In) > 1
+				stays = stays || len(u.In) > 1 && !slices.ContainsFunc(u.In, func(v string) bool { return products[v] })
 			}
 			if stays {
 				return false

@@ -62,7 +62,7 @@ func (q *quantizer) nothing() {
 // whyNone says why no candidate was kept.
 func (q *quantizer) whyNone(near *candidate) string {
 	if !near.within {
-		return fmt.Sprintf("the most accurate candidate (%s) misses the budget: %s", near.name, near.why)
+		return fmt.Sprintf("the most accurate candidate (%s) is not accurate enough: %s", near.name, near.why)
 	}
 	if near.speedup != nil {
 		return fmt.Sprintf("the fastest candidate within the budget (%s) runs at %.3f times the speed of the original", near.name, near.speedup.Value)
@@ -70,12 +70,17 @@ func (q *quantizer) whyNone(near *candidate) string {
 	return "no candidate could be measured: " + near.why
 }
 
+// accuracyGate is the gate of the budget; without one, of NaN and infinite outputs, which no budget allows.
 func (q *quantizer) accuracyGate(c *candidate) []report.GateResult {
-	if q.budget == nil {
-		return nil
+	b := q.budget
+	ok, why := b.within(c.verdict)
+	if b == nil {
+		if ok {
+			return nil
+		}
+		b = &Budget{Kind: "sqnr"}
 	}
-	ok, why := q.budget.within(c.verdict)
-	g := report.GateResult{Expr: q.budget.Expr(), Verdict: report.Pass, Reason: why}
+	g := report.GateResult{Expr: b.Expr(), Verdict: report.Pass, Reason: why}
 	if !ok {
 		g.Verdict = report.Fail
 	}
@@ -266,7 +271,7 @@ func (q *quantizer) describeNodes(c *candidate) {
 	used := map[string]int{}
 	for _, t := range c.built.emitted.Tensors {
 		used[methods[t.Value]]++
-		q.details.Calibration.Ranges = append(q.details.Calibration.Ranges, q.rangeOf(t, methods[t.Value]))
+		q.details.Calibration.Ranges = append(q.details.Calibration.Ranges, q.rangeOf(c, t, methods[t.Value]))
 	}
 	q.details.Calibration.Methods = nil
 	for name, n := range used {
@@ -279,17 +284,17 @@ func (q *quantizer) describeNodes(c *candidate) {
 	})
 }
 
-// rangeOf describes a quantized activation.
-func (q *quantizer) rangeOf(t emit.Tensor, method string) report.RangeOf {
+// rangeOf describes a quantized activation of a candidate.
+func (q *quantizer) rangeOf(c *candidate, t emit.Tensor, method string) report.RangeOf {
 	r := report.RangeOf{
 		Tensor: t.Value, Min: t.Lo, Max: t.Hi, Lo: t.Lo, Hi: t.Hi, Method: method,
 		Scale: float64(t.Scale), ZeroPoint: int64(t.Zero), DType: t.DType.String(),
 	}
-	for _, table := range q.tables {
-		o, ok := table.Observation(t.Value)
-		if !ok {
-			continue
-		}
+	table := q.tables[tableKey(c.recipe)]
+	if table == nil {
+		return r // its ranges come from a record
+	}
+	if o, ok := table.Observation(t.Value); ok {
 		if lo, hi, ok := o.Extremes(); ok {
 			r.Min, r.Max = lo, hi
 		}
@@ -297,7 +302,6 @@ func (q *quantizer) rangeOf(t emit.Tensor, method string) report.RangeOf {
 			db = min(max(db, -maxDecibels), maxDecibels)
 			r.SQNR = &db
 		}
-		break
 	}
 	return r
 }

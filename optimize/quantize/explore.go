@@ -181,19 +181,16 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 	}
 	m := q.modelOf(c.built.model)
 	c.bytes = m.Bytes()
-	if c.recipe.Form != formFloat && c.built.half == nil && !quantizes(c.built.decisions) {
+	if h := c.built.half; h != nil && h.Nodes == 0 || h == nil && c.recipe.Form != formFloat && !quantizes(c.built.decisions) {
 		return fault.New(fault.Gate, "", "%w%s", errNothing, reasonsOf(c.built.decisions))
 	}
 	return q.phase("judge", func() (err error) {
 		if c.verdict, err = q.judge.judge(ctx, m, 0); err != nil {
 			return err
 		}
-		c.within = true
-		if q.budget != nil {
-			var why string
-			if c.within, why = q.budget.within(c.verdict); !c.within {
-				c.why = why
-			}
+		ok, why := q.budget.within(c.verdict)
+		if c.within = ok; !ok {
+			c.why = why
 		}
 		if q.task.Target.Contrib && c.built.half == nil && c.recipe.Form != formFloat {
 			c.lint, err = emit.Check(ctx, q.task.Provider, q.task.Config, m, c.built.decisions)
@@ -241,9 +238,12 @@ func reasonsOf(decisions []emit.Decision) string {
 	return text
 }
 
+// tableKey names the float graph of a recipe among those that were calibrated.
+func tableKey(r Recipe) string { return fmt.Sprint(r.Passes, len(r.Smooth)) }
+
 // table returns what calibration saw of values in the base of a recipe.
 func (q *quantizer) table(ctx context.Context, m *onnx.Model, r Recipe, values []string) (*calibrate.Table, error) {
-	key := fmt.Sprint(r.Passes, len(r.Smooth))
+	key := tableKey(r)
 	if t, ok := q.tables[key]; ok {
 		return t, nil
 	}

@@ -168,8 +168,9 @@ func parseRecord(b []byte) (*Record, error) {
 	return &r, nil
 }
 
-// follow sets the options to those of a record: what it decided holds, and nothing is searched or gated.
-func (q *quantizer) follow(r *Record) error {
+// follow takes from a record all that shapes the graph. The model must be the one that it was made of. Whether the
+// result is worth writing was decided then: speed does not count.
+func (q *quantizer) follow(r *Record) (err error) {
 	sum, err := q.task.Model.Digest()
 	if err != nil {
 		return err
@@ -177,37 +178,27 @@ func (q *quantizer) follow(r *Record) error {
 	if sum != r.Model {
 		return fault.New(fault.Usage, "give the model that the record was made with", "the record is of a model with sha256 %.12s, this one has %.12s", r.Model, sum)
 	}
-	q.options.Include, q.options.Exclude = nil, nil
-	for _, list := range []struct {
-		from []string
-		to   *[]Pattern
-	}{{r.Include, &q.options.Include}, {r.Exclude, &q.options.Exclude}} {
-		for _, text := range list.from {
-			p, err := ParsePattern(text)
-			if err != nil {
-				return err
-			}
-			*list.to = append(*list.to, p)
-		}
-	}
-	q.options.Mode, q.options.Portable, q.options.AllowSlower, q.options.Budget = r.Recipe.Form, r.Portable, true, nil
-	if q.task.Target, _, err = emit.NewTarget(r.Target, "", "", nil); err != nil {
-		return err
-	}
-	q.task.TargetWhy = "as in the record"
-	q.details.Mode, q.details.Target, q.details.TargetWhy = string(r.Recipe.Form), r.Target, q.task.TargetWhy
 	for _, n := range r.Nodes {
-		if n.Form == string(emit.Float) {
-			q.reasons[n.Node] = n.Why
-		}
+		q.reasons[n.Node] = n.Why
 	}
-	return nil
+	o := &q.options
+	o.Mode, o.Portable, o.AllowSlower, o.Budget = r.Recipe.Form, r.Portable, true, nil
+	if o.Include, err = parsePatterns(r.Include); err != nil {
+		return fault.Wrap(err, "the record")
+	}
+	if o.Exclude, err = parsePatterns(r.Exclude); err != nil {
+		return fault.Wrap(err, "the record")
+	}
+	q.task.Target, _, err = emit.NewTarget(r.Target, "", "", nil)
+	q.task.TargetWhy = "named by the record"
+	q.details.Mode, q.details.Target, q.details.TargetWhy = string(r.Recipe.Form), r.Target, q.task.TargetWhy
+	return fault.Wrap(err, "the record")
 }
 
-// replay makes the model of a record again and says whether it is the same to the last byte.
+// replay makes the model of a record: no calibration, no search.
 func (q *quantizer) replay(ctx context.Context, r *Record) error {
 	recipe := r.Recipe
-	recipe.Plain = len(recipe.Means) == 0
+	recipe.Plain = true // means that it lacks were not used
 	_, err := q.try(ctx, recipe)
 	return err
 }

@@ -51,7 +51,7 @@ func (q *quantizer) write(ctx context.Context, c *candidate) (err error) {
 			return fmt.Errorf("write %q: %w", q.task.Output, err)
 		}
 	}
-	q.details.Output, q.details.Record = q.task.Output, RecordPath(q.task.Output)
+	q.details.Output, q.details.Record = q.task.Output, RecordPath(target)
 	return nil
 }
 

@@ -40,7 +40,7 @@ def resnet(b):
 
 def ours(b, model, calib, test, rows, method):
     flags = ["--mode", "static", "--calib", calib, "--data", test, "--samples", rows, "--method", method[1], "--allow-slower",
-             "--race-time", "1s", "--threads", 1]
+             "--race-time", "5s", "--threads", 1]
     return b.sides.ours("infer", model, f"{method[0].lower()}{rows}", flags)
 
 

@@ -38,7 +38,7 @@ class Sides:
         """Weight-only quantization by the official tool."""
         out = self.file(model, name)
         try:
-            _, cost = child.work("weights", model=str(model), out=out, bits=bits)
+            _, cost = child.work("weights", model=str(model), out=out, bits=bits, limit=self.limit)
         except child.Failed as e:
             return Made(name, error=str(e))
         return Made(name, out, cost.seconds, cost.peak)

@@ -69,14 +69,14 @@ func (e *Editor) bounds(n *onnx.Node) (interval, bool) {
 	return b, true
 }
 
-// then returns the interval of b after a: a keeps within [a.lo, a.hi], so b sees no more.
-func (a interval) then(b interval) interval {
-	clamp := func(x float64) float64 { return min(max(x, b.lo), b.hi) }
-	c := interval{lo: clamp(a.lo), hi: clamp(a.hi), dtype: b.dtype}
-	if c.dtype == tensor.Undefined {
-		c.dtype = a.dtype
+// then returns the interval of next after b: what b keeps within its bounds is all that next sees.
+func (b interval) then(next interval) interval {
+	clamp := func(x float64) float64 { return min(max(x, next.lo), next.hi) }
+	both := interval{lo: clamp(b.lo), hi: clamp(b.hi), dtype: next.dtype}
+	if both.dtype == tensor.Undefined {
+		both.dtype = b.dtype
 	}
-	return c
+	return both
 }
 
 func (b interval) isRelu() bool { return b.lo == 0 && math.IsInf(b.hi, 1) }

@@ -175,6 +175,14 @@ func soleAxis(x static.Value, axis int64) (int64, bool) {
 	return found, count <= 1
 }
 
+// erf13: integers went away.
+func erf13(u *upgrade, n *onnx.Node) error {
+	if v, _ := u.shapes.Of(u.Graph, n.Inputs[0]); v.DType.IsInt() {
+		return errors.New("integers went away")
+	}
+	return nil
+}
+
 // split18: without sizes the number of parts must be said.
 func split18(_ *upgrade, n *onnx.Node) error {
 	if input(n, 1) == "" {

@@ -17,8 +17,9 @@ type Editor struct {
 	producers map[string]*onnx.Node
 	consumers map[string][]*onnx.Node // nodes of Graph that read a value, from inside their subgraphs too
 	constants map[string]*onnx.Tensor // initializers that no caller can override, and Constant nodes
+	captured  map[string]*onnx.Tensor // those of the graphs around
 	outputs   map[string]bool
-	taken     map[string]bool // value and node names of all graphs
+	taken     map[string]bool // value and node names of all graphs; nil until one is asked for
 }
 
 // NewEditor returns an editor of g, a graph of m.
@@ -31,24 +32,68 @@ func NewEditor(m *onnx.Model, g *onnx.Graph) *Editor {
 // Reindex builds the indices again.
 func (e *Editor) Reindex() {
 	e.producers, e.consumers = e.Graph.Producers(), e.Graph.Consumers()
-	e.constants, e.outputs, e.taken = map[string]*onnx.Tensor{}, map[string]bool{}, map[string]bool{}
-	inputs := map[string]bool{}
-	for _, v := range e.Graph.Inputs {
-		inputs[v.Name] = true
-	}
-	for _, t := range e.Graph.Initializers {
-		if !inputs[t.Name] {
-			e.constants[t.Name] = t
+	e.constants, e.captured = map[string]*onnx.Tensor{}, map[string]*onnx.Tensor{}
+	e.outputs, e.taken = map[string]bool{}, nil
+	addConstants(e.constants, e.Graph)
+	if e.Model.Graph != nil {
+		for _, g := range enclosing(e.Model.Graph, e.Graph) {
+			addConstants(e.captured, g)
 		}
-	}
-	for _, n := range e.Graph.Nodes {
-		e.addConstant(n)
 	}
 	for _, o := range e.Graph.Outputs {
 		e.outputs[o.Name] = true
 	}
-	e.Model.Walk(e.take)
-	e.Graph.Walk(e.take) // a graph outside the model, such as the body of a function
+}
+
+// enclosing returns the graphs around g, from root inwards; none where root does not hold g.
+func enclosing(root, g *onnx.Graph) []*onnx.Graph {
+	for _, n := range root.Nodes {
+		for _, sub := range n.Subgraphs() {
+			if sub == g {
+				return []*onnx.Graph{root}
+			}
+			if inner := enclosing(sub, g); inner != nil {
+				return append([]*onnx.Graph{root}, inner...)
+			}
+		}
+	}
+	return nil
+}
+
+// addConstants adds the constants of g to those around it, of which g hides what it gives a value of its own.
+func addConstants(to map[string]*onnx.Tensor, g *onnx.Graph) {
+	for _, t := range g.Initializers {
+		to[t.Name] = t
+	}
+	for _, v := range g.Inputs {
+		delete(to, v.Name) // a default at most
+	}
+	for _, n := range g.Nodes {
+		for _, o := range n.Outputs {
+			delete(to, o)
+		}
+		if t := constantValue(n); t != nil {
+			to[n.Outputs[0]] = t
+		}
+	}
+}
+
+// constantValue returns the tensor of a Constant node, nil where it has another kind of value.
+func constantValue(n *onnx.Node) *onnx.Tensor {
+	if a := n.Attr("value"); n.OpType == "Constant" && n.Domain == "" && a != nil && len(n.Outputs) == 1 && n.Outputs[0] != "" {
+		return a.T
+	}
+	return nil
+}
+
+// names returns the names that are taken.
+func (e *Editor) names() map[string]bool {
+	if e.taken == nil {
+		e.taken = map[string]bool{}
+		e.Model.Walk(e.take)
+		e.Graph.Walk(e.take) // a graph outside the model, such as the body of a function
+	}
+	return e.taken
 }
 
 // take marks the names in g as taken.
@@ -66,16 +111,12 @@ func (e *Editor) take(g *onnx.Graph) {
 	}
 	for _, n := range g.Nodes {
 		e.taken[n.Name] = true
-		for _, v := range slices.Concat(n.Inputs, n.Outputs) {
+		for _, v := range n.Inputs {
 			e.taken[v] = true
 		}
-	}
-}
-
-// addConstant indexes the value of a Constant node.
-func (e *Editor) addConstant(n *onnx.Node) {
-	if a := n.Attr("value"); n.OpType == "Constant" && n.Domain == "" && a != nil && a.T != nil && len(n.Outputs) == 1 {
-		e.constants[n.Outputs[0]] = a.T
+		for _, v := range n.Outputs {
+			e.taken[v] = true
+		}
 	}
 }
 
@@ -108,15 +149,19 @@ func (e *Editor) OnlyReader(value string) *onnx.Node {
 }
 
 // Constant returns the tensor of a value that is the same in every run: an initializer, or the value of a Constant
-// node. Not an initializer that is also a graph input: a caller may override it.
+// node, in this graph or taken from one around it. Not an initializer that is also a graph input: a caller may override
+// it.
 func (e *Editor) Constant(value string) (*onnx.Tensor, bool) {
 	t, ok := e.constants[value]
+	if !ok && e.producers[value] == nil {
+		t, ok = e.captured[value]
+	}
 	return t, ok
 }
 
 // ConstantValue is Constant with its elements; false where they cannot be read.
 func (e *Editor) ConstantValue(value string) (tensor.Tensor, bool) {
-	t, ok := e.constants[value]
+	t, ok := e.Constant(value)
 	if !ok {
 		return tensor.Tensor{}, false
 	}
@@ -126,11 +171,11 @@ func (e *Editor) ConstantValue(value string) (tensor.Tensor, bool) {
 
 // Unique returns base, or base with a number behind it where that name is taken, and takes it.
 func (e *Editor) Unique(base string) string {
-	name := base
-	for i := 1; e.taken[name] || name == ""; i++ {
+	name, taken := base, e.names()
+	for i := 1; taken[name] || name == ""; i++ {
 		name = base + "_" + strconv.Itoa(i)
 	}
-	e.taken[name] = true
+	taken[name] = true
 	return name
 }
 
@@ -147,15 +192,21 @@ func (e *Editor) AddInitializer(base string, v tensor.Tensor) (string, error) {
 
 // Insert adds a node at the end of the graph; Finish puts it in its place.
 func (e *Editor) Insert(n *onnx.Node) {
+	taken := e.names()
 	e.Graph.Nodes = append(e.Graph.Nodes, n)
 	for _, o := range n.Outputs {
 		if o != "" {
 			e.producers[o] = n
-			e.taken[o] = true
+			taken[o] = true
 		}
 	}
-	e.taken[n.Name] = true
-	e.addConstant(n)
+	taken[n.Name] = true
+	for _, sub := range n.Subgraphs() {
+		sub.Walk(e.take)
+	}
+	if t := constantValue(n); t != nil {
+		e.constants[n.Outputs[0]] = t
+	}
 	for _, v := range reads(n) {
 		e.consumers[v] = append(slices.Clip(e.consumers[v]), n)
 	}

@@ -174,7 +174,7 @@ func (e *Editor) foldRun(ctx context.Context, w *Work) (int, error) {
 func (f *fold) mark() {
 	candidates := map[*onnx.Node]bool{}
 	constant := func(v string, inside map[*onnx.Node]bool) bool {
-		_, stored := f.constants[v]
+		_, stored := f.Constant(v)
 		return v == "" || stored || inside[f.producers[v]]
 	}
 	reads := func(n *onnx.Node, inside map[*onnx.Node]bool) bool {
@@ -205,7 +205,7 @@ func (f *fold) worth(n *onnx.Node, candidates map[*onnx.Node]bool) bool {
 		if slices.Contains(n.Inputs[:i], v) {
 			continue
 		}
-		c, stored := f.constants[v]
+		c, stored := f.constants[v] // one of a graph around may be read there
 		kept := slices.ContainsFunc(f.consumers[v], func(r *onnx.Node) bool { return !candidates[r] })
 		if !stored {
 			made += f.made[v]
@@ -268,7 +268,11 @@ func (f *fold) extract(of *onnx.Model, values []string) (*onnx.Model, error) {
 			open = append(open, n.Inputs...)
 			continue
 		}
-		x, err := f.constants[v].Value()
+		c, ok := f.Constant(v)
+		if !ok {
+			return nil, fault.New(fault.Internal, "", "constant %q has no value", v)
+		}
+		x, err := c.Value()
 		if err != nil {
 			return nil, err
 		}

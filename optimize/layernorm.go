@@ -169,14 +169,14 @@ func (e *Editor) private(nodes []*onnx.Node) bool {
 
 // flat returns a constant as a vector: itself where it is one.
 func (e *Editor) flat(value string) (string, error) {
-	t, err := e.constants[value].Value()
-	if err != nil || len(t.Shape) == 1 {
-		return value, err
+	c, _ := e.Constant(value)
+	if len(c.Dims) == 1 {
+		return value, nil
 	}
-	n, err := t.Shape.Elements()
+	t, err := c.Value()
 	if err != nil {
 		return "", err
 	}
-	t.Shape = tensor.Shape{n}
+	t.Shape = c.Dims[len(c.Dims)-1:]
 	return e.AddInitializer(value, t)
 }

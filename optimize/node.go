@@ -103,7 +103,7 @@ func (e *Editor) node(op, base string, inputs []string, attrs ...*onnx.Attribute
 
 // floats returns the elements of a constant of a floating-point type that float32 holds exactly, and its dtype.
 func (e *Editor) floats(value string) (v []float32, shape tensor.Shape, d tensor.DType, ok bool) {
-	c, ok := e.constants[value]
+	c, ok := e.Constant(value)
 	if !ok || c.DType != tensor.Float32 && c.DType != tensor.Float16 && c.DType != tensor.BFloat16 {
 		return nil, nil, 0, false
 	}
@@ -158,4 +158,8 @@ func sameDims(a, b static.Value) bool {
 	return a.HasShape && b.HasShape && slices.EqualFunc(a.Dims, b.Dims, func(x, y onnx.Dim) bool {
 		return x.Known && y.Known && x.Size == y.Size || !x.Known && !y.Known && x.Name != "" && x.Name == y.Name
 	})
+}
+
+func intsAttr(name string, v ...int64) *onnx.Attribute {
+	return &onnx.Attribute{Name: name, Type: onnx.AttrInts, Ints: v}
 }

@@ -109,7 +109,3 @@ func (s stem) weight() tensor.Tensor {
 	t, _ := tensor.FromFloat32("", shape, v) // the length is that of the shape
 	return t
 }
-
-func intsAttr(name string, v ...int64) *onnx.Attribute {
-	return &onnx.Attribute{Name: name, Type: onnx.AttrInts, Ints: v}
-}

@@ -238,6 +238,20 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// TestBlock: a block is the first two parts of a path, without the part that names the node itself.
+func TestBlock(t *testing.T) {
+	for _, c := range []struct{ name, want string }{
+		{"/encoder/layer.3/attention/MatMul", "encoder/layer.3"},
+		{"/conv1/Conv", "conv1"},
+		{"Conv_12", "(unnamed)"},
+		{"", "(unnamed)"},
+	} {
+		if got := block(c.name); got != c.want {
+			t.Errorf("block(%q) = %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 // TestDiff names what differs between two models, and nothing for a model and itself.
 func TestDiff(t *testing.T) {
 	a, b := small(t), small(t)
@@ -286,19 +300,6 @@ func TestDiffSeesAttributesAndWiring(t *testing.T) {
 		}
 		if d.Identical || len(d.Nodes) != 1 || d.Nodes[0] != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, d.Nodes, c.want)
-		}
-	}
-}
-
-func TestBlock(t *testing.T) {
-	for _, c := range []struct{ name, want string }{
-		{"/encoder/layer.3/attention/MatMul", "encoder/layer.3"},
-		{"/conv1/Conv", "conv1"},
-		{"Conv_12", "(unnamed)"},
-		{"", "(unnamed)"},
-	} {
-		if got := block(c.name); got != c.want {
-			t.Errorf("block(%q) = %q, want %q", c.name, got, c.want)
 		}
 	}
 }

@@ -285,6 +285,18 @@ func TestSchemaAccepts(t *testing.T) {
 	}
 }
 
+// The names of the contract for quantize, convert and optimize exist and may be in such documents.
+func TestQuantizeMetrics(t *testing.T) {
+	for _, name := range []string{"model_bytes", "size_ratio", "latency_p50", "latency_p50_base", "speedup", "accuracy_top1", "accuracy_top1_base",
+		"accuracy_drop", "agreement_top1", "sqnr_db", "max_abs_diff", "cosine", "peak_rss", "elapsed"} {
+		for _, kind := range []string{"quantize", "convert", "optimize"} {
+			if k, ok := KnownByName(name); !ok || !k.In(kind) {
+				t.Errorf("%s has no metric %s", kind, name)
+			}
+		}
+	}
+}
+
 func TestSchemaRefuses(t *testing.T) {
 	s := compiled(t)
 	for _, c := range []struct{ name, old, new string }{

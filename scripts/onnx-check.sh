@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tests the ONNX codec and shape inference against the official onnx package, which it installs in a virtual
+# Tests the ONNX codec, shape inference and the table of opset changes against the official onnx package, which it installs in a virtual
 # environment in the user's cache. Where pip cannot install it, it says so and exits 0.
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,4 +12,4 @@ if ! "$venv/bin/python" -c 'import onnx' 2>/dev/null; then
 		exit 0
 	fi
 fi
-INFER_TEST_ONNX_PYTHON=$venv/bin/python go test -count=1 -run TestOfficialPackage -v ./model/onnx ./model/onnx/static
+INFER_TEST_ONNX_PYTHON=$venv/bin/python go test -count=1 -run TestOfficialPackage -v ./model/onnx ./model/onnx/static ./optimize

@@ -37,6 +37,7 @@ func round(f []float32, d tensor.DType) (data []byte, clamped, flushed int64) {
 	if d == tensor.BFloat16 {
 		bits, most = tensor.BFloat16Bits, 0x7f7f
 	}
+	largest, _ := limit(d)
 	data = make([]byte, 2*len(f))
 	for i, x := range f {
 		h := bits(x)
@@ -48,27 +49,10 @@ func round(f []float32, d tensor.DType) (data []byte, clamped, flushed int64) {
 			h = sign | 1
 			flushed++
 		}
-		if largest, _ := limit(d); math.Abs(float64(x)) > largest && !math.IsInf(float64(x), 0) {
+		if math.Abs(float64(x)) > largest && !math.IsInf(float64(x), 0) {
 			clamped++
 		}
 		binary.LittleEndian.PutUint16(data[2*i:], h)
 	}
 	return data, clamped, flushed
-}
-
-// excess tells whether a float32 tensor holds finite elements beyond the range of float16, by sign.
-func excess(t *onnx.Tensor) (above, below bool) {
-	v, err := t.Value()
-	if err != nil {
-		return false, false
-	}
-	f, err := tensor.Floats(v)
-	if err != nil {
-		return false, false
-	}
-	for _, x := range f {
-		above = above || x > maxFloat16 && x <= math.MaxFloat32
-		below = below || x < -maxFloat16 && x >= -math.MaxFloat32
-	}
-	return above, below
 }

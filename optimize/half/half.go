@@ -75,8 +75,7 @@ type Kept struct {
 // so do their readers. Tensors of m are replaced and never written to. Equal models and options give equal results.
 //
 // Errors: those of Options.Validate; fault.Unsupported for a model that holds half-precision constants already, and
-// for bfloat16 with an opset below 13. After an error m is unchanged, or holds nothing useful where a constant cannot
-// be read.
+// for bfloat16 with an opset below 13; a cycle, or a constant that cannot be read, after which m is of no use.
 func Convert(m *onnx.Model, shapes *static.Shapes, o Options) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -246,20 +246,17 @@ func (s *scope) follows(u *site) string {
 	if !u.def.moves {
 		return ""
 	}
-	found, twins := false, true
-	for i, v := range u.in {
-		if v == nil || v.kind != float || slices.Contains(u.def.floatIn, i) {
-			continue
-		}
-		if v.twin != nil {
+	found := u.fixed
+	for _, v := range u.in {
+		if v == nil || v.kind != float || v.twin != nil {
 			continue
 		}
 		if v.native == half {
 			return ""
 		}
-		found, twins = true, false
+		found = true
 	}
-	if found || twins && u.fixed {
+	if found {
 		return "moves float32 values"
 	}
 	return ""

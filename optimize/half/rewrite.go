@@ -9,6 +9,7 @@ import (
 	"infer/optimize"
 )
 
+// newConverter returns the state of a conversion of m.
 func newConverter(m *onnx.Model, shapes *static.Shapes, o Options) *converter {
 	c := &converter{
 		model: m, o: o, opset: m.Opset(""), ops: operators(), shapes: shapes,
@@ -43,7 +44,7 @@ func (s *scope) public() int {
 	return half
 }
 
-// convert rewrites one graph and those inside it.
+// graph rewrites one graph and those inside it.
 func (c *converter) graph(g *onnx.Graph, outer *scope) error {
 	s := &scope{
 		converter: c, graph: g, outer: outer, keepIO: c.o.KeepIO || outer != nil,
@@ -67,7 +68,7 @@ func (c *converter) graph(g *onnx.Graph, outer *scope) error {
 		}
 	}
 	for _, i := range g.ValueInfo {
-		if v := s.values[i.Name]; v != nil && v.kind == float && v.twin == nil && v.as[half] == i.Name {
+		if v := s.values[i.Name]; v != nil && v.kind == float && v.final() == half {
 			s.retype(i, half)
 		}
 	}
@@ -119,19 +120,12 @@ func (s *scope) begin() error {
 	return nil
 }
 
-// measure notes which elements of a constant float16 cannot hold.
-func (v *value) measure(d tensor.DType) {
-	if d == tensor.Float16 && v.twin.tensor != nil {
-		v.twin.above, v.twin.below = excess(v.twin.tensor)
-	}
-}
-
 // site is a node and what is known about its values, as they are in the given model.
 type site struct {
 	*onnx.Node
+	name     string // of the operator, with its domain in front unless it is ai.onnx
 	def      operator
-	listed   bool // def is its definition
-	name     string
+	listed   bool     // def is its definition
 	in       []*value // nil for an omitted input
 	out      []kind
 	constant bool // computes on constants alone
@@ -247,49 +241,6 @@ func (s *scope) control(u *site) error {
 	return nil
 }
 
-// constantNode enters a node of which either type can be had: a constant, or a Cast of what is no float32. It reports
-// whether n is one.
-func (s *scope) constantNode(u *site) bool {
-	t := &twin{}
-	switch {
-	case len(u.out) != 1 || u.out[0] != float || s.o.DType == tensor.BFloat16 && u.name == "ConstantOfShape" && s.opset < 20:
-		return false
-	case u.name == "Constant":
-		t.tensor = constantOf(u.Node)
-	case u.name == "ConstantOfShape":
-		t.tensor = floats("", tensor.Shape{1}, 0)
-		if a := u.Attr("value"); a != nil {
-			t.tensor = a.T
-		}
-	case u.name == "Cast":
-		if in := u.in[0]; in == nil || in.kind != other || s.isText(in.name) {
-			return false
-		}
-	default:
-		return false
-	}
-	if u.name != "Cast" && t.tensor == nil {
-		return false
-	}
-	h := u.Clone()
-	t.nodes = [2]*onnx.Node{full: u.Node, half: h}
-	v := s.addTwin(u.Outputs[0], t)
-	v.measure(s.o.DType)
-	v.constant, v.fixed = u.constant || u.name == "Constant", u.fixed
-	u.Outputs[0], h.Outputs[0] = v.as[full], v.as[half]
-	if u.name == "Cast" {
-		setTo(h, s.o.DType)
-	}
-	s.nodes = append(s.nodes, u.Node, h)
-	return true
-}
-
-// isText reports whether a value holds strings, which the runtime casts to float32 alone.
-func (s *scope) isText(name string) bool {
-	v, _ := s.shapes.Of(s.graph, name)
-	return v.DType == tensor.String
-}
-
 // setTo sets the type that a Cast makes.
 func setTo(n *onnx.Node, d tensor.DType) {
 	for i, a := range n.Attrs {
@@ -297,20 +248,6 @@ func setTo(n *onnx.Node, d tensor.DType) {
 			n.Attrs[i] = &onnx.Attribute{Name: "to", Type: onnx.AttrInt, I: int64(d)}
 		}
 	}
-}
-
-// constantOf returns what a Constant node of float32 holds; nil where it is stored sparsely.
-func constantOf(n *onnx.Node) *onnx.Tensor {
-	if a := n.Attr("value"); a != nil {
-		return a.T
-	}
-	if a := n.Attr("value_float"); a != nil {
-		return floats("", nil, a.F)
-	}
-	if a := n.Attr("value_floats"); a != nil {
-		return floats("", tensor.Shape{int64(len(a.Floats))}, a.Floats...)
-	}
-	return nil
 }
 
 // emit adds a node that computes in a type, with its inputs and outputs in the types that its definition gives them.

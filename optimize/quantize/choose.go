@@ -8,6 +8,9 @@ import (
 // choose returns the candidate to write: the fastest that keeps the budget and is not slower than the original; nil
 // where there is none. With KeepBest it is the fastest that keeps the budget.
 func (q *quantizer) choose() *candidate {
+	if q.task.Record != nil {
+		return q.nearest(nil)
+	}
 	if best := q.fastest(func(c *candidate) bool {
 		return c.recipe.Form != formFloat && c.within && (q.options.AllowSlower || !c.slower)
 	}); best != nil {
@@ -24,16 +27,16 @@ func (q *quantizer) choose() *candidate {
 func (q *quantizer) fastest(pass func(*candidate) bool) *candidate {
 	var field []*candidate
 	for _, c := range q.candidates {
-		if c.built != nil && c.measured && c.speedup != nil && pass(c) {
+		if c.built != nil && c.measured && pass(c) {
 			field = append(field, c)
 		}
 	}
 	if len(field) == 0 {
 		return nil
 	}
-	quickest := slices.MaxFunc(field, func(a, b *candidate) int { return cmp.Compare(a.speedup.Value, b.speedup.Value) })
-	limit := quickest.speedup.Value * (1 - sameSpeed)
-	field = slices.DeleteFunc(field, func(c *candidate) bool { return c.speedup.Value < limit })
+	quickest := slices.MaxFunc(field, func(a, b *candidate) int { return cmp.Compare(a.times(), b.times()) })
+	limit := quickest.times() * (1 - sameSpeed)
+	field = slices.DeleteFunc(field, func(c *candidate) bool { return c.times() < limit })
 	return slices.MinFunc(field, func(a, b *candidate) int { return cmp.Compare(a.bytes, b.bytes) })
 }
 
@@ -56,4 +59,12 @@ func (q *quantizer) nearest(best *candidate) *candidate {
 		}
 	}
 	return near
+}
+
+// times returns how many times the speed of the original a candidate has; 0 where that was not measured.
+func (c *contestant) times() float64 {
+	if c.speedup == nil {
+		return 0
+	}
+	return c.speedup.Value
 }

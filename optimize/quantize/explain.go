@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"infer/internal/fault"
 	"infer/optimize/quantize/emit"
@@ -28,18 +29,13 @@ func (q *quantizer) measureGroups(ctx context.Context, c *candidate) error {
 	}
 	for _, g := range groups {
 		e, db := g.error, decibels(1, g.error)
-		r := report.QuantizeGroup{Name: g.node, Nodes: []string{g.node}, Ops: g.op, Error: &e, SQNR: &db, Bytes: g.bytes, Kept: !slices.Contains(c.recipe.Float, g.node)}
-		for _, d := range whole.built.decisions {
-			if d.Node == g.node {
-				r.Nodes = append(r.Nodes, d.Absorbed...)
-			}
-		}
+		r := report.QuantizeGroup{Name: g.nodes[0], Nodes: g.nodes, Ops: strings.Join(g.ops, "+"), Error: &e, SQNR: &db, Bytes: g.bytes, Kept: !slices.Contains(c.recipe.Float, g.nodes[0])}
 		if g.known {
 			gain := g.gain
 			r.Gain = &gain
 		}
 		if !r.Kept {
-			r.Reason = q.whyFloat(g.node)
+			r.Reason = q.whyFloat(g.nodes[0])
 		}
 		q.details.Groups = append(q.details.Groups, r)
 	}

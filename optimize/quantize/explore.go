@@ -40,6 +40,9 @@ func (q *quantizer) recipes() ([]Recipe, error) {
 		}
 		return []Recipe{weight}, nil
 	case FP16, BF16:
+		if q.task.Target.Contrib {
+			q.doc.Warn("the cpu provider computes %s in float32: the file is half as large, and no faster", o.Mode)
+		}
 		return []Recipe{{Name: string(o.Mode), Form: o.Mode}}, nil
 	}
 	return q.autoRecipes(static, dynamic, weight), nil
@@ -119,15 +122,10 @@ func operators(m *onnx.Model) map[string]bool {
 	return has
 }
 
-// explore tries the recipes, then what improves on them.
+// explore tries the recipes, measures them, and then tries what improves on those that are fast enough to be worth it.
 func (q *quantizer) explore(ctx context.Context, recipes []Recipe) error {
 	for _, r := range recipes {
 		if _, err := q.try(ctx, r); err != nil {
-			return err
-		}
-	}
-	if q.options.Mode == Auto || q.budget != nil {
-		if err := q.repair(ctx); err != nil {
 			return err
 		}
 	}
@@ -136,13 +134,18 @@ func (q *quantizer) explore(ctx context.Context, recipes []Recipe) error {
 			return err
 		}
 	}
-	if err := q.phase("measure speed", func() error { return q.race(ctx) }); err != nil {
+	if err := q.race(ctx); err != nil {
+		return err
+	}
+	if err := q.repair(ctx); err != nil {
 		return err
 	}
 	if q.options.Mode == Auto {
-		return q.trim(ctx)
+		if err := q.trim(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return q.race(ctx)
 }
 
 // try makes a candidate of a recipe and judges it. A recipe that cannot be followed is a candidate with a reason;
@@ -165,14 +168,8 @@ func (q *quantizer) try(ctx context.Context, r Recipe) (*candidate, error) {
 var errNothing = errors.New("it leaves every node float")
 
 func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
-	if c.recipe.Form == Static && c.recipe.Ranges == nil {
-		err := q.phase("calibrate", func() (err error) {
-			c.recipe, err = q.calibrated(ctx, c.recipe)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if err := q.phase("calibrate", func() error { return q.calibrate(ctx, c) }); err != nil {
+		return err
 	}
 	q.task.Progress.Send(progress.Event{Phase: "try " + c.name})
 	err := q.phase("rewrite", func() (err error) {
@@ -184,7 +181,7 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 	}
 	m := q.modelOf(c.built.model)
 	c.bytes = m.Bytes()
-	if c.recipe.Form != formFloat && c.built.half == nil && !slices.ContainsFunc(c.built.decisions, func(d emit.Decision) bool { return d.Form != emit.Float }) {
+	if c.recipe.Form != formFloat && c.built.half == nil && !quantizes(c.built.decisions) {
 		return fault.New(fault.Gate, "", "%w%s", errNothing, reasonsOf(c.built.decisions))
 	}
 	return q.phase("judge", func() (err error) {
@@ -203,6 +200,27 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 		}
 		return err
 	})
+}
+
+// quantizes reports whether a node of the decisions is not left float.
+func quantizes(decisions []emit.Decision) bool {
+	return slices.ContainsFunc(decisions, func(d emit.Decision) bool { return d.Form != emit.Float })
+}
+
+// calibrate fills what a recipe needs to know about activations, and does not know yet: ranges for static, and the means
+// by which biases are corrected, which costs no speed.
+func (q *quantizer) calibrate(ctx context.Context, c *candidate) (err error) {
+	fresh := c.recipe.Form == Static && c.recipe.Ranges == nil
+	if fresh || c.recipe.Form == FP16 && c.recipe.Ranges == nil && q.fit != nil {
+		if c.recipe, err = q.calibrated(ctx, c.recipe); err != nil {
+			return err
+		}
+	}
+	if q.fit != nil && !c.recipe.Plain && c.recipe.Means == nil && (fresh || c.recipe.Form == Dynamic) && q.task.Target.IntBias {
+		c.recipe, err = q.corrected(ctx, c.recipe)
+		c.name = c.recipe.Name
+	}
+	return err
 }
 
 // reasonsOf lists why nodes were left float, each reason once.
@@ -232,7 +250,11 @@ func (q *quantizer) table(ctx context.Context, m *onnx.Model, r Recipe, values [
 	if len(q.options.Ranges) > 0 {
 		return q.loadTables(key)
 	}
-	o := calibrate.Options{Memory: q.options.Memory, Method: q.options.Method, Progress: q.task.Progress, Key: q.task.Key + "|" + key}
+	method := q.options.Method
+	if r.Form == FP16 {
+		method = calibrate.Method{Name: calibrate.MinMax}
+	}
+	o := calibrate.Options{Memory: q.options.Memory, Method: method, Progress: q.task.Progress, Key: q.task.Key + "|" + key}
 	if len(q.tables) == 0 {
 		o.Checkpoint = q.options.Cache
 	}

@@ -39,10 +39,13 @@ func (q *quantizer) gains(ctx context.Context, c *candidate, groups []group) err
 		parts[d.Node] = append(append([]string{d.Node}, d.Absorbed...), d.Output)
 	}
 	for i := range groups {
-		was, ok := timeOf(before, parts[groups[i].node])
-		is, found := timeOf(after, parts[groups[i].node])
-		if ok && found {
-			groups[i].gain, groups[i].known = was-is, true
+		g := &groups[i]
+		g.known = true
+		for _, n := range g.nodes {
+			was, ok := timeOf(before, parts[n])
+			is, found := timeOf(after, parts[n])
+			g.gain += was - is
+			g.known = g.known && ok && found
 		}
 	}
 	return nil

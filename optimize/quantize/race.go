@@ -19,9 +19,19 @@ const undecidedFloor = 0.97
 
 // race measures the original and the candidates that have not been measured yet, interleaved.
 func (q *quantizer) race(ctx context.Context) error {
+	if q.away != "" {
+		for _, c := range q.candidates {
+			c.measured = c.verdict != nil
+		}
+		return nil
+	}
+	return q.phase("measure speed", func() error { return q.interleave(ctx) })
+}
+
+func (q *quantizer) interleave(ctx context.Context) error {
 	var field []*candidate
 	for _, c := range q.candidates {
-		if c.built != nil && c.verdict != nil && !c.measured {
+		if c.built != nil && c.built.model != nil && c.verdict != nil && !c.measured {
 			field = append(field, c)
 		}
 	}

@@ -73,6 +73,7 @@ func (q *quantizer) writeRecord(path, output string, c *candidate) error {
 	if err != nil {
 		return err
 	}
+	q.compareReplay(sum)
 	source, err := q.task.Model.Digest()
 	if err != nil {
 		return err
@@ -167,8 +168,8 @@ func parseRecord(b []byte) (*Record, error) {
 	return &r, nil
 }
 
-// replay follows the recipe of a record: no calibration, no search. The model must be the one that it was made of.
-func (q *quantizer) replay(ctx context.Context, r *Record) error {
+// follow sets the options to those of a record: what it decided holds, and nothing is searched or gated.
+func (q *quantizer) follow(r *Record) error {
 	sum, err := q.task.Model.Digest()
 	if err != nil {
 		return err
@@ -176,6 +177,50 @@ func (q *quantizer) replay(ctx context.Context, r *Record) error {
 	if sum != r.Model {
 		return fault.New(fault.Usage, "give the model that the record was made with", "the record is of a model with sha256 %.12s, this one has %.12s", r.Model, sum)
 	}
-	_, err = q.try(ctx, r.Recipe)
+	q.options.Include, q.options.Exclude = nil, nil
+	for _, list := range []struct {
+		from []string
+		to   *[]Pattern
+	}{{r.Include, &q.options.Include}, {r.Exclude, &q.options.Exclude}} {
+		for _, text := range list.from {
+			p, err := ParsePattern(text)
+			if err != nil {
+				return err
+			}
+			*list.to = append(*list.to, p)
+		}
+	}
+	q.options.Mode, q.options.Portable, q.options.AllowSlower, q.options.Budget = r.Recipe.Form, r.Portable, true, nil
+	if q.task.Target, _, err = emit.NewTarget(r.Target, "", "", nil); err != nil {
+		return err
+	}
+	q.task.TargetWhy = "as in the record"
+	q.details.Mode, q.details.Target, q.details.TargetWhy = string(r.Recipe.Form), r.Target, q.task.TargetWhy
+	for _, n := range r.Nodes {
+		if n.Form == string(emit.Float) {
+			q.reasons[n.Node] = n.Why
+		}
+	}
+	return nil
+}
+
+// replay makes the model of a record again and says whether it is the same to the last byte.
+func (q *quantizer) replay(ctx context.Context, r *Record) error {
+	recipe := r.Recipe
+	recipe.Plain = len(recipe.Means) == 0
+	_, err := q.try(ctx, recipe)
 	return err
+}
+
+// compareReplay notes whether what was written is what the record says.
+func (q *quantizer) compareReplay(sum string) {
+	r := q.task.Record
+	switch {
+	case r == nil:
+	case sum == r.Output:
+		q.replayed = "made again from its record: the same bytes"
+	default:
+		q.replayed = "made again from its record"
+		q.doc.Warn("the file is not the one of the record, which has sha256 %.12s: it was made by another version of infer", r.Output)
+	}
 }

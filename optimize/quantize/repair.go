@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"infer/internal/progress"
 	"infer/optimize/quantize/emit"
@@ -19,6 +20,9 @@ func (q *quantizer) repair(ctx context.Context) error {
 	for _, c := range slices.Clone(q.candidates) {
 		if c.verdict == nil || c.within || c.recipe.Form == formFloat || c.built.half != nil {
 			continue
+		}
+		if c.slower && !q.options.AllowSlower {
+			continue // leaving parts of it float makes it no faster than the original
 		}
 		better := c
 		if c.recipe.Form == Static && q.fit != nil {
@@ -47,60 +51,69 @@ func (q *quantizer) improved(ctx context.Context, c *candidate) (*candidate, err
 		}
 		return err
 	}
-	r, err := q.corrected(ctx, c.recipe)
-	if err != nil {
-		return nil, err
-	}
-	if len(r.Means) > 0 {
-		if err := consider(r); err != nil || best.within {
+	plain := c.recipe
+	plain.Name, plain.Means, plain.Plain = strings.TrimSuffix(c.name, ", bias corrected"), nil, true
+	if len(c.recipe.Means) > 0 {
+		if err := consider(plain); err != nil || best.within {
 			return best, err
 		}
 	}
-	r, ok, err := q.smoothed(ctx, Recipe{Name: c.name, Form: c.recipe.Form, PerChannel: c.recipe.PerChannel, Passes: c.recipe.Passes})
+	r, ok, err := q.smoothed(ctx, Recipe{Name: plain.Name, Form: Static, PerChannel: c.recipe.PerChannel, Passes: c.recipe.Passes})
 	if err != nil || !ok {
 		return best, err
 	}
 	return best, consider(r)
 }
 
-// group is a node that is quantized with all that becomes part of it, or not at all.
+// group is nodes that are quantized with all that becomes part of them, or not at all: neighbours in the graph.
 type group struct {
-	node  string
-	op    string
+	nodes []string
+	ops   []string
 	error float64 // normalised squared error of the outputs with this group alone quantized
 	gain  float64 // seconds a run that it saves
 	known bool    // gain is known
-	bytes int64
+	bytes int64   // that it saves
 }
 
 // groupRows are the held-out rows on which the error of each group is measured.
 const groupRows = 64
 
-// groupsOf returns the groups of a candidate: its quantized nodes that multiply.
-func groupsOf(c *candidate) []group {
+// maxGroups is the most groups that a candidate is cut into: each costs a session.
+const maxGroups = 32
+
+// groupsOf returns the groups of a candidate, made of its quantized nodes that multiply.
+func groupsOf(c *candidate, most int) []group {
 	var list []group
 	seen := map[string]bool{}
 	for _, d := range c.built.decisions {
 		if d.Form != emit.Float && d.Weight != "" && !seen[d.Node] {
 			seen[d.Node] = true
-			list = append(list, group{node: d.Node, op: d.Op})
+			list = append(list, group{nodes: []string{d.Node}, ops: []string{d.Op}})
 		}
 	}
-	return list
+	if len(list) <= most {
+		return list
+	}
+	merged := make([]group, most)
+	for i, g := range list {
+		to := &merged[i*most/len(list)]
+		to.nodes, to.ops = append(to.nodes, g.nodes...), append(to.ops, g.ops...)
+	}
+	return merged
 }
 
 // rank measures the error of each group of a candidate by quantizing it alone, and what it gains.
 func (q *quantizer) rank(ctx context.Context, c *candidate) ([]group, error) {
-	groups := groupsOf(c)
+	groups := groupsOf(c, maxGroups)
+	var all []string
+	for _, g := range groups {
+		all = append(all, g.nodes...)
+	}
 	err := q.phase("rank groups", func() error {
 		for i := range groups {
-			q.task.Progress.Send(progress.Event{Phase: "rank groups", Done: float64(i), Total: float64(len(groups)), Unit: "groups", Note: groups[i].node})
-			var others []string
-			for _, g := range groups {
-				if g.node != groups[i].node {
-					others = append(others, g.node)
-				}
-			}
+			g := &groups[i]
+			q.task.Progress.Send(progress.Event{Phase: "rank groups", Done: float64(i), Total: float64(len(groups)), Unit: "groups", Note: g.nodes[0]})
+			others := slices.DeleteFunc(slices.Clone(all), func(n string) bool { return slices.Contains(g.nodes, n) })
 			b, err := q.build(ctx, c.recipe.without(others...))
 			if err != nil {
 				return err
@@ -109,8 +122,8 @@ func (q *quantizer) rank(ctx context.Context, c *candidate) ([]group, error) {
 			if err != nil {
 				return err
 			}
-			groups[i].error = sum(v.noise) / max(sum(v.signal), 1e-300)
-			groups[i].bytes = q.original.bytes - q.modelOf(b.model).Bytes()
+			g.error = sum(v.noise) / max(sum(v.signal), 1e-300)
+			g.bytes = q.original.bytes - q.modelOf(b.model).Bytes()
 		}
 		return q.gains(ctx, c, groups)
 	})
@@ -127,34 +140,29 @@ func (q *quantizer) mixed(ctx context.Context, c *candidate) error {
 	least := leastGain(groups)
 	cost := func(g group) float64 { return g.error / max(g.gain, least) }
 	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(cost(b), cost(a)) })
-	name := func(n int) []string {
-		var list []string
-		for _, g := range groups[:n] {
-			list = append(list, g.node)
-		}
-		return list
-	}
 	// With lo of the worst groups float the budget is missed, with hi of them it is kept.
 	lo, hi := 0, len(groups)
-	var best *candidate
 	for hi-lo > 1 {
 		mid := (lo + hi) / 2
+		r := c.recipe
 		for _, g := range groups[:mid] {
-			q.note(g.node, "quantizing it alone makes an error of %.2g of the output, more for its gain than others", g.error)
+			r = r.without(g.nodes...)
+			for _, n := range g.nodes {
+				q.note(n, "quantizing it alone makes an error of %.2g of the output, more for its gain than others", g.error)
+			}
 		}
-		r := c.recipe.without(name(mid)...)
 		r.Name = fmt.Sprintf("%s, %d of %d groups float", c.name, mid, len(groups))
 		x, err := q.try(ctx, r)
 		if err != nil {
 			return err
 		}
 		if x.within {
-			hi, best = mid, x
+			hi = mid
 		} else {
 			lo = mid
+			x.drop()
 		}
 	}
-	q.dropTrials(best)
 	return nil
 }
 
@@ -170,11 +178,9 @@ func leastGain(groups []group) float64 {
 	return most / 1000
 }
 
-// dropTrials gives up the models of a search's steps but for the best one: their figures stay in the report.
-func (q *quantizer) dropTrials(best *candidate) {
-	for _, c := range q.candidates {
-		if c != best && !c.within && c.built != nil && c.verdict != nil && q.budget != nil && len(c.recipe.Float) > 0 {
-			c.built.model, c.measured = nil, true
-		}
+// drop gives up the model of a step of a search that came to nothing: its figures stay in the report.
+func (c *candidate) drop() {
+	if c.built != nil {
+		c.built.model = nil
 	}
 }

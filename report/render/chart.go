@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"infer/report"
@@ -31,22 +32,21 @@ func around(values []float64) (axis, bool) {
 	return a, span > 0 && !math.IsInf(span, 0)
 }
 
-// ticks returns about n round values of a, 1, 2 or 5 times a power of ten apart.
-func (a axis) ticks(n int) []float64 {
+// ticks returns about n round values of a, step apart: 1, 2 or 5 times a power of ten.
+func (a axis) ticks(n int) (at []float64, step float64) {
 	raw := (a.hi - a.lo) / float64(n)
 	power := math.Pow(10, math.Floor(math.Log10(raw)))
-	step := 10 * power
+	step = 10 * power
 	for _, m := range []float64{1, 2, 5} {
 		if m*power >= raw {
 			step = m * power
 			break
 		}
 	}
-	var out []float64
-	for k := math.Ceil(a.lo / step); k*step <= a.hi && len(out) <= 2*n; k++ {
-		out = append(out, k*step)
+	for k := math.Ceil(a.lo / step); k*step <= a.hi && len(at) <= 2*n; k++ {
+		at = append(at, k*step)
 	}
-	return out
+	return at, step
 }
 
 // frame is the plot of a chart, in the units of its picture, and its axes.
@@ -66,9 +66,10 @@ func openChart(b *strings.Builder, id string, width, height float64, title, desc
 
 // xAxis draws the line below the plot, its ticks and what they measure.
 func (f frame) xAxis(b *strings.Builder, name string, q report.Quantity) {
-	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%[2].1f"/>`+"\n", f.left, f.bottom, f.right)
-	for _, v := range f.x.ticks(6) {
-		fmt.Fprintf(b, `<text class="axis" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", f.atX(v), f.bottom+16, tickText(q, v, f.x))
+	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1[2]f"/>`+"\n", f.left, f.bottom, f.right)
+	ticks, step := f.x.ticks(8)
+	for _, v := range ticks {
+		fmt.Fprintf(b, `<text class="axis" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", f.atX(v), f.bottom+16, tickText(q, v, step))
 	}
 	if name != "" {
 		fmt.Fprintf(b, `<text class="axis" x="%.1f" y="%.1f" text-anchor="end">%s</text>`+"\n", f.right, f.bottom+34, htmlText(name))
@@ -77,19 +78,33 @@ func (f frame) xAxis(b *strings.Builder, name string, q report.Quantity) {
 
 // yAxis draws a line across the plot for each tick, and what they measure above it.
 func (f frame) yAxis(b *strings.Builder, name string, q report.Quantity) {
-	for _, v := range f.y.ticks(5) {
-		fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%[2].1f"/><text class="axis" x="%[4].1f" y="%[5].1f" text-anchor="end">%[6]s</text>`+"\n",
-			f.left, f.atY(v), f.right, f.left-8, f.atY(v)+4, tickText(q, v, f.y))
+	ticks, step := f.y.ticks(5)
+	for _, v := range ticks {
+		fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1[2]f"/><text class="axis" x="%.1[4]f" y="%.1[5]f" text-anchor="end">%[6]s</text>`+"\n",
+			f.left, f.atY(v), f.right, f.left-8, f.atY(v)+4, tickText(q, v, step))
 	}
 	fmt.Fprintf(b, `<text class="axis" x="0" y="%.1f">%s</text>`+"\n", f.top-14, htmlText(name))
 }
 
-// tickText writes a tick with as many digits as tell it from its neighbour.
-func tickText(q report.Quantity, v float64, a axis) string {
-	if math.Abs(v) < 1e-9*(a.hi-a.lo) {
+// tickText writes a tick with the decimals that tell it from its neighbour, step away.
+func tickText(q report.Quantity, v, step float64) string {
+	if math.Abs(v) < step/2 {
 		v = 0
 	}
-	return htmlText(report.FormatValue(q, v))
+	times, unit := 1.0, ""
+	switch q {
+	case report.Ratio:
+		times, unit = 100, " %"
+	case report.Factor:
+		unit = "×"
+	case report.Level:
+		unit = " dB"
+	}
+	if step *= times; step < 1e-3 || step > 1e5 {
+		return htmlText(report.FormatValue(q, v))
+	}
+	decimals := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
+	return htmlText(strconv.FormatFloat(v*times, 'f', decimals, 64) + unit)
 }
 
 func plainText(v float64) string { return report.FormatValue(report.Plain, v) }

@@ -81,7 +81,7 @@ func (h histogram) svg(b *strings.Builder) {
 	f.xAxis(b, "", report.Plain)
 	for _, x := range []float64{h.lo, h.hi} {
 		if h.lo < h.hi && x >= f.x.lo && x <= f.x.hi {
-			fmt.Fprintf(b, `<line class="mark" x1="%.1f" y1="%.1f" x2="%[1].1f" y2="%.1f"/>`+"\n", f.atX(x), f.top, f.bottom)
+			fmt.Fprintf(b, `<line class="mark" x1="%.1f" y1="%.1f" x2="%.1[1]f" y2="%.1[3]f"/>`+"\n", f.atX(x), f.top, f.bottom)
 		}
 	}
 	b.WriteString("</svg>\n")

@@ -15,7 +15,7 @@ const htmlStyle = `
 body{font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);max-width:64rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.8rem 0 .4rem}
 table{border-collapse:collapse;display:block;overflow-x:auto}
-th,td{text-align:left;padding:.2rem .9rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{text-align:left;padding:.2rem .9rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top;white-space:nowrap}.w{white-space:normal;overflow-wrap:break-word;min-width:8rem}
 th{font-weight:600;color:var(--dim)}.r{text-align:right;font-variant-numeric:tabular-nums}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.4rem 0}dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
 code,pre{font:.92em ui-monospace,monospace}pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem}
@@ -91,15 +91,19 @@ func htmlSection(b *strings.Builder, s section) {
 }
 
 func htmlTable(b *strings.Builder, t *table) {
-	class := func(c column) string {
-		if c.right {
+	class := func(i int) string {
+		c := t.cols[i]
+		switch {
+		case c.right:
 			return ` class="r"`
+		case c.shrink || c.note || c.lead && c.head != "" || i == len(t.cols)-1 && !c.bar:
+			return ` class="w"` // it may break into lines
 		}
 		return ""
 	}
 	b.WriteString("<table>\n<thead><tr>")
-	for _, c := range t.cols {
-		fmt.Fprintf(b, "<th scope=\"col\"%s>%s</th>", class(c), htmlText(c.head))
+	for i, c := range t.cols {
+		fmt.Fprintf(b, "<th scope=\"col\"%s>%s</th>", class(i), htmlText(c.head))
 	}
 	b.WriteString("</tr></thead>\n<tbody>\n")
 	for _, row := range t.rows {
@@ -116,7 +120,7 @@ func htmlTable(b *strings.Builder, t *table) {
 			case x.code && text != "":
 				text = "<code>" + text + "</code>"
 			}
-			fmt.Fprintf(b, "<td%s>%s</td>", class(c), htmlTone(x.tone, text))
+			fmt.Fprintf(b, "<td%s>%s</td>", class(i), htmlTone(x.tone, text))
 		}
 		b.WriteString("</tr>\n")
 	}

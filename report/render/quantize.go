@@ -139,7 +139,7 @@ func beforeAfter(q report.QuantizeDetails, c *report.QuantizeCandidate) section 
 	if q.Output == "" {
 		head = "nearest"
 	}
-	t := &table{cols: []column{{head: ""}, {head: "original"}, {head: head}, {head: "n", right: true}}}
+	t := &table{cols: []column{{head: "", shrink: true}, {head: "original"}, {head: head}, {head: "n", right: true, drop: 1}}}
 	add := func(name, before, after string, n int) {
 		if before == "" && after == "" {
 			return
@@ -237,7 +237,7 @@ func candidates(q report.QuantizeDetails, o Options) section {
 	}
 	name, head, of := goodness(q)
 	t := &table{cols: []column{{head: "", lead: true}, {head: "candidate", lead: true}, {head: "speed-up"}, {head: "size", right: true},
-		{head: head}, {head: "SQNR", right: true, drop: 1}, {head: "in budget"}, {head: "why not", note: true}}}
+		{head: head}, {head: "SQNR", right: true, drop: 2}, {head: "in budget", drop: 1}, {head: "why not", note: true}}}
 	sorted := slices.Clone(q.Candidates)
 	slices.SortStableFunc(sorted, func(a, b report.QuantizeCandidate) int { return cmp.Compare(speed(b), speed(a)) })
 	size := func(c report.QuantizeCandidate) string {
@@ -253,7 +253,7 @@ func candidates(q report.QuantizeDetails, o Options) section {
 		if i >= shown && !c.Chosen {
 			continue
 		}
-		t.rows = append(t.rows, []cell{rank(c), code(c.Name), str(both("speedup", c.Speedup)), str(size(c)), str(both(name, of(c))),
+		t.rows = append(t.rows, []cell{rank(c), str(c.Name), str(both("speedup", c.Speedup)), str(size(c)), str(both(name, of(c))),
 			str(number("sqnr_db", c.SQNR)), within(c.Within), faint(c.Why)})
 	}
 	if n := len(sorted) + 1 - len(t.rows); n > 0 {
@@ -327,7 +327,7 @@ func sampled(cs []report.QuantizeCandidate, of func(report.QuantizeCandidate) *r
 func notTried(list []report.NotTried) section {
 	t := &table{cols: []column{{head: "candidate", shrink: true}, {head: "why not"}}}
 	for _, n := range list {
-		t.rows = append(t.rows, []cell{code(n.Name), str(n.Why)})
+		t.rows = append(t.rows, []cell{str(n.Name), str(n.Why)})
 	}
 	return section{title: "What was not tried", table: t}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -186,6 +187,7 @@ func golden(t *testing.T, path, got string) {
 func TestWidth(t *testing.T) {
 	docs := otherDocs(t)
 	docs["profile"], docs["inspect"], docs["nodes"] = profileDoc(t), inspectDoc(t), nodesDoc(t)
+	maps.Copy(docs, quantizeDocs(t))
 	for name, d := range docs {
 		for _, width := range []int{60, 80, 100, 200} {
 			for i, l := range strings.Split(render(t, d, "text", Options{Width: width}), "\n") {
@@ -218,7 +220,13 @@ func hostileDoc(t *testing.T) *report.Document {
 }
 
 func TestHostileNames(t *testing.T) {
-	d := hostileDoc(t)
+	for name, d := range map[string]*report.Document{"profile": hostileDoc(t), "quantize": hostileQuantizeDoc(t)} {
+		t.Run(name, func(t *testing.T) { harmless(t, d) })
+	}
+}
+
+// harmless fails where a name of d leaves its place in some format.
+func harmless(t *testing.T, d *report.Document) {
 	for _, format := range []string{"text", "markdown", "html", "junit", "json"} {
 		out := render(t, d, format, Options{Width: 300})
 		for _, bad := range []string{"\x1b", "\x00", "\r", "\u202e", "\u009b"} {
@@ -273,7 +281,7 @@ func dropCode(s string) string {
 }
 
 func TestReadBack(t *testing.T) {
-	for _, d := range []*report.Document{profileDoc(t), hostileDoc(t)} {
+	for _, d := range []*report.Document{profileDoc(t), hostileDoc(t), quantizeDoc(t), hostileQuantizeDoc(t)} {
 		for _, format := range []string{"json", "html"} {
 			got, err := report.Read(strings.NewReader(render(t, d, format, Options{})))
 			if err != nil {
@@ -369,7 +377,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 // A document without anything, and one whose details have another shape, still give a page.
 func TestPoorDocuments(t *testing.T) {
 	for _, kind := range []string{"profile", "inspect", "predict", "runtime", "version", "quantize", "?"} {
-		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1}`} {
+		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1,"candidates":3}`} {
 			d := &report.Document{Kind: kind, Details: []byte(details)}
 			for _, f := range Formats() {
 				if out := render(t, d, f, Options{}); out == "" {
@@ -427,6 +435,8 @@ func FuzzRender(f *testing.F) {
 		"profile": `{"top":-3,"by_op":[{"name":"a","share":-1e308,"seconds":1e308,"count":-1}],"memory":{"initializers":-1},"cold":[{}]}`,
 		"inspect": `{"ops":[{"op":"Conv","count":1,"macs":-1}],"inputs":[{}],"diff":null,"metadata":{"a":"\u001b"}}`,
 		"predict": `{"classes":[{"rows":-1,"correct":5}],"correct":1}`,
+		"quantize": `{"chosen":"a","candidates":[{"name":"a","speedup":{"value":1e308,"lo":-1e308,"hi":1e308,"n":-1},"sqnr_db":-1e308,"gained":-5,"p_value":7},{"speedup":{"value":0},"sqnr_db":0}],
+			"explain":{"bins":[0,1e-320,1],"counts":[18446744073709551615,18446744073709551615],"tensors":[{}]},"calibration":{"nan":-1},"fusion":{},"conversion":{},"nodes":[{}],"groups":[{"error":-1}],"phases":[{"seconds":-1e308},{}]}`,
 		"runtime": `{"libraries":[{}],"findings":[{"level":"\u0000"}]}`,
 	} {
 		f.Add([]byte(`{"schema":"infer.report/v1","kind":"`+kind+`","details":`+details+`,"metrics":[{"name":"x","unit":"s","value":1e-320,"lo":-1e308,"hi":1e308}]}`), 1)

@@ -98,16 +98,16 @@ func (s scatter) svg(b *strings.Builder) {
 	openChart(b, "tradeoff", width, height, s.title, s.description())
 	f.yAxis(b, s.y, s.quantity)
 	f.xAxis(b, "speed-up (original / candidate)", report.Factor)
-	fmt.Fprintf(b, `<line class="mark" x1="%.1f" y1="%.1f" x2="%[1].1f" y2="%.1f"/>`+"\n", f.atX(1), f.top, f.bottom)
+	fmt.Fprintf(b, `<line class="mark" x1="%.1f" y1="%.1f" x2="%.1[1]f" y2="%.1[3]f"/>`+"\n", f.atX(1), f.top, f.bottom)
 	s.frontLine(b, f)
 	for _, p := range s.points {
 		x, y := f.atX(p.x), f.atY(p.y)
 		fmt.Fprintf(b, "<g><title>%s</title>", htmlText(p.label))
 		if p.xLo < p.xHi {
-			fmt.Fprintf(b, `<line class="error" x1="%.1f" y1="%.1f" x2="%.1f" y2="%[2].1f"/>`, f.atX(p.xLo), y, f.atX(p.xHi))
+			fmt.Fprintf(b, `<line class="error" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1[2]f"/>`, f.atX(p.xLo), y, f.atX(p.xHi))
 		}
 		if p.yLo < p.yHi {
-			fmt.Fprintf(b, `<line class="error" x1="%.1f" y1="%.1f" x2="%[1].1f" y2="%.1f"/>`, x, f.atY(p.yLo), f.atY(p.yHi))
+			fmt.Fprintf(b, `<line class="error" x1="%.1f" y1="%.1f" x2="%.1[1]f" y2="%.1[3]f"/>`, x, f.atY(p.yLo), f.atY(p.yHi))
 		}
 		p.symbol(b, x, y)
 		b.WriteString("</g>\n")
@@ -210,7 +210,7 @@ func legend(b *strings.Builder, x, y float64) {
 	}{
 		{point{base: true}, "original", 76},
 		{point{chosen: true}, "chosen", 72},
-		{point{front: true}, "Pareto front: none is both faster and better", 274},
+		{point{front: true}, "Pareto front: none is both faster and better", 292},
 		{point{}, "others", 60},
 	} {
 		l.p.symbol(b, x, y-4)

@@ -82,3 +82,12 @@ func FuzzInfer(f *testing.F) {
 		Liveness(m, s)
 	})
 }
+
+// TestNodeWithoutOutputs: a damaged node that makes nothing is no reason to panic, whatever its operator.
+func TestNodeWithoutOutputs(t *testing.T) {
+	attrs := []*onnx.Attribute{{Name: "value_float", Type: onnx.AttrFloat}, {Name: "to", Type: onnx.AttrInt, I: 1}}
+	for op := range rules() {
+		m := one(op, 17, attrs, 0, []int64{1, 2}, []int64{1, 1}, []int64{1}, []int64{0})
+		Cost(m, Infer(m, nil))
+	}
+}

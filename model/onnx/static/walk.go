@@ -100,7 +100,7 @@ func reads(n *onnx.Node) []string {
 
 // node infers one node and puts its outputs into the scope.
 func (in *inferer) node(sc *scope, n *onnx.Node, stated map[string]*onnx.Type) {
-	c := &call{inferer: in, scope: sc, node: n, opset: in.current[domain(n.Domain)], out: make([]*val, len(n.Outputs))}
+	c := &call{inferer: in, scope: sc, node: n, opset: in.current[domain(n.Domain)], out: make([]*val, max(len(n.Outputs), 1))} // rules write to the first
 	for _, name := range n.Inputs {
 		var v *val
 		if name != "" {

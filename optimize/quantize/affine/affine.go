@@ -1,6 +1,6 @@
 // Package affine owns the numbers of affine quantization, real = scale × (q − zero point): which integers a tensor may
 // use, the scale and zero point of a range, quantized weights, biases and blocks, and the error that all this makes.
-// Its functions are pure, and equal to those of ONNX Runtime 1.30's quantizers bit for bit (scripts/quantizer-check.sh).
+// But for Refine, its results are those of ONNX Runtime 1.30's quantizers, bit for bit (scripts/quantizer-check.sh).
 package affine
 
 import (
@@ -42,11 +42,13 @@ func signed(d tensor.DType) bool { return d == tensor.Int8 || d == tensor.Int16 
 // Levels returns the lowest and highest integer that a range is spread over. Quantize may go beyond a reduced or
 // symmetric grid by its rounding: it clips to the range of the dtype. Levels panics where Supports is false.
 //
-//	dtype          full             symmetric       reduced
-//	uint8          0..255           0..255          0..127
-//	int8           -128..127        -127..127       -64..64
-//	uint16, int16  0..65535, …      …, -32767..32767  0..32767, -16384..16384
-//	uint4, int4    0..15, -8..7     0..15, -8..7    0..7, -4..3
+//	dtype   full           symmetric      reduced
+//	uint8   0..255         0..255         0..127
+//	int8    -128..127      -127..127      -64..64
+//	uint16  0..65535       0..65535       0..32767
+//	int16   -32768..32767  -32767..32767  -16384..16384
+//	uint4   0..15          0..15          0..7
+//	int4    -8..7          -8..7          -4..3
 func (g Grid) Levels() (lo, hi int32) {
 	lo, hi = fullRange(g.DType)
 	switch {
@@ -102,7 +104,7 @@ func (g Grid) Fit(lo, hi float64) Params {
 
 // Quantize writes q = clip(roundEven(x/Scale) + Zero) to dst, which holds tensor.ByteSize bytes of the dtype: little
 // endian, 4-bit types packed low nibble first. It clips to the range of the dtype; NaN becomes its lowest value, as in
-// the kernels of the runtime. Ref: ONNX QuantizeLinear, opset 21.
+// the runtime's kernels for x64. Ref: ONNX QuantizeLinear, opset 21.
 func (p Params) Quantize(dst []byte, x []float32) {
 	lo, hi := fullRange(p.DType)
 	p.put(dst, 0, x, float32(lo), float32(hi))

@@ -70,11 +70,26 @@ func TestFit(t *testing.T) {
 		{"too narrow", u8, 0, 255 * 0x1p-127, 1, 0},                              // 2^-127 is subnormal
 		{"just wide enough", u8, 0, 255 * 0x1p-126, 0x1p-126, 0},                 //
 		{"NaN", u8, math.NaN(), math.NaN(), 1, 0},                                //
-		{"infinite", s8, -inf, inf, float32(2.0 / 255 * math.MaxFloat32), 0},     // -0.5
-		{"infinite above", u8, 0, inf, float32(1.0 / 255 * math.MaxFloat32), 0},  //
+		// 1 + 0.75·2^-23 is 1 + 2^-23 in float32, and 1/255 of that 8421505.506·2^-31 (8421505.255 in float64 alone).
+		{"width in float32", u8, -1, 0x1.8p-24, 8421506 * 0x1p-31, 255},
+		{"infinite", s8, -inf, inf, float32(2.0 / 255 * math.MaxFloat32), 0},    // -0.5
+		{"infinite above", u8, 0, inf, float32(1.0 / 255 * math.MaxFloat32), 0}, //
 	} {
 		if got, want := c.g.Fit(c.lo, c.hi), (Params{c.g.DType, c.scale, c.zero}); got != want {
 			t.Errorf("%s: %v, want %v", c.name, got, want)
+		}
+	}
+}
+
+// TestSymmetricZero: the middle, whatever the range; from the scale it would now and then be a level lower.
+func TestSymmetricZero(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for range 1000 {
+		a := r.Float64()
+		for d, want := range map[tensor.DType]int32{tensor.Uint8: 128, tensor.Uint16: 32768, tensor.Uint4: 8, tensor.Int8: 0} {
+			if p := (Grid{d, true, false}).Fit(-a, a/2); p.Zero != want {
+				t.Fatalf("%v of ±%g: zero point %d, want %d", d, a, p.Zero, want)
+			}
 		}
 	}
 }

@@ -22,23 +22,24 @@ type Bias struct {
 // changed, and the bias is clipped otherwise. A NaN or an infinity in the bias is an error, and so is a length that
 // does not fit.
 func QuantizeBias(bias []float32, input float32, w *Weight, x []float32) (*Bias, error) {
-	if w.Axis != PerTensor && len(bias) != w.channels {
-		return nil, fault.New(fault.Internal, "", "a bias of %d elements for a weight of %d channels", len(bias), w.channels)
+	if w.Axis != PerTensor && len(bias) != len(w.Scales) {
+		return nil, fault.New(fault.Internal, "", "a bias of %d elements for a weight of %d channels", len(bias), len(w.Scales))
 	}
 	if err := finite(bias, len(bias)); err != nil {
 		return nil, fault.Wrap(err, "bias")
 	}
-	b := &Bias{Data: make([]int32, len(bias)), Scales: make([]float32, w.channels)}
+	b := &Bias{Data: make([]int32, len(bias)), Scales: make([]float32, len(w.Scales))}
 	growable := w.centred()
+	lo, hi := fullRange(w.DType)
 	for c := range b.Scales {
 		if growable && w.grow(c, input, w.biasBound(bias, c)) {
-			w.requantize(c, x)
+			w.fillChannel(x, c, lo, hi)
 			b.Adjusted++
 		}
 		b.Scales[c] = input * w.Scales[c]
 	}
 	for i, v := range bias {
-		b.Data[i] = biasLevel(v, b.Scales[i%w.channels])
+		b.Data[i] = biasLevel(v, b.Scales[i%len(b.Scales)])
 	}
 	return b, nil
 }
@@ -78,14 +79,6 @@ func (w *Weight) grow(c int, input float32, bound float64) bool {
 	}
 	w.Scales[c] = float32(float64(w.Scales[c]) * (bound / product))
 	return true
-}
-
-// requantize quantizes the elements of a channel by its scale as it is now.
-func (w *Weight) requantize(c int, x []float32) {
-	lo, hi := fullRange(w.DType)
-	for at := range w.runs(c) {
-		w.params(c).put(w.Data, at, x[at:at+w.inner], float32(lo), float32(hi))
-	}
 }
 
 // biasLevel returns clip(roundEven(v/scale)) of int32; 0 for 0, also where the scale has underflowed to 0.

@@ -18,7 +18,7 @@ type Blocks struct {
 	Zeros      []byte    // [N, ceil(kBlocks×Bits/8)], packed like the elements; nil: symmetric, 2^(Bits−1) for all
 }
 
-// QuantizeBlocks quantizes the row-major matrix w [k, n] to 4 or 8 bits in blocks of size, a power of two from 16 on.
+// QuantizeBlocks quantizes the row-major matrix w [k, n] to 4 or 8 bits in blocks of 16, 32, 64, 128 or 256.
 // Asymmetric blocks cover [min, max] and zero; symmetric ones map the element of largest magnitude to the lowest level,
 // by a negative scale where it is positive. Bits and sizes other than these, a w of another length, and a NaN or an
 // infinity are errors. Ref: MlasQuantizeBlockwise.
@@ -26,8 +26,8 @@ func QuantizeBlocks(w []float32, k, n int64, bits, size int, symmetric bool) (*B
 	if bits != 4 && bits != 8 {
 		return nil, fault.New(fault.Usage, "use 4 or 8", "blocks of %d bits", bits)
 	}
-	if size < 16 || size&(size-1) != 0 {
-		return nil, fault.New(fault.Usage, "use a power of two from 16 on", "blocks of %d elements", size)
+	if size < 16 || size > 256 || size&(size-1) != 0 {
+		return nil, fault.New(fault.Usage, "use 16, 32, 64, 128 or 256", "blocks of %d elements", size)
 	}
 	elements, err := tensor.Shape{k, n}.Elements()
 	if err != nil {
@@ -42,9 +42,7 @@ func QuantizeBlocks(w []float32, k, n int64, bits, size int, symmetric bool) (*B
 	if !symmetric {
 		b.Zeros = bytes.Repeat([]byte{0x88}, int(n)*b.zeroRow()) // MLAS leaves the middle where a last nibble is over
 	}
-	b.columns(w, func(i int, x []float32) {
-		b.put(i, x, b.fit(x))
-	})
+	b.columns(w, func(i int, x []float32) { b.put(i, x, b.fit(x)) })
 	return b, nil
 }
 
@@ -74,8 +72,10 @@ func (b *Blocks) columns(w []float32, do func(i int, x []float32)) {
 		for left := 0; left < n; left += tile {
 			width := min(tile, n-left)
 			for r := range rows {
-				for c, v := range w[(first+r)*n+left:][:width] {
-					buffer[c*b.Size+r] = v
+				at := r
+				for _, v := range w[(first+r)*n+left:][:width] {
+					buffer[at] = v
+					at += b.Size
 				}
 			}
 			for c := range width {
@@ -113,7 +113,7 @@ func (b *Blocks) fit(x []float32) line {
 	if scale == 0 {
 		return line{}
 	}
-	return line{scale, roundAway(-lo/scale, b.top())}
+	return line{scale, float32(roundAway(-lo/scale, b.top()))}
 }
 
 // reciprocal returns what elements are multiplied by, 0 where the scale is 0.
@@ -124,17 +124,20 @@ func (l line) reciprocal() float32 {
 	return 1 / l.scale
 }
 
-// blockLevel returns the level of v as a float. The conversion keeps the compiler from fusing product and sum.
-func blockLevel(v, reciprocal, zero, top float32) float32 {
+// blockLevel returns the level of v. The conversion keeps the compiler from fusing product and sum.
+func blockLevel(v, reciprocal, zero, top float32) int32 {
 	return roundAway(float32(v*reciprocal)+zero, top)
 }
 
 // roundAway rounds v to an integer, halves up, and clips it to 0..top; NaN becomes 0.
-func roundAway(v, top float32) float32 {
+func roundAway(v, top float32) int32 {
 	if !(v > 0) {
 		return 0
 	}
-	return float32(int32(float64(min(v, top)) + 0.5)) // exact in float64
+	if v > top {
+		v = top
+	}
+	return int32(float64(v) + 0.5) // exact in float64
 }
 
 // put quantizes the elements of block i by a line.

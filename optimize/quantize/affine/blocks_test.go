@@ -31,6 +31,12 @@ func TestQuantizeBlocks(t *testing.T) {
 		// +8 is the largest, and level 0 by a negative scale: q = 8 - x.
 		{"negative scale", []float32{8, -7, 0, 0.5, -0.5, 1, 2, 3, 4, 5, 6, 7, -1, -2, -3, -4}, 4, true,
 			[]byte{0x10 | 0xe0, 0x88, 0x79, 0x56, 0x34, 0x12, 0xa9, 0xcb}, []float32{-1}, nil},
+		// Of -8 and 8, the negative one decides: 16 is clipped to 15.
+		{"equal magnitudes", append([]float32{8, -8}, make([]float32, 14)...), 4, true,
+			append([]byte{0x0f}, bytes.Repeat([]byte{0x88}, 7)...), []float32{1}, nil},
+		// A fifteenth of the smallest subnormal is 0: a block of zeros.
+		{"underflow", slices.Repeat([]float32{-math.SmallestNonzeroFloat32}, 16), 4, false,
+			make([]byte, 8), []float32{0}, []byte{0x80}},
 		// From -5 to 10 in 15 steps: zero point 5.
 		{"asymmetric", []float32{-5, 10, 0, 0.5, -0.5, 9.5, 1, 2, 3, 4, 5, 6, 7, 8, 9, -4}, 4, false,
 			[]byte{0xf0, 0x65, 0xf5, 0x76, 0x98, 0xba, 0xdc, 0x1e}, []float32{1}, []byte{0x85}},
@@ -65,6 +71,7 @@ func TestQuantizeBlocksRefuses(t *testing.T) {
 		{"bits", w, 2, 16, "blocks of 2 bits"},
 		{"small", w, 4, 8, "blocks of 8 elements"},
 		{"no power of two", w, 4, 48, "blocks of 48 elements"},
+		{"large", w, 4, 512, "blocks of 512 elements"},
 		{"length", w[1:], 4, 16, "31 elements where the shape has 32"},
 		{"infinity", bad, 4, 16, "element 5 is +Inf"},
 	} {

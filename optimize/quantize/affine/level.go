@@ -18,7 +18,10 @@ func level(x, scale, zero, lo, hi float32) int32 {
 	if !(v > lo) { // NaN too
 		return int32(lo)
 	}
-	return int32(min(v, hi))
+	if v > hi {
+		v = hi
+	}
+	return int32(v)
 }
 
 // put quantizes x into the elements of dst from at on, clipping to lo and hi.
@@ -40,9 +43,7 @@ func store(dst []byte, d tensor.DType, at int, q []int32) {
 	switch d.Bits() {
 	case 4:
 		for i, v := range q {
-			shift := (at + i) % 2 * 4
-			b := &dst[(at+i)/2]
-			*b = *b&^(15<<shift) | byte(v)&15<<shift
+			storeNibble(dst, at+i, byte(v))
 		}
 	case 8:
 		dst = dst[at : at+len(q)]
@@ -54,6 +55,12 @@ func store(dst []byte, d tensor.DType, at int, q []int32) {
 			binary.LittleEndian.PutUint16(dst[2*(at+i):], uint16(v))
 		}
 	}
+}
+
+// storeNibble writes the low bits of v to 4-bit element at.
+func storeNibble(dst []byte, at int, v byte) {
+	shift := at % 2 * 4
+	dst[at/2] = dst[at/2]&^(15<<shift) | v&15<<shift
 }
 
 // load reads levels from the elements of src from at on.

@@ -8,14 +8,14 @@ type line struct{ scale, zero float32 }
 // trial returns the squared error that a line makes, and the scale that would make the least with the same levels.
 type trial func(l line) (noise float64, fitted float32)
 
-// shrinks are the parts of the range that a search keeps, what is beyond being clipped.
-var shrinks = [...]float32{1, 0.98, 0.95, 0.9, 0.85, 0.8, 0.7}
-
 // search returns the line with the least error among start, with error noise, and lines of smaller scale with the same
-// zero point or one moved by each of shifts, before and after fitting the scale to the levels.
+// zero point or one moved by each of shifts, before and after fitting the scale to the levels. It ends where a smaller
+// scale gains nothing.
 func search(start line, noise float64, shifts []float32, try trial) (best line, improved bool) {
 	best = start
-	for _, shrink := range shrinks {
+	// In normal and Laplace distributed blocks of 4 bits, steps half as wide gain 0.02 dB more at most.
+	for _, shrink := range [...]float32{1, 0.93, 0.86, 0.8, 0.7, 0.6} {
+		least := noise
 		for _, shift := range shifts {
 			l := line{start.scale * shrink, start.zero + shift}
 			for range 2 {
@@ -29,6 +29,9 @@ func search(start line, noise float64, shifts []float32, try trial) (best line, 
 				l.scale = fitted
 			}
 		}
+		if noise == least {
+			break
+		}
 	}
 	return best, improved
 }
@@ -36,19 +39,20 @@ func search(start line, noise float64, shifts []float32, try trial) (best line, 
 // sums are what a trial adds up.
 type sums struct{ noise, product, square float64 }
 
-// add counts one element v whose level is steps from the zero point.
+// add counts one element v whose level is steps from the zero point. The conversions keep the compiler from fusing
+// products and sums, so that every machine makes the same choice.
 func (s *sums) add(v, steps float32, l line) {
 	d := float64(v) - float64(steps*l.scale)
-	s.noise += d * d
-	s.product += float64(v) * float64(steps)
-	s.square += float64(steps) * float64(steps)
+	s.noise += float64(d * d)
+	s.product += float64(float64(v) * float64(steps))
+	s.square += float64(float64(steps) * float64(steps))
 }
 
 // fitted returns the least-squares scale; NaN where all levels are the zero point.
 func (s *sums) fitted() float32 { return float32(s.product / s.square) }
 
-// Refine looks, for each channel, for a smaller scale with a smaller squared error than the range gives, made of the
-// elements x that w was made of. It quantizes the channels anew that it finds one for, and returns how many there are.
+// Refine looks, for each channel, for a scale with a smaller squared error than the one it has, over the elements x
+// that w was made of. It quantizes the channels anew that it finds one for, and returns how many there are.
 // No channel's error grows.
 func (w *Weight) Refine(x []float32) (improved int) {
 	for c := range w.Scales {
@@ -62,9 +66,7 @@ func (w *Weight) Refine(x []float32) (improved int) {
 		}
 		improved++
 		w.Scales[c] = best.scale
-		for at := range w.runs(c) {
-			w.params(c).put(w.Data, at, x[at:at+w.inner], float32(lo), float32(hi))
-		}
+		w.fillChannel(x, c, lo, hi)
 	}
 	return improved
 }
@@ -72,8 +74,9 @@ func (w *Weight) Refine(x []float32) (improved int) {
 // try is the trial of a channel, with levels from lo to hi.
 func (w *Weight) try(x []float32, c int, l line, lo, hi int32) (float64, float32) {
 	var s sums
-	for at := range w.runs(c) {
-		for _, v := range x[at : at+w.inner] {
+	all := w.layout()
+	for at := range all.runs(c) {
+		for _, v := range x[at : at+all.inner] {
 			s.add(v, float32(level(v, l.scale, l.zero, float32(lo), float32(hi)))-l.zero, l)
 		}
 	}
@@ -81,8 +84,8 @@ func (w *Weight) try(x []float32, c int, l line, lo, hi int32) (float64, float32
 }
 
 // Refine looks, for each block, for a scale (and zero point, where it has one) with a smaller squared error than the
-// range gives, made of the matrix w that b was made of. It quantizes the blocks anew that it finds one for, and returns
-// how many there are. No block's error grows.
+// one it has, over the matrix w that b was made of. It quantizes the blocks anew that it finds one for, and returns how
+// many there are. No block's error grows.
 func (b *Blocks) Refine(w []float32) (improved int) {
 	shifts := []float32{0}
 	if b.Zeros != nil {
@@ -107,7 +110,7 @@ func (b *Blocks) try(x []float32, l line) (float64, float32) {
 	}
 	var s sums
 	for _, v := range x {
-		s.add(v, blockLevel(v, r, l.zero, top)-l.zero, l)
+		s.add(v, float32(blockLevel(v, r, l.zero, top))-l.zero, l)
 	}
 	return s.noise, s.fitted()
 }

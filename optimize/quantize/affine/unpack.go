@@ -17,12 +17,21 @@ func (b *Blocks) elements(do func(i, at int, q []byte)) {
 		q := buffer[:min(b.Size, int(b.K)-first)]
 		for column := range n {
 			i := column*kBlocks + block
-			src := b.Packed[i*b.blob():][:b.blob()]
-			for j := range q {
-				q[j] = src[j*b.Bits/8] >> (j * b.Bits % 8) & byte(b.top())
-			}
+			b.unpack(buffer, i)
 			do(i, first*n+column, q)
 		}
+	}
+}
+
+// unpack writes the levels of block i to q, of Size elements.
+func (b *Blocks) unpack(q []byte, i int) {
+	src := b.Packed[i*b.blob():][:b.blob()]
+	if b.Bits == 8 {
+		copy(q, src)
+		return
+	}
+	for j, v := range src {
+		q[2*j], q[2*j+1] = v&15, v>>4
 	}
 }
 
@@ -41,18 +50,18 @@ func (b *Blocks) Dequantize() []float32 {
 
 // Portable returns the inputs of a DequantizeLinear of axis 0 and block_size Size that makes the same matrix: elements
 // [K, N], scales [kBlocks, N] and zero points [kBlocks, N]. They are of Uint4 or Uint8; symmetric ones of Int4 or Int8,
-// without zero points (the zero Tensor). Ref: ONNX DequantizeLinear, opset 21.
+// without zero points (the zero Tensor). The tool that writes this form for ONNX Runtime rounds before it adds the zero
+// point and so takes some halves the other way. Ref: ONNX DequantizeLinear, opset 21.
 func (b *Blocks) Portable() (elements, scales, zeros tensor.Tensor) {
-	d := map[int]tensor.DType{4: tensor.Uint4, 8: tensor.Uint8}[b.Bits]
-	offset := int32(0)
-	if b.Zeros == nil {
-		d = map[int]tensor.DType{4: tensor.Int4, 8: tensor.Int8}[b.Bits]
-		offset = int32(b.middle())
-	}
+	d, offset := b.dtype()
 	elements = tensor.Tensor{DType: d, Shape: tensor.Shape{b.K, b.N}, Data: make([]byte, (int(b.K*b.N)*b.Bits+7)/8)}
 	b.elements(func(i, at int, q []byte) {
 		for _, v := range q {
-			store(elements.Data, d, at, []int32{int32(v) - offset})
+			if b.Bits == 8 {
+				elements.Data[at] = v - offset
+			} else {
+				storeNibble(elements.Data, at, v-offset)
+			}
 			at += int(b.N)
 		}
 	})
@@ -68,6 +77,19 @@ func (b *Blocks) Portable() (elements, scales, zeros tensor.Tensor) {
 		}
 	}
 	return elements, scales, zeros
+}
+
+// dtype returns the dtype of the portable form, and the level that is 0 there.
+func (b *Blocks) dtype() (d tensor.DType, offset byte) {
+	switch {
+	case b.Zeros != nil && b.Bits == 4:
+		return tensor.Uint4, 0
+	case b.Zeros != nil:
+		return tensor.Uint8, 0
+	case b.Bits == 4:
+		return tensor.Int4, 8
+	}
+	return tensor.Int8, 128
 }
 
 // transposed returns the index in [kBlocks, N] of block i.

@@ -19,8 +19,6 @@ type Weight struct {
 	Scales []float32 // one a channel
 	Zeros  []int32   // one a channel
 	Data   []byte    // of DType and Shape, as in tensor.Tensor
-
-	layout
 }
 
 // layout is how the channels lie in row-major elements: [outer, channels, inner].
@@ -42,7 +40,7 @@ func QuantizeWeight(x []float32, shape tensor.Shape, axis int, g Grid) (*Weight,
 		return nil, err
 	}
 	w := &Weight{
-		Grid: g, Shape: shape.Clone(), Axis: axis, layout: l,
+		Grid: g, Shape: shape.Clone(), Axis: axis,
 		Scales: make([]float32, l.channels), Zeros: make([]int32, l.channels), Data: make([]byte, size),
 	}
 	los, his := l.ranges(x)
@@ -105,14 +103,20 @@ func (l layout) ranges(x []float32) (los, his []float32) {
 	return los, his
 }
 
+// layout returns how the channels lie in Data.
+func (w *Weight) layout() layout {
+	l, _ := layoutOf(w.Shape, w.Axis) // whoever made w has seen to that
+	return l
+}
+
 // spread writes the scale and zero point of each of the elements from at on.
-func (w *Weight) spread(scales, zeros []float32, at int) {
-	c, r := at/w.inner%w.channels, at%w.inner
+func (w *Weight) spread(scales, zeros []float32, l layout, at int) {
+	c, r := at/l.inner%l.channels, at%l.inner
 	for i := range scales {
 		scales[i], zeros[i] = w.Scales[c], float32(w.Zeros[c])
-		if r++; r == w.inner {
+		if r++; r == l.inner {
 			r = 0
-			if c++; c == w.channels {
+			if c++; c == l.channels {
 				c = 0
 			}
 		}
@@ -123,10 +127,11 @@ func (w *Weight) spread(scales, zeros []float32, at int) {
 func (w *Weight) fill(x []float32) {
 	var scales, zeros [chunk]float32
 	var q [chunk]int32
+	l := w.layout()
 	lo, hi := fullRange(w.DType)
 	for at := 0; at < len(x); at += chunk {
 		part := x[at:min(at+chunk, len(x))]
-		w.spread(scales[:len(part)], zeros[:len(part)], at)
+		w.spread(scales[:len(part)], zeros[:len(part)], l, at)
 		for i, v := range part {
 			q[i] = level(v, scales[i], zeros[i], float32(lo), float32(hi))
 		}
@@ -138,10 +143,11 @@ func (w *Weight) fill(x []float32) {
 func (w *Weight) Dequantize() []float32 {
 	var scales, zeros [chunk]float32
 	var q [chunk]int32
-	x := make([]float32, w.outer*w.channels*w.inner)
+	l := w.layout()
+	x := make([]float32, l.outer*l.channels*l.inner)
 	for at := 0; at < len(x); at += chunk {
 		part := x[at:min(at+chunk, len(x))]
-		w.spread(scales[:len(part)], zeros[:len(part)], at)
+		w.spread(scales[:len(part)], zeros[:len(part)], l, at)
 		load(q[:len(part)], w.DType, w.Data, at)
 		for i := range part {
 			part[i] = (float32(q[i]) - zeros[i]) * scales[i]
@@ -150,8 +156,14 @@ func (w *Weight) Dequantize() []float32 {
 	return x
 }
 
-// params returns the parameters of a channel.
-func (w *Weight) params(c int) Params { return Params{w.DType, w.Scales[c], w.Zeros[c]} }
+// fillChannel quantizes the elements of a channel of x by its scale and zero point as they are now, clipping to lo and
+// hi.
+func (w *Weight) fillChannel(x []float32, c int, lo, hi int32) {
+	l, p := w.layout(), Params{w.DType, w.Scales[c], w.Zeros[c]}
+	for at := range l.runs(c) {
+		p.put(w.Data, at, x[at:at+l.inner], float32(lo), float32(hi))
+	}
+}
 
 // runs yields where the runs of inner elements of a channel start.
 func (l layout) runs(c int) iter.Seq[int] {
@@ -174,7 +186,6 @@ func (w *Weight) Transposed() *Weight {
 	if w.Axis >= rank-2 {
 		t.Axis = 2*rank - 3 - w.Axis
 	}
-	t.layout, _ = layoutOf(t.Shape, t.Axis)
 	rows, cols, size := int(w.Shape[rank-2]), int(w.Shape[rank-1]), w.DType.Bits()/8
 	if size == 0 {
 		panic("affine: Transposed of " + w.DType.String())

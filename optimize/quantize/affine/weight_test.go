@@ -75,12 +75,12 @@ func TestWeightChannels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := w.Dequantize()
+			l, got := w.layout(), w.Dequantize()
 			for c := range w.Scales {
 				var channel, back []float32
-				for at := range w.runs(c) {
-					channel = append(channel, x[at:at+w.inner]...)
-					back = append(back, got[at:at+w.inner]...)
+				for at := range l.runs(c) {
+					channel = append(channel, x[at:at+l.inner]...)
+					back = append(back, got[at:at+l.inner]...)
 				}
 				want := make([]float32, len(channel))
 				if g.Fit(bounds(channel)).Fake(want, channel); !slices.Equal(back, want) {
@@ -169,12 +169,28 @@ func TestWeightRefineNeverWorse(t *testing.T) {
 	}
 }
 
+// TestWeightRefineKeepsGrid: kernels that need reduced levels get no others.
+func TestWeightRefineKeepsGrid(t *testing.T) {
+	g := Grid{tensor.Int8, true, true}
+	x := append([]float32{4}, slices.Repeat([]float32{0.03125, 1.46875}, 500)...) // 4 is 64 steps of 0.0625, the rest are halves
+	w, err := QuantizeWeight(x, tensor.Shape{1001}, PerTensor, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := w.Refine(x); n != 1 || !(w.Scales[0] < 0.0625) {
+		t.Fatalf("%d channels improved, scale %g", n, w.Scales[0])
+	}
+	if q := w.levels(); slices.Max(q) != 64 {
+		t.Errorf("highest level %d, want 64", slices.Max(q))
+	}
+}
+
 func channelErrors(w *Weight, x []float32) []float64 {
 	y := w.Dequantize()
-	errs := make([]float64, w.channels)
+	l, errs := w.layout(), make([]float64, len(w.Scales))
 	for c := range errs {
-		for at := range w.runs(c) {
-			errs[c] += squares(x[at:at+w.inner], y[at:at+w.inner])
+		for at := range l.runs(c) {
+			errs[c] += squares(x[at:at+l.inner], y[at:at+l.inner])
 		}
 	}
 	return errs

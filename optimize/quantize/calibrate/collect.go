@@ -2,6 +2,7 @@ package calibrate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -32,6 +33,7 @@ type collector struct {
 	model  *onnx.Model      // sorted; shares tensors with the caller's
 	order  map[string]int   // of the nodes that make values; −1 for inputs
 	values []*Observation   // still to be collected or collected, in topological order
+	graph  *onnx.Graph      // that static is of
 	static *static.Shapes   // of a whole batch
 	seen   map[string]int64 // bytes of a row, as runs showed
 	table  *Table
@@ -88,16 +90,23 @@ func (c *collector) leaveOut(value, why string) {
 }
 
 // run collects every value over every row.
-func (c *collector) run(ctx context.Context) error {
+func (c *collector) run(ctx context.Context) (err error) {
 	c.saved = time.Now()
+	if !slices.ContainsFunc(c.values, func(o *Observation) bool { return o.Rows() < c.rows }) {
+		return c.checkpoint()
+	}
 	first, err := c.batch(0, min(c.options.Batch, c.rows))
 	if err != nil {
 		return err
 	}
-	r := &runner{provider: c.provider, config: c.config, model: c.model}
-	r.config.OptLevel, r.config.OptimizedModelPath, r.config.TracePrefix = engine.OptNone, "", ""
-	defer r.close()
-	c.static = r.infer(first)
+	st, err := newStage(c.model)
+	if err != nil {
+		return fault.Wrap(err, "calibrate")
+	}
+	defer func() { err = errors.Join(err, st.close()) }()
+	r := &runner{provider: c.provider, config: asWritten(c.config), stage: st}
+	defer func() { err = errors.Join(err, r.close()) }()
+	c.static, c.graph = r.infer(first), st.model.Proto.Graph
 	c.dropOthers()
 	for {
 		groups := c.plan(r)
@@ -119,9 +128,9 @@ func (c *collector) run(ctx context.Context) error {
 // dropOthers leaves out the values that are known not to be floating-point tensors.
 func (c *collector) dropOthers() {
 	for _, o := range slices.Clone(c.values) {
-		v, ok := c.static.Of(c.model.Graph, o.Value)
+		v, ok := c.static.Of(c.graph, o.Value)
 		if ok && v.Kind == onnx.KindTensor && v.DType != tensor.Undefined && !v.DType.IsFloat() {
-			c.leaveOut(o.Value, "its elements are "+v.DType.String())
+			c.leaveOut(o.Value, "it is of type "+v.DType.String())
 		}
 	}
 }
@@ -153,7 +162,7 @@ func (c *collector) collect(ctx context.Context, r *runner, groups []group) erro
 		if err != nil {
 			return fault.Wrap(err, "calibrate with rows %d to %d", lo, hi)
 		}
-		replan := c.observe(g, out, hi-lo, scratches)
+		replan := c.observe(g, out, hi-lo, r.loose, scratches)
 		c.done += hi - lo
 		lo = hi
 		c.options.Progress.Send(progress.Event{Phase: "calibrate", Done: float64(c.done), Total: float64(total), Unit: "rows"})
@@ -179,8 +188,9 @@ func (c *collector) batch(lo, hi int64) ([]tensor.Tensor, error) {
 }
 
 // observe takes in the tensors of a run of the given number of rows, one a value of g, and reports whether the groups
-// have to be made anew: a value had to be left out, or the tensors are larger than was thought.
-func (c *collector) observe(g group, out []tensor.Tensor, rows int64, scratches []scratch) (replan bool) {
+// have to be made anew: a value had to be left out, or the tensors are larger than was thought. loose says that the
+// runtime allocates all of them.
+func (c *collector) observe(g group, out []tensor.Tensor, rows int64, loose bool, scratches []scratch) (replan bool) {
 	faults := make([]error, len(out))
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -194,28 +204,28 @@ func (c *collector) observe(g group, out []tensor.Tensor, rows int64, scratches 
 		})
 	}
 	wg.Wait()
-	held := int64(0)
+	cost := int64(0)
 	for i, o := range g.values {
 		switch t := out[i]; {
 		case !t.DType.IsFloat():
-			c.leaveOut(o.Value, "its elements are "+t.DType.String())
+			c.leaveOut(o.Value, "it is of type "+t.DType.String())
 			replan = true
 		case faults[i] != nil:
 			c.leaveOut(o.Value, faults[i].Error())
 			replan = true
 		case c.order[o.Value] != input:
 			size := int64(len(t.Data))
-			held += size
 			c.seen[o.Value] = max(c.seen[o.Value], (size+rows-1)/rows)
+			if size > c.options.Memory && rows <= c.least {
+				c.note("value %q is larger than the memory budget: %d bytes of %d", o.Value, size, c.options.Memory)
+			}
+			if _, known := c.bytes(o.Value); loose || !known {
+				size *= allocatedCost
+			}
+			cost += size
 		}
 	}
-	if held > c.options.Memory {
-		if len(g.values) > 1 || rows > c.least {
-			return true
-		}
-		c.note("value %q is larger than the memory budget: %d bytes of %d", g.values[0].Value, held, c.options.Memory)
-	}
-	return replan
+	return replan || cost > c.options.Memory && (len(g.values) > 1 || rows > c.least)
 }
 
 func (c *collector) note(format string, args ...any) {

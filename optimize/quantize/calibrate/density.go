@@ -80,8 +80,3 @@ func (d density) sqnr(p affine.Params) float64 {
 	}
 	return 10 * math.Log10(d.signal/noise)
 }
-
-// leastError returns the range with the least noise on grid g.
-func (d density) leastError(g affine.Grid) (lo, hi float64) {
-	return narrow(d.lo, d.hi, g.Symmetric, 8, func(lo, hi float64) float64 { return d.noise(g.Fit(lo, hi)) })
-}

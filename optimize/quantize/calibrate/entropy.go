@@ -69,11 +69,13 @@ func xlogx(x float64) float64 {
 // evenly over the bins that hold any. It is +Inf where there are fewer bins than levels, unless those are all.
 func (s sums) divergence(a, b, levels int) float64 {
 	n := len(s.counts)
-	a, b = max(a, 0), min(b, n)
-	below, inside, above := s.mass[a], s.mass[max(a, b)]-s.mass[a], s.mass[n]-s.mass[max(a, b)]
+	a = min(max(a, 0), n)
+	b = min(max(b, a), n)
+	below, inside, above := s.mass[a], s.mass[b]-s.mass[a], s.mass[n]-s.mass[b]
 	if b-a < levels && b-a < n || inside == 0 {
 		return math.Inf(1)
 	}
+	levels = min(levels, b-a)
 	all := below + inside + above
 	p := s.xlogx[b] - s.xlogx[a] // Σ P·ln P
 	p += s.cut(a, below) + s.cut(b-1, above)

@@ -48,19 +48,19 @@ func (c *collector) cost(r *runner, value string, guess int64) int64 {
 	if c.order[value] == input {
 		return 0 // held for the run anyway
 	}
-	if size, ok := c.bytes(value); ok {
-		if guess = size; !r.loose {
-			return size
-		}
-	} else if size := c.seen[value]; size > 0 {
-		guess = size * c.options.Batch
+	size, known := c.bytes(value)
+	if known && !r.loose {
+		return size // in its place
 	}
-	return guess * allocatedCost
+	if size = max(size, c.seen[value]*c.options.Batch); size == 0 && !known {
+		size = guess
+	}
+	return size * allocatedCost
 }
 
 // bytes returns what the tensor of a value takes in a run of a whole batch, as far as inference knows it.
 func (c *collector) bytes(value string) (int64, bool) {
-	v, ok := c.static.Of(c.model.Graph, value)
+	v, ok := c.static.Of(c.graph, value)
 	if !ok || v.Kind != onnx.KindTensor {
 		return 0, false
 	}

@@ -2,10 +2,10 @@ package calibrate
 
 import "math"
 
-// Histogram counts elements in bins of equal width. The width is a power of two, and so small that the elements seen
-// so far just fit into the bins that there may be; when they no longer do, neighbours are added up two by two. Dividing
-// by a power of two is exact, so the histogram is a function of the elements alone: neither their order, nor how they
-// came in parts, nor which of two histograms is merged into the other, moves a single count.
+// Histogram counts elements in bins of equal width. The width is a power of two, and so small that the elements seen so
+// far, and zero, just fit into the bins that there may be; when they no longer do, neighbours are added up two by two.
+// Dividing by a power of two is exact, so the histogram is a function of the elements alone: neither their order, nor
+// how they came in parts, nor which of two histograms is merged into the other, moves a single count.
 //
 // Bin i covers [i·w, (i+1)·w), a negative one (i·w, (i+1)·w]: mirrored, so that bins i and −1−i hold the same
 // magnitudes. Elements that are exactly zero are counted apart: they cost no precision whatever the scale, and after a
@@ -27,8 +27,8 @@ const minExp, maxExp = -126, 126
 // The bounds of Options.Bins: with the least, elements at both ends of float32 still fit; the most are 1 MiB.
 const minBins, maxBins = 16, 1 << 16
 
-// newHistogram returns an empty histogram of at least bins bins for the range of its elements (fewer where float32 has
-// no finer numbers), and at most twice as many.
+// newHistogram returns an empty histogram of at least bins bins for the range of its elements and zero, which every
+// range of quantization has, and at most twice as many.
 func newHistogram(bins int) *Histogram { return &Histogram{Exp: minExp, limit: 2 * bins} }
 
 // Width returns the width of a bin.
@@ -50,13 +50,10 @@ func bin(v float32, exp int) int32 { return int32(v*power(-exp)) + int32(math.Fl
 func power(e int) float32 { return math.Float32frombits(uint32(e+127) << 23) }
 
 // exponent returns the Exp of a histogram of limit bins with elements from lo to hi: the smallest at which so many bins
-// reach from one to the other, and an index has no more digits than a float32. It never falls when the range grows.
+// reach from one to the other, by way of zero. It never falls when the range grows.
 func exponent(lo, hi float32, limit int) int {
+	lo, hi = min(lo, 0), max(hi, 0)
 	exp := minExp
-	if most := max(-lo, hi); most > 0 {
-		_, e := math.Frexp(float64(most)) // most < 2^e
-		exp = max(exp, e-24)
-	}
 	if hi > lo {
 		_, e := math.Frexp((float64(hi) - float64(lo)) / float64(limit)) // no narrower bins can do than 2^(e-1)
 		exp = max(exp, e-1)

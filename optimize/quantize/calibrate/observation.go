@@ -17,7 +17,7 @@ func held(row int64) bool { return row%holdOut == holdOut-1 }
 type Observation struct {
 	Value    string
 	DType    tensor.DType // as the runtime computed it; elements are looked at as float32
-	Shape    tensor.Shape // in the first run
+	Shape    tensor.Shape // in the first run, axis 0 divided among its rows
 	Elements int64        // NaN and Inf included
 	NaN, Inf int64        // elements that no range has room for
 	Fit      *Histogram   // of the rows that ranges are made of; nil where the methods asked for need none
@@ -57,12 +57,12 @@ func (o *Observation) add(t tensor.Tensor, rows int64, scratch *scratch) error {
 	if err != nil {
 		return err
 	}
-	if o.Shape == nil {
-		o.DType, o.Shape = t.DType, append(tensor.Shape{}, t.Shape...)
+	shape, size := append(tensor.Shape{}, t.Shape...), 0 // of a row in x; size 0: every row is the whole of it
+	if len(shape) > 0 && shape[0]%rows == 0 {
+		shape[0], size = shape[0]/rows, len(x)/int(rows)
 	}
-	size := 0 // of a row in x; 0: every row is the whole of it
-	if rows > 1 && len(t.Shape) > 0 && t.Shape[0]%rows == 0 {
-		size = len(x) / int(rows)
+	if o.Shape == nil {
+		o.DType, o.Shape = t.DType, shape
 	}
 	for i := range int(rows) {
 		part := x

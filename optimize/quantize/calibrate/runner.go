@@ -2,11 +2,11 @@ package calibrate
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"unsafe"
 
 	"infer/internal/fault"
-	"infer/model"
 	"infer/model/engine"
 	"infer/model/onnx"
 	"infer/model/onnx/static"
@@ -26,7 +26,7 @@ const maxOpens = 3
 type runner struct {
 	provider engine.Provider
 	config   engine.Config
-	model    *onnx.Model
+	stage    *stage
 	loose    bool // shapes are left open
 
 	names []string // what the group asks for, in its order
@@ -41,6 +41,17 @@ type runner struct {
 	most    int64 // bytes that the arena will need for any group
 }
 
+// asWritten returns the configuration of sessions that run the graph as it is. Threads of the runtime do not wait in a
+// loop for the next run, unless the caller wants it: between two runs the tensors are looked at, on all CPUs.
+func asWritten(c engine.Config) engine.Config {
+	const spinning = "session.intra_op.allow_spinning"
+	c.OptLevel, c.OptimizedModelPath, c.TracePrefix = engine.OptNone, "", ""
+	entries := map[string]string{spinning: "0"}
+	maps.Copy(entries, c.Entries)
+	c.Entries = entries
+	return c
+}
+
 // infer derives shapes and dtypes of all values for inputs in.
 func (r *runner) infer(in []tensor.Tensor) *static.Shapes {
 	bound := map[string][]onnx.Dim{}
@@ -51,7 +62,7 @@ func (r *runner) infer(in []tensor.Tensor) *static.Shapes {
 		}
 		bound[t.Name] = dims
 	}
-	return static.Infer(r.model, bound)
+	return static.Infer(r.stage.model.Proto, bound)
 }
 
 // ask prepares for the values of g; most is what the tensors of the largest group take.
@@ -138,8 +149,7 @@ func (r *runner) open(ctx context.Context, in []tensor.Tensor) error {
 	if !r.loose {
 		types = r.types(r.infer(in))
 	}
-	m := model.New(expose(r.model, r.asked, types, r.inputs))
-	s, err := r.provider.Open(ctx, m, r.config)
+	s, err := r.provider.Open(ctx, r.stage.expose(r.asked, types, r.inputs), r.config)
 	if err != nil {
 		return err
 	}
@@ -152,7 +162,7 @@ func (r *runner) open(ctx context.Context, in []tensor.Tensor) error {
 func (r *runner) types(shapes *static.Shapes) map[string]*onnx.Type {
 	types := map[string]*onnx.Type{}
 	for _, v := range r.asked {
-		known, ok := shapes.Of(r.model.Graph, v)
+		known, ok := shapes.Of(r.stage.model.Proto.Graph, v)
 		if _, sized := known.Bytes(); ok && sized && known.Kind == onnx.KindTensor {
 			types[v] = &onnx.Type{Kind: onnx.KindTensor, DType: known.DType, HasShape: true, Dims: known.Dims}
 		}

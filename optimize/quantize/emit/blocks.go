@@ -11,9 +11,21 @@ type blocks struct {
 	parts []string // the names of its elements, scales and, where there are any, zero points
 }
 
-// blocks returns a matrix in blocks, made once for all nodes that use it alike.
+// blocksKey is equal for the blocks of equal matrices that one set of constants can stand for.
+type blocksKey struct {
+	same
+	owner *scope
+}
+
+// blocks returns a matrix in blocks, made once for all nodes that use it alike, beside the constant that they stand for.
+// ONNX Runtime 1.30 opens no model in which blocks of the portable form lie in a graph around that of their node, so
+// those are made once a graph.
 func (w *weightOnly) blocks(s *scope, m *matrix) (*blocks, error) {
-	if b, ok := w.made[m.same()]; ok {
+	key := blocksKey{m.same(), m.owner}
+	if w.options.Portable {
+		key.owner = s
+	}
+	if b, ok := w.made[key]; ok {
 		return b, nil
 	}
 	x, err := m.floats()
@@ -38,10 +50,10 @@ func (w *weightOnly) blocks(s *scope, m *matrix) (*blocks, error) {
 			continue
 		}
 		var name string
-		name, err = s.addTo(m.owner, m.tensor.Name+suffix, parts[i])
+		name, err = s.addTo(key.owner, m.tensor.Name+suffix, parts[i])
 		b.parts = append(b.parts, name)
 	}
-	w.made[m.same()] = b
+	w.made[key] = b
 	return b, err
 }
 

@@ -22,7 +22,7 @@ type Decision struct {
 	Form      Form     //
 	Why       string   // why Float, in words for people; "" otherwise
 	Weight    string   // the constant that was quantized; ""
-	Predicted string   // the operator that the runtime should make of it, such as "QLinearConv"; "" for Float
+	Predicted string   // the operator that the runtime should make of it, such as "QLinearConv"; "" for Float and Stored
 	Absorbed  []string // nodes that became part of it, by name
 	Note      string   // what else there is to know, such as a float copy of the weight that stays; ""
 }

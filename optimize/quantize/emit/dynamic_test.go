@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"slices"
 	"testing"
 
 	"infer/model/engine/enginetest"
@@ -20,8 +21,12 @@ const least = 31
 
 func TestDynamicMatMul(t *testing.T) {
 	x2, x3 := enginetest.Value("x", tensor.Float32, "batch", 64), enginetest.Value("x", tensor.Float32, "batch", 5, 64)
-	f := func(name string, v float32) *onnx.Attribute { return &onnx.Attribute{Name: name, Type: onnx.AttrFloat, F: v} }
-	matmul := func(out string) *onnx.Node { return enginetest.Node("MatMul", enginetest.Names("x", "w"), enginetest.Names(out)) }
+	f := func(name string, v float32) *onnx.Attribute {
+		return &onnx.Attribute{Name: name, Type: onnx.AttrFloat, F: v}
+	}
+	matmul := func(out string) *onnx.Node {
+		return enginetest.Node("MatMul", enginetest.Names("x", "w"), enginetest.Names(out))
+	}
 	gemm := func(attrs ...*onnx.Attribute) []*onnx.Node {
 		return []*onnx.Node{enginetest.Node("Gemm", enginetest.Names("x", "w", "c"), enginetest.Names("y"), attrs...)}
 	}
@@ -72,5 +77,62 @@ func TestDynamicMatMul(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// reversed returns the elements of a matrix backwards, whose scale for the tensor, and for a lone column, is the same.
+func reversed(v tensor.Tensor, name string) *onnx.Tensor {
+	x, _ := tensor.Floats(v)
+	x = slices.Clone(x)
+	slices.Reverse(x)
+	out, err := tensor.FromFloat32(name, v.Shape, x)
+	if err != nil {
+		panic(err)
+	}
+	return enginetest.Initializer(out)
+}
+
+// TestDynamicShares: the products of one activation share its DynamicQuantizeLinear, and weights of equal scales do not
+// keep the runtime from fusing (equal constants of up to 8 elements become one in it, and then the nodes that read them).
+func TestDynamicShares(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		n    int64
+		o    DynamicOptions
+	}{
+		{"per tensor", 32, DynamicOptions{Reduced: true}},
+		{"per channel", 1, DynamicOptions{Reduced: true, PerChannel: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := normal("a", 1, 1.0/8, 64, c.n)
+			m := graph([]*onnx.ValueInfo{enginetest.Value("x", tensor.Float32, "batch", 64)}, []string{"p", "q", "r", "u"},
+				[]*onnx.Node{
+					enginetest.Node("MatMul", enginetest.Names("x", "a"), enginetest.Names("p")),
+					enginetest.Node("MatMul", enginetest.Names("x", "b"), enginetest.Names("q")),
+					enginetest.Node("MatMul", enginetest.Names("x", "c"), enginetest.Names("r")),
+					enginetest.Node("Neg", enginetest.Names("x"), enginetest.Names("n")),
+					enginetest.Node("MatMul", enginetest.Names("n", "a"), enginetest.Names("u")),
+				}, enginetest.Initializer(w), reversed(w, "b"), weight("c", 2, 64, c.n))
+			r := try(t, m, []tensor.Tensor{normal("x", 3, 1, 9, 64)}, dynamically(c.o))
+			r.check(t, least, map[string]int{"MatMulIntegerToFloat": 3, "DynamicQuantizeMatMul": 1, "DynamicQuantizeLinear": 1})
+			if n := len(r.model.Graph.Initializers); n != 6 {
+				t.Errorf("%d constants, not 6: three weights with a scale each, whoever reads them", n)
+			}
+		})
+	}
+}
+
+// TestDynamicEqualNodes: two products of one activation and one weight are one once the runtime has merged them.
+func TestDynamicEqualNodes(t *testing.T) {
+	m := graph([]*onnx.ValueInfo{enginetest.Value("x", tensor.Float32, "batch", 64)}, []string{"y"},
+		[]*onnx.Node{
+			enginetest.Node("MatMul", enginetest.Names("x", "w"), enginetest.Names("p")),
+			enginetest.Node("MatMul", enginetest.Names("x", "w"), enginetest.Names("q")),
+			enginetest.Node("Sub", enginetest.Names("p", "q"), enginetest.Names("d")),
+			enginetest.Node("Add", enginetest.Names("p", "d"), enginetest.Names("y")),
+		}, weight("w", 2, 64, 32))
+	r := try(t, m, []tensor.Tensor{normal("x", 3, 1, 9, 64)}, dynamically(DynamicOptions{Reduced: true}))
+	if r.operators["MatMulInteger"] != 0 || r.sqnr[0] < least {
+		t.Errorf("the runtime made %v, which keeps %.1f dB", r.operators, r.sqnr[0])
 	}
 }

@@ -17,9 +17,8 @@ import (
 func (d *dynamic) matmul(n *decided) error {
 	s, node := n.scope, n.node
 	m, why := s.matrixOf(node)
-	if why == "" && m.n() == 1 && s.widened(n.Output) {
-		// ONNX Runtime 1.30 takes the row for a bias, and refuses to run what it made.
-		why = "a row is added to its one column, which the runtime fuses wrongly"
+	if why == "" && d.widened(s, n.Output, m.n()) {
+		why = "the row that is added to it gives it more columns or axes, which the runtime fuses wrongly"
 	}
 	if why != "" {
 		n.leave(why)
@@ -33,7 +32,7 @@ func (d *dynamic) matmul(n *decided) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.scaledAddend(node)
+	c, err := s.plainAddend(node)
 	if err != nil {
 		return err
 	}
@@ -59,14 +58,18 @@ func (d *dynamic) matmul(n *decided) error {
 	last.Name = node.Name
 	s.Insert(last)
 	n.become(Dynamic, "", m.constant)
-	d.products = append(d.products, product{n, q.value, y, m.n(), c != ""})
+	d.products = append(d.products, product{n, q.value, y})
 	return nil
 }
 
-// widened reports whether what is added to y, one column, is a row of more.
-func (s *scope) widened(y string) bool {
+// widened reports whether a row that is added to y, n wide, makes it wider or gives it more axes. ONNX Runtime 1.30 takes
+// any row of more than one element for a bias: it then makes a model that does not run, or an output of too few axes.
+func (d *dynamic) widened(s *scope, y string, n int64) bool {
 	add, row := s.addedRow(y)
-	return add != nil && row[len(row)-1] > 1
+	if add == nil || row[len(row)-1] == 1 {
+		return false
+	}
+	return n == 1 || len(row) > 1 && len(row) > d.rank(s, y) // also where the rank is not known
 }
 
 // matrix returns the integer form of a matrix, made once for all nodes that use it alike.
@@ -138,14 +141,18 @@ func (d *dynamic) ownScale(s *scope, x string, weight same, w *quantized) (strin
 }
 
 // predict says what ONNX Runtime makes of the products. A DynamicQuantizeLinear that has one product becomes part of it;
-// one that has several is kept, so that the activation is quantized once.
+// one that has several is kept, so that the activation is quantized once. A row of more than one element that is added
+// to the product becomes part of it, too.
 func (d *dynamic) predict() {
 	for _, p := range d.products {
-		s := p.decided.scope
-		p.decided.Predicted = "MatMulIntegerToFloat"
+		s, n := p.decided.scope, p.decided
+		n.Predicted = "MatMulIntegerToFloat"
 		if s.OnlyReader(p.input) != nil {
-			p.decided.Predicted = "DynamicQuantizeMatMul"
+			n.Predicted = "DynamicQuantizeMatMul"
 		}
-		p.absorb(false)
+		add, row := s.addedRow(p.y)
+		if add != nil && row[len(row)-1] > 1 && p.y == n.Output { // the Add of a Gemm is its own
+			n.Absorbed = []string{add.Name}
+		}
 	}
 }

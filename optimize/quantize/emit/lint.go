@@ -66,7 +66,8 @@ func compare(g *onnx.Graph, decisions []Decision) *Lint {
 		actual := ""
 		if n := by[d.Node]; n != nil {
 			actual = n.OpType
-		} else if n := makerOf(g, d); n != nil {
+		}
+		if n := makerOf(g, d); n != nil && !isPredicted(d.Predicted, actual) {
 			actual = n.OpType
 		}
 		l.Actual[d.Node] = actual
@@ -102,14 +103,17 @@ func rank(op string) int {
 	return 1
 }
 
-// makerOf returns the node that makes the value of a decision, also as integers.
+// makerOf returns the node that makes the value of a decision, also as integers, or that was named after it.
 func makerOf(g *onnx.Graph, d Decision) *onnx.Node {
+	var found *onnx.Node
 	for _, n := range g.Nodes {
-		if slices.Contains(n.Outputs, d.Output) || slices.Contains(n.Outputs, d.Output+"_quantized") {
-			return n
+		if slices.Contains(n.Outputs, d.Output) || slices.Contains(n.Outputs, d.Output+"_quantized") || strings.HasPrefix(n.Name, d.Output+"_") {
+			if found == nil || rank(n.OpType) > rank(found.OpType) {
+				found = n
+			}
 		}
 	}
-	return nil
+	return found
 }
 
 // isPredicted reports whether the runtime's operator is the predicted one, in whatever memory layout.

@@ -90,10 +90,10 @@ func transpose(dst, src []float32, rows, cols int, factor float32) {
 
 // addend is the name of what a Gemm adds to its product, "" for nothing.
 func addend(n *onnx.Node) string {
-	if len(n.Inputs) < 3 || n.Float("beta", 1) == 0 {
+	if n.Float("beta", 1) == 0 {
 		return ""
 	}
-	return n.Inputs[2]
+	return input(n, 2)
 }
 
 // addendFault says why the addend of a Gemm cannot be taken out of it, "" where it can.
@@ -104,13 +104,21 @@ func (s *scope) addendFault(n *onnx.Node) string {
 	return "what it adds is computed, and scaled by beta"
 }
 
-// scaledAddend returns the name of beta × what a Gemm adds, a new constant where beta is not 1; "" for nothing.
-func (s *scope) scaledAddend(n *onnx.Node) (string, error) {
+// plainAddend returns the name of beta × what a Gemm adds, "" for nothing. It is a new constant where beta is not 1, and
+// where the Gemm adds a row with axes of 1 in front, which the runtime would not make part of the product.
+func (s *scope) plainAddend(n *onnx.Node) (string, error) {
 	name, beta := addend(n), n.Float("beta", 1)
-	if name == "" || beta == 1 {
+	t, owner := s.find(name)
+	if t == nil || t.DType != tensor.Float32 {
 		return name, nil
 	}
-	t, _ := s.find(name)
+	dims := t.Dims
+	if len(dims) == 2 && dims[0] == 1 {
+		dims = dims[1:]
+	}
+	if beta == 1 && len(dims) == len(t.Dims) {
+		return name, nil
+	}
 	x, err := floats(t)
 	if err != nil {
 		return "", err
@@ -119,30 +127,18 @@ func (s *scope) scaledAddend(n *onnx.Node) (string, error) {
 	for i, v := range x {
 		scaled[i] = beta * v
 	}
-	out, err := tensor.FromFloat32("", t.Dims, scaled)
+	out, err := tensor.FromFloat32("", dims, scaled)
 	if err != nil {
 		return "", err
 	}
-	return s.addTo(s, name+"_scaled", out)
+	return s.addTo(owner, name+"_addend", out)
 }
 
 // product is a multiplication that was rewritten.
 type product struct {
 	decided *decided
-	input   string // the integers of the activation, where it is quantized
+	input   string // the activation, as integers where it is quantized
 	y       string // what comes before anything is added
-	n       int64
-	own     bool // what is added comes from the node itself, a Gemm
-}
-
-// absorb notes the Add of a constant row that the runtime makes part of the product: one of n elements, more than one,
-// and, where flat, without axes of 1.
-func (p product) absorb(flat bool) {
-	add, row := p.decided.scope.addedRow(p.y)
-	if p.own || add == nil || p.n < 2 || row[len(row)-1] != p.n || flat && len(row) > 1 {
-		return
-	}
-	p.decided.Absorbed = []string{add.Name}
 }
 
 // addedRow returns the node that adds a constant row to y, where it is the only reader of y, and the shape of the row,

@@ -7,6 +7,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/model/onnx"
+	"infer/model/onnx/static"
 	"infer/model/tensor"
 	"infer/optimize"
 )
@@ -62,6 +63,7 @@ func (s *scope) addTo(owner *scope, base string, v tensor.Tensor) (string, error
 type rewrite struct {
 	model  *onnx.Model
 	scopes []*scope
+	shapes *static.Shapes // of the float model
 	list   []*decided
 }
 
@@ -79,7 +81,20 @@ type constant struct {
 	owner  *scope
 }
 
-func newRewrite(m *onnx.Model) *rewrite { return &rewrite{model: m, scopes: scopes(m)} }
+func newRewrite(m *onnx.Model) *rewrite {
+	return &rewrite{model: m, scopes: scopes(m), shapes: static.Infer(m, nil)}
+}
+
+// rank returns the number of axes that a value of the float model has, -1 where it is not known.
+func (r *rewrite) rank(s *scope, value string) int {
+	if t, _ := s.find(value); t != nil {
+		return len(t.Dims)
+	}
+	if v, ok := r.shapes.Of(s.Graph, value); ok && v.HasShape {
+		return len(v.Dims)
+	}
+	return -1
+}
 
 // each calls f for every picked node, graph by graph, and keeps what it decides: a decision that f gave no form is none.
 func (r *rewrite) each(pick func(*onnx.Node) bool, f func(*decided) error) error {

@@ -1,6 +1,8 @@
 package emit
 
 import (
+	"slices"
+
 	"infer/internal/fault"
 	"infer/model/onnx"
 	"infer/model/tensor"
@@ -13,12 +15,12 @@ type StoreOptions struct {
 	BestScale   bool  // scales of the least squared error rather than those that cover the largest element
 }
 
-const (
-	storedElements = 1024
-	// storedSQNR is the least ratio in decibels that an int8 form of a constant must keep. Evenly spread numbers keep
-	// 20·log10(127·2) = 48 dB, normal ones about 40; a mask of 0 and −1e9 that also holds small numbers fails.
-	storedSQNR = 20
-)
+// storedElements is the least elements of a constant that is stored as integers.
+const storedElements = 1024
+
+// storedLoss is the most of a constant's elements that may become 0. Of normal numbers 1 % do, the largest being 3.5σ
+// (|x| < 3.5σ/127/2); of a mask of −1e9 that also holds small numbers, all of those.
+const storedLoss = 0.25
 
 // ToStored makes the constants of the picked nodes of m (nil: all), in subgraphs too, integers in the file, a quarter of
 // the size, which a runtime turns into float once, when it opens a session: int8 → Cast → Mul by a scale a channel →
@@ -54,6 +56,9 @@ func newStoring(o StoreOptions) *storing {
 
 // node makes a node read the stored forms of its constants.
 func (st *storing) node(n *decided) error {
+	if n.scope.computesOnIntegers(n.node) {
+		return nil // its float constants are scales
+	}
 	var stored []constant
 	for i, name := range n.node.Inputs {
 		t, owner := n.scope.find(name)
@@ -77,9 +82,17 @@ func (st *storing) node(n *decided) error {
 	}
 	if len(stored) > 0 {
 		n.Why = ""
-		n.become(Stored, n.Op, stored...)
+		n.become(Stored, "", stored...)
 	}
 	return nil
+}
+
+// computesOnIntegers reports whether a node reads constants of at most 8 bits.
+func (s *scope) computesOnIntegers(n *onnx.Node) bool {
+	return slices.ContainsFunc(n.Inputs, func(value string) bool {
+		t, _ := s.find(value)
+		return t != nil && t.DType.IsInt() && t.DType.Bits() <= 8
+	})
 }
 
 // float returns the name of the value that a stored constant becomes, whose channels are those that its first reader
@@ -120,8 +133,22 @@ func (st *storing) quantize(t *onnx.Tensor, by channels) (*affine.Weight, error)
 	if st.options.BestScale {
 		w.Refine(x)
 	}
-	if kept := affine.SQNR(x, w.Dequantize()); kept < storedSQNR {
-		return nil, fault.New(fault.Unsupported, "", "int8 keeps only %.0f dB of it", kept)
+	if lost := vanished(x, w.Data); lost > storedLoss {
+		return nil, fault.New(fault.Unsupported, "", "int8 makes %.0f %% of its elements 0", 100*lost)
 	}
 	return w, nil
+}
+
+// vanished returns how many of the elements that are not 0 are 0 as integers, from 0 to 1.
+func vanished(x []float32, q []byte) float64 {
+	all, lost := 0, 0
+	for i, v := range x {
+		if v != 0 {
+			all++
+			if q[i] == 0 {
+				lost++
+			}
+		}
+	}
+	return float64(lost) / float64(max(all, 1))
 }

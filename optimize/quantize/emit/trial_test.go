@@ -88,7 +88,7 @@ func (r trial) check(t *testing.T, least float64, operators map[string]int) {
 	}
 	predicted := map[string]int{}
 	for _, d := range r.decisions {
-		if (d.Form == Float) != (d.Why != "") || (d.Form == Float) != (d.Predicted == "") || (d.Form == Float) != (d.Weight == "") {
+		if (d.Form == Float) != (d.Why != "") || (d.Form == Float || d.Form == Stored) != (d.Predicted == "") || (d.Form == Float) != (d.Weight == "") {
 			t.Errorf("inconsistent decision %+v", d)
 		}
 		if d.Predicted != "" {

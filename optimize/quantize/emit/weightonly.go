@@ -1,7 +1,9 @@
 package emit
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"infer/internal/fault"
 	"infer/model/onnx"
@@ -10,7 +12,7 @@ import (
 // WeightOptions say how ToWeightOnly quantizes. DefaultWeightOptions is a start; the zero value is not valid.
 type WeightOptions struct {
 	Bits      int  // 4 or 8
-	Block     int  // weights in a row of K that share a scale: a power of two from 16 on
+	Block     int  // weights along K that share a scale: 16, 32, 64, 128 or 256
 	Symmetric bool // no zero points: a little smaller and faster, and a little less exact
 
 	// AccuracyLevel says what com.microsoft MatMulNBits may compute in: 1 float32, 2 float16, 3 bfloat16, 4 int8; 0 leaves
@@ -19,25 +21,27 @@ type WeightOptions struct {
 	// Portable writes DequantizeLinear of blocks and MatMul, which every runtime of opset 21 knows, instead. ONNX Runtime
 	// makes MatMulNBits of it, of the accuracy level that the session asks for (4 by default).
 	Portable   bool
-	Refine     bool // scales of the least squared error rather than those that cover the largest weight of a block
+	Refine     bool // scales of a smaller squared error than those that cover a block; takes some ten times as long
 	Embeddings bool // store the tables of Gather as int8, too
 	Store      bool // store what is left as ToStored does
 }
 
 // DefaultWeightOptions is 4 bits in blocks of 32, with zero points and products in int8.
-var DefaultWeightOptions = WeightOptions{Bits: 4, Block: 32, AccuracyLevel: 4, Refine: true}
+var DefaultWeightOptions = WeightOptions{Bits: 4, Block: 32, AccuracyLevel: 4}
 
 // Validate reports every option that is not valid.
 func (o WeightOptions) Validate() error {
-	switch {
-	case o.Bits != 4 && o.Bits != 8:
-		return fault.New(fault.Usage, "use 4 or 8", "weight-only quantization to %d bits", o.Bits)
-	case o.Block < 16 || o.Block&(o.Block-1) != 0:
-		return fault.New(fault.Usage, "use a power of two from 16 on", "weight-only quantization in blocks of %d", o.Block)
-	case o.AccuracyLevel < 0 || o.AccuracyLevel > 4:
-		return fault.New(fault.Usage, "use 0 to 4", "accuracy level %d of weight-only quantization", o.AccuracyLevel)
+	var errs []error
+	if o.Bits != 4 && o.Bits != 8 {
+		errs = append(errs, fault.New(fault.Usage, "use 4 or 8", "weight-only quantization to %d bits", o.Bits))
 	}
-	return nil
+	if !slices.Contains([]int{16, 32, 64, 128, 256}, o.Block) { // those of the kernels
+		errs = append(errs, fault.New(fault.Usage, "use 16, 32, 64, 128 or 256", "weight-only quantization in blocks of %d", o.Block))
+	}
+	if o.AccuracyLevel < 0 || o.AccuracyLevel > 4 {
+		errs = append(errs, fault.New(fault.Usage, "use 0 to 4", "accuracy level %d of weight-only quantization", o.AccuracyLevel))
+	}
+	return errors.Join(errs...)
 }
 
 // ToWeightOnly stores the constant matrix of the picked MatMul and Gemm nodes of m (nil: all), in subgraphs too, in
@@ -59,15 +63,13 @@ func ToWeightOnly(m *onnx.Model, pick func(*onnx.Node) bool, o WeightOptions) ([
 		return nil, err
 	}
 	w := weightOnly{
-		rewrite: newRewrite(m), options: o, made: map[same]*blocks{},
+		rewrite: newRewrite(m), options: o, made: map[blocksKey]*blocks{},
 		tables: newEmbeddings(), rest: newStoring(StoreOptions{BestScale: o.Refine}),
 	}
 	if err := w.each(pick, w.node); err != nil {
 		return nil, err
 	}
-	for _, p := range w.products {
-		p.absorb(true)
-	}
+	w.predict()
 	return w.finish()
 }
 
@@ -75,7 +77,7 @@ func ToWeightOnly(m *onnx.Model, pick func(*onnx.Node) bool, o WeightOptions) ([
 type weightOnly struct {
 	*rewrite
 	options  WeightOptions
-	made     map[same]*blocks
+	made     map[blocksKey]*blocks
 	products []product
 	tables   *embeddings
 	rest     *storing
@@ -107,6 +109,26 @@ func (w *weightOnly) form(n *decided) error {
 	return nil
 }
 
+// predict finds the products of the portable form that ONNX Runtime makes no MatMulNBits of: it fuses MatMul and Add of
+// matrices to Gemm before it looks at the blocks, and goes no further with a Gemm whose addend is a matrix.
+func (w *weightOnly) predict() {
+	for _, p := range w.products {
+		s := p.decided.scope
+		add := s.OnlyReader(p.y)
+		if !w.options.Portable || add == nil || !is(add, "Add") {
+			continue
+		}
+		other := add.Inputs[0]
+		if other == p.y {
+			other = add.Inputs[1]
+		}
+		if w.rank(s, p.input) == 2 && w.rank(s, other) == 2 {
+			p.decided.Predicted = "Gemm"
+			p.decided.Note = "ONNX Runtime turns the blocks into float in every run: it fuses MatMul with what is added to it"
+		}
+	}
+}
+
 // smallestMatrix is the least elements of a matrix that is worth another node.
 const smallestMatrix = 1024
 
@@ -131,7 +153,7 @@ func (w *weightOnly) matmul(n *decided) error {
 	if err != nil {
 		return n.refuse(err)
 	}
-	c, err := s.scaledAddend(node)
+	c, err := s.plainAddend(node)
 	if err != nil {
 		return err
 	}
@@ -151,7 +173,7 @@ func (w *weightOnly) matmul(n *decided) error {
 	last.Name = node.Name
 	s.Insert(last)
 	n.become(WeightOnly, "MatMulNBits", m.constant)
-	w.products = append(w.products, product{decided: n, y: y, n: m.n(), own: c != ""})
+	w.products = append(w.products, product{decided: n, input: node.Inputs[0], y: y})
 	return nil
 }
 

@@ -27,12 +27,12 @@ func (q *quantizer) conclude(best *candidate) {
 	q.doc.Gates = append(q.doc.Gates, accuracy...)
 	q.doc.Gates = append(q.doc.Gates, speed...)
 	switch {
+	case q.replayed != "":
+		q.details.Reason = q.replayed
 	case best == nil:
 		q.doc.Verdict = report.FailedGate
 		q.details.Reason = "kept float because " + q.whyNone(near)
 		q.details.Next = &report.NextStep{Command: "infer quantize … --keep-best", Why: "it writes the best model within the budget all the same; --allow-slower takes a slower one for its size"}
-	case q.task.Record != nil:
-		q.details.Reason = "made from its record"
 	case best.recipe.Form == formFloat:
 		why := "there is nothing to quantize"
 		if c := q.nearest(nil); c != nil {
@@ -92,7 +92,7 @@ func (q *quantizer) accuracyGate(c *candidate) []report.GateResult {
 }
 
 func (q *quantizer) speedGate(c *candidate) []report.GateResult {
-	if q.options.AllowSlower || q.options.KeepBest && c.slower {
+	if q.options.AllowSlower || q.options.KeepBest && c.slower || q.away != "" {
 		return nil
 	}
 	g := report.GateResult{Expr: "speedup>=1", Verdict: report.Pass}
@@ -225,6 +225,7 @@ func (q *quantizer) describeCandidate(c *candidate, chosen bool) report.Quantize
 	if v.Labelled > 0 {
 		p := stats.McNemar(int(v.Gained), int(v.Lost))
 		gained, lost := v.Gained, v.Lost
+		d.Drop = level(stats.PairedDifference(int(v.Lost), int(v.Gained), int(v.Labelled), 0.95))
 		d.Accuracy, d.PValue, d.Gained, d.Lost = level(stats.Wilson(int(v.Correct), int(v.Labelled), 0.95)), &p, &gained, &lost
 	}
 	return d

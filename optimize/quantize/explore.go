@@ -40,6 +40,9 @@ func (q *quantizer) recipes() ([]Recipe, error) {
 		}
 		return []Recipe{weight}, nil
 	case FP16, BF16:
+		if q.task.Target.Contrib {
+			q.doc.Warn("the cpu provider computes %s in float32: the file is half as large, and no faster", o.Mode)
+		}
 		return []Recipe{{Name: string(o.Mode), Form: o.Mode}}, nil
 	}
 	return q.autoRecipes(static, dynamic, weight), nil
@@ -205,7 +208,7 @@ func quantizes(decisions []emit.Decision) bool {
 // by which biases are corrected, which costs no speed.
 func (q *quantizer) calibrate(ctx context.Context, c *candidate) (err error) {
 	fresh := c.recipe.Form == Static && c.recipe.Ranges == nil
-	if fresh {
+	if fresh || c.recipe.Form == FP16 && c.recipe.Ranges == nil && q.fit != nil {
 		if c.recipe, err = q.calibrated(ctx, c.recipe); err != nil {
 			return err
 		}
@@ -247,7 +250,11 @@ func (q *quantizer) table(ctx context.Context, m *onnx.Model, r Recipe, values [
 	if len(q.options.Ranges) > 0 {
 		return q.loadTables(key)
 	}
-	o := calibrate.Options{Memory: q.options.Memory, Method: q.options.Method, Progress: q.task.Progress, Key: q.task.Key + "|" + key}
+	method := q.options.Method
+	if r.Form == FP16 {
+		method = calibrate.Method{Name: calibrate.MinMax}
+	}
+	o := calibrate.Options{Memory: q.options.Memory, Method: method, Progress: q.task.Progress, Key: q.task.Key + "|" + key}
 	if len(q.tables) == 0 {
 		o.Checkpoint = q.options.Cache
 	}

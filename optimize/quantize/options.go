@@ -60,7 +60,7 @@ const DefaultSamples = 512
 // DefaultOptions are those of infer quantize --int8.
 var DefaultOptions = Options{
 	Mode: Auto, Bits: 8, Block: 32, AccuracyLevel: 4, PerChannel: true, Method: calibrate.Method{Name: calibrate.Auto},
-	Memory: calibrate.DefaultMemory, RaceTime: 20 * time.Second, Seed: 1,
+	Memory: calibrate.DefaultMemory, RaceTime: 10 * time.Second, Seed: 1,
 }
 
 // Validate lists every fault of the options.

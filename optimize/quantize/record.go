@@ -73,9 +73,7 @@ func (q *quantizer) writeRecord(path, output string, c *candidate) error {
 	if err != nil {
 		return err
 	}
-	if r := q.task.Record; r != nil && r.Output != sum {
-		q.doc.Warn("the model is not the one that the record names, byte for byte: another version of infer made that")
-	}
+	q.compareReplay(sum)
 	source, err := q.task.Model.Digest()
 	if err != nil {
 		return err
@@ -184,7 +182,7 @@ func (q *quantizer) follow(r *Record) (err error) {
 		q.reasons[n.Node] = n.Why
 	}
 	o := &q.options
-	o.Portable, o.AllowSlower, o.KeepBest = r.Portable, true, true
+	o.Mode, o.Portable, o.AllowSlower, o.Budget = r.Recipe.Form, r.Portable, true, nil
 	if o.Include, err = parsePatterns(r.Include); err != nil {
 		return fault.Wrap(err, "the record")
 	}
@@ -193,7 +191,7 @@ func (q *quantizer) follow(r *Record) (err error) {
 	}
 	q.task.Target, _, err = emit.NewTarget(r.Target, "", "", nil)
 	q.task.TargetWhy = "named by the record"
-	q.details.Target, q.details.TargetWhy = r.Target, q.task.TargetWhy
+	q.details.Mode, q.details.Target, q.details.TargetWhy = string(r.Recipe.Form), r.Target, q.task.TargetWhy
 	return fault.Wrap(err, "the record")
 }
 
@@ -203,4 +201,17 @@ func (q *quantizer) replay(ctx context.Context, r *Record) error {
 	recipe.Plain = true // means that it lacks were not used
 	_, err := q.try(ctx, recipe)
 	return err
+}
+
+// compareReplay notes whether what was written is what the record says.
+func (q *quantizer) compareReplay(sum string) {
+	r := q.task.Record
+	switch {
+	case r == nil:
+	case sum == r.Output:
+		q.replayed = "made again from its record: the same bytes"
+	default:
+		q.replayed = "made again from its record"
+		q.doc.Warn("the file is not the one of the record, which has sha256 %.12s: it was made by another version of infer", r.Output)
+	}
 }

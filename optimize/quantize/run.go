@@ -53,6 +53,8 @@ type quantizer struct {
 	fit, held Rows
 	judge     *judge
 	budget    *Budget // nil: none
+	away      string  // why speed cannot be measured here, "" where it can
+	replayed  string  // how the file compares with that of the record it was made of
 
 	original   *contestant
 	candidates []*candidate
@@ -108,11 +110,12 @@ func (q *quantizer) run(ctx context.Context) error {
 	if err := checkInput(q.task.Model.Proto); err != nil {
 		return err
 	}
-	if r := q.task.Record; r != nil {
-		if err := q.follow(r); err != nil {
+	if q.task.Record != nil {
+		if err := q.follow(q.task.Record); err != nil {
 			return err
 		}
 	}
+	q.elsewhere()
 	if err := q.phase("prepare", func() error { return q.prepare(ctx) }); err != nil {
 		return err
 	}
@@ -148,10 +151,7 @@ func (q *quantizer) run(ctx context.Context) error {
 // candidatesOf makes, judges and measures the candidates: that of a record, or those of the mode.
 func (q *quantizer) candidatesOf(ctx context.Context) error {
 	if r := q.task.Record; r != nil {
-		if err := q.replay(ctx, r); err != nil {
-			return err
-		}
-		return q.race(ctx)
+		return q.replay(ctx, r)
 	}
 	recipes, err := q.recipes()
 	if err != nil {

@@ -49,9 +49,14 @@ func Check(ctx context.Context, p engine.Provider, c engine.Config, m *model.Mod
 // compare finds what each decided node became, by its name.
 func compare(g *onnx.Graph, decisions []Decision) *Lint {
 	l := &Lint{Actual: map[string]string{}}
+	decided := map[string]bool{}
+	for _, d := range decisions {
+		decided[d.Node] = true
+	}
+	producers := g.Producers()
 	by := map[string]*onnx.Node{}
 	for _, n := range g.Nodes {
-		name := originalName(n.Name)
+		name := originalName(n.Name, decided)
 		if old := by[name]; old == nil || rank(n.OpType) > rank(old.OpType) {
 			by[name] = n
 		}
@@ -63,33 +68,46 @@ func compare(g *onnx.Graph, decisions []Decision) *Lint {
 		if d.Form == Float || d.Predicted == "" {
 			continue
 		}
-		actual := ""
-		if n := by[d.Node]; n != nil {
-			actual = n.OpType
+		n := by[d.Node]
+		if m := makerOf(g, d); m != nil && (n == nil || !isPredicted(d.Predicted, n.OpType)) {
+			n = m
 		}
-		if n := makerOf(g, d); n != nil && !isPredicted(d.Predicted, actual) {
-			actual = n.OpType
+		l.Actual[d.Node] = ""
+		actual := "nothing of that name"
+		if n != nil {
+			l.Actual[d.Node], actual = n.OpType, n.OpType
+			if d.Form == Static && d.Op == n.OpType && onFloats(n, producers) {
+				actual += " on floats"
+			}
 		}
-		l.Actual[d.Node] = actual
 		l.Predicted++
-		if isPredicted(d.Predicted, actual) {
+		vanished := n == nil && d.Form == Static && d.Op == d.Predicted // it moved nothing that had to be moved
+		if vanished || isPredicted(d.Predicted, actual) {
 			l.Fused++
 			continue
-		}
-		if actual == "" {
-			actual = "nothing of that name"
 		}
 		l.Mismatches = append(l.Mismatches, fmt.Sprintf("%s (%s): predicted %s, the runtime made %s", d.Node, d.Op, d.Predicted, actual))
 	}
 	return l
 }
 
-// originalName takes off what the runtime adds to the name of a node that it replaces.
-func originalName(name string) string {
-	for _, mark := range []string{"_token_", "/MatMulAddFusion", "/DuplicateDQ"} {
-		if i := strings.Index(name, mark); i > 0 {
-			name = name[:i]
+// onFloats reports whether the first input of a node comes out of DequantizeLinear.
+func onFloats(n *onnx.Node, producers map[string]*onnx.Node) bool {
+	p := producers[input(n, 0)]
+	return p != nil && p.OpType == "DequantizeLinear"
+}
+
+// originalName takes off what the runtime adds to the name of a decided node that it replaces.
+func originalName(name string, decided map[string]bool) string {
+	for short := name; short != ""; {
+		if decided[short] {
+			return short
 		}
+		last := 0
+		for _, mark := range []string{"_token_", "/MatMulAddFusion", "/DuplicateDQ"} {
+			last = max(last, strings.LastIndex(short, mark))
+		}
+		short = short[:last]
 	}
 	return name
 }

@@ -1,9 +1,6 @@
 package emit
 
 import (
-	"fmt"
-	"slices"
-
 	"infer/internal/fault"
 	"infer/model/onnx"
 	"infer/model/tensor"
@@ -60,7 +57,8 @@ func (p *Plan) Static(m *onnx.Model, ranges Ranges, o StaticOptions) (*Emitted, 
 	}
 	w := &staticWriter{
 		plan: p, options: o, ranges: ranges, editor: optimize.NewEditor(m, m.Graph), nodes: map[string]*onnx.Node{},
-		params: map[string]affine.Params{}, dequantized: map[string]string{}, out: &Emitted{},
+		params: map[string]affine.Params{}, quantized: map[string]string{}, dequantized: map[string]string{},
+		constants: map[constantKey]string{}, out: &Emitted{},
 	}
 	for _, n := range m.Graph.Nodes {
 		w.nodes[n.Name] = n
@@ -85,67 +83,71 @@ type staticWriter struct {
 	editor  *optimize.Editor
 	nodes   map[string]*onnx.Node
 	params  map[string]affine.Params // by value
-	// dequantized is the name under which a quantized value is read as float. A value that its unit gives as integers
-	// is read under its own name.
-	dequantized map[string]string
-	out         *Emitted
+	// quantized is the name of the integers of a value, dequantized the name under which they are read as float. A
+	// value that its unit gives as integers is read under its own name.
+	quantized, dequantized map[string]string
+	constants              map[constantKey]string // dequantized values, by what they stand for
+	out                    *Emitted
+}
+
+// constantKey is equal for constants that are quantized alike.
+type constantKey struct {
+	name  string
+	axis  int
+	dtype tensor.DType
 }
 
 // parameters gives every quantized value its scale and zero point.
 func (w *staticWriter) parameters() error {
-	g := w.plan.Target.Activation
 	for _, u := range w.plan.Units {
-		values := slices.Clone(u.In)
-		if u.Ints {
-			values = append(values, u.Out)
+		for _, v := range u.In {
+			if err := w.fit(v, nil, nil); err != nil {
+				return err
+			}
 		}
-		for _, v := range values {
-			if _, done := w.params[v]; done {
-				continue
-			}
-			if v == u.Out && u.SameAs != "" {
+		for _, v := range u.outs() {
+			if u.SameAs != "" {
 				w.params[v] = w.params[u.SameAs]
-				continue
+			} else if err := w.fit(v, u.Fixed, u.Limits); err != nil {
+				return err
 			}
-			t := Tensor{Value: v}
-			if v == u.Out && u.Fixed != nil {
-				t.Lo, t.Hi = u.Fixed[0], u.Fixed[1]
-			} else {
-				var err error
-				if t.Lo, t.Hi, err = w.ranges(v, g); err != nil {
-					return err
-				}
-			}
-			t.Params = g.Fit(t.Lo, t.Hi)
-			w.params[v] = t.Params
-			w.out.Tensors = append(w.out.Tensors, t)
 		}
 	}
+	return nil
+}
+
+// fit gives a value parameters for its range: fixed, or the calibrated one within limits.
+func (w *staticWriter) fit(v string, fixed, limits []float64) error {
+	if _, done := w.params[v]; done {
+		return nil
+	}
+	t, g := Tensor{Value: v}, w.plan.Target.Activation
+	if fixed != nil {
+		t.Lo, t.Hi = fixed[0], fixed[1]
+	} else {
+		var err error
+		if t.Lo, t.Hi, err = w.ranges(v, g); err != nil {
+			return err
+		}
+	}
+	if limits != nil {
+		t.Lo, t.Hi = max(t.Lo, limits[0]), min(t.Hi, limits[1])
+	}
+	t.Params = g.Fit(t.Lo, t.Hi)
+	w.params[v] = t.Params
+	w.out.Tensors = append(w.out.Tensors, t)
 	return nil
 }
 
 // unit rewrites one unit.
 func (w *staticWriter) unit(u *Unit) error {
 	n := w.nodes[u.Node]
+	rewrite := w.around
 	if u.Direct {
-		return w.direct(u, n)
+		rewrite = w.direct
 	}
-	for i, v := range u.In {
-		read, err := w.read(v)
-		if err != nil {
-			return err
-		}
-		w.editor.SetInput(n, u.At[i], read)
-	}
-	if u.Weight != "" {
-		if err := w.weight(u, n); err != nil {
-			return err
-		}
-	}
-	if u.Ints {
-		if err := w.give(u); err != nil {
-			return err
-		}
+	if err := rewrite(u, n); err != nil {
+		return err
 	}
 	w.out.Decisions = append(w.out.Decisions, Decision{
 		Node: u.Node, Op: u.Op, Output: u.Out, Form: Static, Weight: u.Weight, Predicted: u.Kernel, Absorbed: u.Absorbed,
@@ -153,23 +155,45 @@ func (w *staticWriter) unit(u *Unit) error {
 	return nil
 }
 
+// around puts DequantizeLinear before the node of a unit, and QuantizeLinear behind it where the unit gives integers.
+func (w *staticWriter) around(u *Unit, n *onnx.Node) error {
+	for i, v := range u.In {
+		read, err := w.read(v)
+		if err != nil {
+			return err
+		}
+		w.editor.SetInput(n, u.At[i], read)
+	}
+	if u.Constant != "" {
+		if err := w.operand(u, n); err != nil {
+			return err
+		}
+	}
+	if u.Weight != "" {
+		if err := w.weight(u, n); err != nil {
+			return err
+		}
+	}
+	if !u.Ints {
+		return nil
+	}
+	return w.give(u)
+}
+
 // direct lets a node move the integers themselves.
 func (w *staticWriter) direct(u *Unit, n *onnx.Node) error {
-	p := w.params[u.SameAs]
-	scale, zero, err := w.scalars(u.Out, p)
+	x := u.In[0]
+	if _, err := w.read(x); err != nil { // its integers, which may be all that is read
+		return err
+	}
+	w.editor.SetInput(n, 0, w.quantized[x])
+	to := w.editor.Unique(u.Out + "_quantized")
+	n.Outputs[0], w.quantized[u.Out] = to, to
+	scale, zero, err := w.scalars(u.Out)
 	if err != nil {
 		return err
 	}
-	from, to := w.editor.Unique(u.In[0]+"_quantized"), w.editor.Unique(u.Out+"_quantized")
-	w.editor.Insert(&onnx.Node{
-		Name: w.editor.Unique(u.In[0] + "_QuantizeLinear"), OpType: "QuantizeLinear", Inputs: []string{u.In[0], scale, zero}, Outputs: []string{from},
-	})
-	w.editor.SetInput(n, 0, from)
-	n.Outputs[0] = to
-	w.editor.Insert(&onnx.Node{
-		Name: w.editor.Unique(u.Out + "_DequantizeLinear"), OpType: "DequantizeLinear", Inputs: []string{to, scale, zero}, Outputs: []string{u.Out},
-	})
-	w.out.Decisions = append(w.out.Decisions, Decision{Node: u.Node, Op: u.Op, Output: u.Out, Form: Static, Predicted: u.Kernel})
+	w.insert("DequantizeLinear", u.Out, []string{to, scale, zero}, u.Out)
 	return nil
 }
 
@@ -188,22 +212,27 @@ func (w *staticWriter) read(v string) (string, error) {
 
 // pair puts QuantizeLinear and DequantizeLinear between from and to, by the parameters of value.
 func (w *staticWriter) pair(value, from, to string) error {
-	p := w.params[value]
-	scale, zero, err := w.scalars(value, p)
+	scale, zero, err := w.scalars(value)
 	if err != nil {
 		return err
 	}
 	q := w.editor.Unique(value + "_quantized")
-	w.editor.Insert(&onnx.Node{
-		Name: w.editor.Unique(value + "_QuantizeLinear"), OpType: "QuantizeLinear", Inputs: []string{from, scale, zero}, Outputs: []string{q},
-	})
-	w.editor.Insert(&onnx.Node{
-		Name: w.editor.Unique(value + "_DequantizeLinear"), OpType: "DequantizeLinear", Inputs: []string{q, scale, zero}, Outputs: []string{to},
-	})
+	w.quantized[value] = q
+	w.insert("QuantizeLinear", value, []string{from, scale, zero}, q)
+	w.insert("DequantizeLinear", value, []string{q, scale, zero}, to)
 	return nil
 }
 
-func (w *staticWriter) scalars(value string, p affine.Params) (scale, zero string, err error) {
+// insert adds a node that is named after a value.
+func (w *staticWriter) insert(op, value string, inputs []string, output string, attrs ...*onnx.Attribute) {
+	n := operator(op, inputs, []string{output}, attrs...)
+	n.Name = w.editor.Unique(value + "_" + op)
+	w.editor.Insert(n)
+}
+
+// scalars adds the scale and zero point of a value.
+func (w *staticWriter) scalars(value string) (scale, zero string, err error) {
+	p := w.params[value]
 	s, err := tensor.FromFloat32("", nil, []float32{p.Scale})
 	if err != nil {
 		return "", "", err
@@ -219,8 +248,8 @@ func (w *staticWriter) scalars(value string, p affine.Params) (scale, zero strin
 	return scale, zero, err
 }
 
-// give quantizes what a unit makes. The value keeps its name for all who read it; what its Relu or Clip did is part of
-// the range.
+// give quantizes what a unit makes. The values keep their names for all who read them; what a Relu or Clip did is part
+// of the range.
 func (w *staticWriter) give(u *Unit) error {
 	for _, name := range u.Absorbed {
 		if name != u.BiasNode {
@@ -231,130 +260,12 @@ func (w *staticWriter) give(u *Unit) error {
 	if u.BiasNode != "" {
 		maker = w.nodes[u.BiasNode]
 	}
-	raw := w.editor.Unique(u.Out + "_float")
-	for i, o := range maker.Outputs {
-		if o == u.Raw {
-			maker.Outputs[i] = raw
-		}
-	}
-	return w.pair(u.Out, raw, u.Out)
-}
-
-// weight quantizes the constant of a unit, and its bias.
-func (w *staticWriter) weight(u *Unit, n *onnx.Node) error {
-	v, ok := w.editor.ConstantValue(u.Weight)
-	if !ok {
-		return fmt.Errorf("weight %q cannot be read", u.Weight)
-	}
-	x, err := tensor.Floats(v)
-	if err != nil {
-		return err
-	}
-	axis := u.Axis
-	if !w.options.PerChannel {
-		axis = affine.PerTensor
-	}
-	q, err := affine.QuantizeWeight(x, v.Shape, axis, w.plan.Target.Weight)
-	if err != nil {
-		return fault.Wrap(err, "weight %q", u.Weight)
-	}
-	adjusted := 0
-	if u.Bias != "" {
-		if adjusted, err = w.bias(u, n, q, x, v.Shape); err != nil {
+	for i, v := range u.outs() {
+		raw := w.editor.Unique(v + "_float")
+		maker.Outputs[i] = raw
+		if err := w.pair(v, raw, v); err != nil {
 			return err
 		}
 	}
-	back := q.Dequantize()
-	w.out.Weights = append(w.out.Weights, Weight{
-		Node: u.Node, Name: u.Weight, Shape: v.Shape, DType: q.DType, Axis: axis, Scales: q.Scales, SQNR: affine.SQNR(x, back), Adjusted: adjusted,
-	})
-	name, err := w.constant(u.Weight, tensor.Tensor{DType: q.DType, Shape: v.Shape, Data: q.Data}, q.Scales, axis)
-	if err != nil {
-		return err
-	}
-	w.editor.SetInput(n, u.WeightAt, name)
 	return nil
-}
-
-// bias quantizes the bias of a unit to int32 and returns how many channels of q had to grow for it.
-func (w *staticWriter) bias(u *Unit, n *onnx.Node, q *affine.Weight, x []float32, shape tensor.Shape) (int, error) {
-	v, ok := w.editor.ConstantValue(u.Bias)
-	if !ok {
-		return 0, fmt.Errorf("bias %q cannot be read", u.Bias)
-	}
-	b, err := tensor.Floats(v)
-	if err != nil {
-		return 0, err
-	}
-	if w.options.Bias != nil {
-		if shift := w.options.Bias(u, x, q.Dequantize(), shape); len(shift) == len(b) {
-			b = slices.Clone(b)
-			for i := range b {
-				b[i] += shift[i]
-			}
-		}
-	}
-	r, err := affine.QuantizeBias(b, w.params[u.In[0]].Scale, q, x)
-	if err != nil {
-		return 0, fault.Wrap(err, "bias %q", u.Bias)
-	}
-	ints := make([]int64, len(r.Data))
-	for i, e := range r.Data {
-		ints[i] = int64(e)
-	}
-	t, err := tensor.FromInts("", tensor.Int32, v.Shape, ints)
-	if err != nil {
-		return 0, err
-	}
-	axis := 0
-	if len(r.Scales) == 1 {
-		axis = affine.PerTensor
-	}
-	name, err := w.constant(u.Bias, t, r.Scales, axis)
-	if err != nil {
-		return 0, err
-	}
-	reader := n
-	if u.BiasNode != "" {
-		reader = w.nodes[u.BiasNode]
-	}
-	for i, in := range reader.Inputs {
-		if in == u.Bias {
-			w.editor.SetInput(reader, i, name)
-			break
-		}
-	}
-	return r.Adjusted, nil
-}
-
-// constant stores integers with zero point 0 and returns the name of the float value that they stand for.
-func (w *staticWriter) constant(base string, v tensor.Tensor, scales []float32, axis int) (string, error) {
-	shape := tensor.Shape{int64(len(scales))}
-	if axis < 0 {
-		shape = nil
-	}
-	s, err := tensor.FromFloat32("", shape, scales)
-	if err != nil {
-		return "", err
-	}
-	z, err := tensor.New("", v.DType, shape)
-	if err != nil {
-		return "", err
-	}
-	var names [3]string
-	for i, c := range []struct {
-		suffix string
-		value  tensor.Tensor
-	}{{"_quantized", v}, {"_scale", s}, {"_zero_point", z}} {
-		if names[i], err = w.editor.AddInitializer(base+c.suffix, c.value); err != nil {
-			return "", err
-		}
-	}
-	out := w.editor.Unique(base + "_dequantized")
-	d := &onnx.Node{Name: w.editor.Unique(base + "_DequantizeLinear"), OpType: "DequantizeLinear", Inputs: names[:], Outputs: []string{out}}
-	if axis >= 0 {
-		d.Attrs = []*onnx.Attribute{{Name: "axis", Type: onnx.AttrInt, I: int64(axis)}}
-	}
-	w.editor.Insert(d)
-	return out, nil
 }

@@ -182,9 +182,11 @@ func (q *quantizer) metrics(c *candidate) {
 		if v.Classes > 0 {
 			estimate("agreement_top1", v.Agreement(), "Wilson")
 		}
-		estimate("sqnr_db", v.SQNR(), "bootstrap over runs")
-		plain("max_abs_diff", v.MaxDiff, int(v.Rows), "largest over rows")
-		plain("cosine", v.Cosine(), int(v.Rows), "over all elements")
+		if db := v.SQNR(); db.OK {
+			estimate("sqnr_db", db, "bootstrap over runs")
+			plain("max_abs_diff", v.MaxDiff, int(v.Rows), "largest over rows")
+			plain("cosine", v.Cosine(), int(v.Rows), "over all elements")
+		}
 	}
 	if peak := host.ProcessMemory().PeakRSS; peak > 0 {
 		plain("peak_rss", float64(peak), 1, "of this process")
@@ -217,8 +219,10 @@ func (q *quantizer) describeCandidate(c *candidate, chosen bool) report.Quantize
 		within := c.within
 		d.Within = &within
 	}
-	db, cos, diff := v.SQNR().Value, v.Cosine(), v.MaxDiff
-	d.SQNR, d.Cosine, d.MaxDiff = &db, &cos, &diff
+	if s := v.SQNR(); s.OK {
+		db, cos, diff := s.Value, v.Cosine(), v.MaxDiff
+		d.SQNR, d.Cosine, d.MaxDiff = &db, &cos, &diff
+	}
 	if v.Classes > 0 {
 		d.Agreement = level(v.Agreement())
 	}

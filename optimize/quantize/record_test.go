@@ -57,32 +57,38 @@ func TestReplay(t *testing.T) {
 			if !c.recipe(record.Recipe) {
 				t.Fatalf("the recipe is %+v", record.Recipe)
 			}
-			for _, rows := range []string{"no rows", "with rows"} {
-				again := digits(t)
-				again.Record = record
-				if rows == "no rows" {
-					again.Calib, again.Data, again.Labels = nil, nil, nil
-				}
-				o := quick(Auto)
-				o.AllowSlower = false
-				got := mustQuantize(t, again, o)
-				if got.Output == "" {
-					t.Fatalf("%s: nothing was written: %s", rows, got.Reason)
-				}
-				if !bytes.Equal(read(t, k.Output), read(t, again.Output)) {
-					t.Errorf("%s: the model differs", rows)
-				}
-				if a, b := read(t, r.Record), read(t, got.Record); !bytes.Equal(a, b) {
-					t.Errorf("%s: the record differs at %q", rows, firstDifference(a, b))
-				}
-				if got.Reason != "made again from its record: the same bytes" || got.Verdict != report.OK {
-					t.Errorf("%s: verdict %s, reason %q, warnings %q", rows, got.Verdict, got.Reason, got.Warnings)
-				}
-				if len(got.Candidates) != 1 || got.Calibration != nil {
-					t.Errorf("%s: %d candidates, calibration %+v", rows, len(got.Candidates), got.Calibration)
-				}
-			}
+			checkReplay(t, k, r, record)
 		})
+	}
+}
+
+// checkReplay follows a record with and without rows, against what its options say, and compares the files.
+func checkReplay(t *testing.T, k Task, r outcome, record *Record) {
+	t.Helper()
+	for _, rows := range []string{"no rows", "with rows"} {
+		again := digits(t)
+		again.Record = record
+		if rows == "no rows" {
+			again.Calib, again.Data, again.Labels = nil, nil, nil
+		}
+		o := quick(Auto)
+		o.AllowSlower = false
+		got := mustQuantize(t, again, o)
+		if got.Output == "" {
+			t.Fatalf("%s: nothing was written: %s", rows, got.Reason)
+		}
+		if !bytes.Equal(read(t, k.Output), read(t, again.Output)) {
+			t.Errorf("%s: the model differs", rows)
+		}
+		if a, b := read(t, r.Record), read(t, got.Record); !bytes.Equal(a, b) {
+			t.Errorf("%s: the record differs at %q", rows, firstDifference(a, b))
+		}
+		if got.Reason != "made again from its record: the same bytes" || got.Verdict != report.OK {
+			t.Errorf("%s: verdict %s, reason %q, warnings %q", rows, got.Verdict, got.Reason, got.Warnings)
+		}
+		if len(got.Candidates) != 1 || got.Calibration != nil {
+			t.Errorf("%s: %d candidates, calibration %+v", rows, len(got.Candidates), got.Calibration)
+		}
 	}
 }
 

@@ -3,177 +3,20 @@ package quantize
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"infer/internal/fault"
 	"infer/internal/progress"
-	"infer/model"
-	"infer/model/dataset"
 	"infer/model/engine/enginetest"
 	"infer/model/onnx"
 	"infer/model/tensor"
 	"infer/optimize/quantize/emit"
 	"infer/report"
 )
-
-const digitsDir = "../../testdata/digits/"
-
-// quick is the default with the least time for measuring speed, which no test relies on.
-func quick(mode Mode) Options {
-	o := DefaultOptions
-	o.Mode, o.RaceTime, o.AllowSlower = mode, time.Millisecond, true
-	return o
-}
-
-// task is a task on a model whose rows are made up.
-func task(t *testing.T, m *model.Model, shapes map[string]tensor.Shape) Task {
-	t.Helper()
-	target, why, err := emit.NewTarget("cpu:avx2", "cpu", "amd64", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, _, err := dataset.Random(m, shapes, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	calib, err := NewRandomRows(m, shapes, 1, 20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Task{Model: m, Provider: enginetest.CPU(t), Target: target, TargetWhy: why, Inputs: in, Calib: calib, Source: "random",
-		Key: "test", Output: filepath.Join(t.TempDir(), "out.onnx")}
-}
-
-// load opens a model file.
-func load(t *testing.T, path string) *model.Model {
-	t.Helper()
-	m, err := model.Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.Close() })
-	return m
-}
-
-// rowsOf opens a data set for m.
-func rowsOf(t *testing.T, m *model.Model, source string) *dataset.Set {
-	t.Helper()
-	s, err := dataset.Open(source, m.Inputs(), dataset.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
-// digits is a task on the small classifier with its calibration rows and labelled test rows.
-func digits(t *testing.T) Task {
-	t.Helper()
-	m := load(t, digitsDir+"digits-cnn.onnx")
-	k := task(t, m, map[string]tensor.Shape{"image": {1, 1, 8, 8}})
-	test := rowsOf(t, m, digitsDir+"test")
-	k.Calib, k.Data, k.Source, k.DataName = rowsOf(t, m, digitsDir+"calib"), test, "calib", "test"
-	k.Labels, _ = test.Labels()
-	return k
-}
-
-// outcome is a document and its details.
-type outcome struct {
-	*report.Document
-	report.QuantizeDetails
-}
-
-// quantize runs a task, and checks that the document is valid by its own rules and by its schema.
-func quantize(t *testing.T, ctx context.Context, k Task, o Options) (outcome, error) {
-	t.Helper()
-	d := report.New("quantize")
-	if err := o.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	if err := Run(ctx, k, o, d); err != nil {
-		return outcome{Document: d}, err
-	}
-	r := outcome{Document: d}
-	if err := json.Unmarshal(d.Details, &r.QuantizeDetails); err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if err := report.Write(&b, d); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Validate(); err != nil {
-		t.Error(err)
-	}
-	checkSchema(t, b.Bytes())
-	left, err := filepath.Glob(filepath.Join(filepath.Dir(k.Output), ".infer-*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
-	return r, nil
-}
-
-// mustQuantize is quantize of what works.
-func mustQuantize(t *testing.T, k Task, o Options) outcome {
-	t.Helper()
-	r, err := quantize(t, t.Context(), k, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func checkSchema(t *testing.T, doc []byte) {
-	t.Helper()
-	raw, err := jsonschema.UnmarshalJSON(strings.NewReader(report.SchemaJSON()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(jsonschema.Draft2020)
-	if err := c.AddResource("report.json", raw); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("report.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Validate(v); err != nil {
-		t.Error(err)
-	}
-}
-
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// operatorsOf counts the operators of a written model.
-func operatorsOf(t *testing.T, path string) map[string]int {
-	t.Helper()
-	count := map[string]int{}
-	load(t, path).Proto.Walk(func(g *onnx.Graph) {
-		for _, n := range g.Nodes {
-			count[n.OpType]++
-		}
-	})
-	return count
-}
 
 // TestModes: every mode writes a model of its form that is within its budget, the same bytes every time.
 func TestModes(t *testing.T) {
@@ -217,19 +60,7 @@ func TestModes(t *testing.T) {
 			if len(r.Gates) != 1 || r.Gates[0].Verdict != report.Pass {
 				t.Errorf("gates are %+v", r.Gates)
 			}
-			got := operatorsOf(t, k.Output)
-			for op, n := range c.operators {
-				if got[op] != n {
-					t.Errorf("%d %s, want %d: %v", got[op], op, n, got)
-				}
-			}
-			ratio := r.Metric("size_ratio", nil)
-			if ratio == nil || *ratio.Value > c.smaller {
-				t.Errorf("size ratio is %g, want %g at most: %+v", *ratio.Value, c.smaller, r.Nodes)
-			}
-			if b := r.Metric("model_bytes", nil); b == nil || *b.Value < float64(len(read(t, k.Output))) {
-				t.Errorf("model_bytes is %+v, the file has %d", b, len(read(t, k.Output)))
-			}
+			checkWritten(t, k, r, c.operators, c.smaller)
 			if c.name == "auto" {
 				return // which candidate wins is measured
 			}
@@ -243,6 +74,24 @@ func TestModes(t *testing.T) {
 				t.Error("the second record differs")
 			}
 		})
+	}
+}
+
+// checkWritten looks at the written file: its operators, and that it is smaller than a share of the original.
+func checkWritten(t *testing.T, k Task, r outcome, operators map[string]int, smaller float64) {
+	t.Helper()
+	got := operatorsOf(t, k.Output)
+	for op, n := range operators {
+		if got[op] != n {
+			t.Errorf("%d %s, want %d: %v", got[op], op, n, got)
+		}
+	}
+	ratio := r.Metric("size_ratio", nil)
+	if ratio == nil || *ratio.Value > smaller {
+		t.Errorf("size ratio is %g, want %g at most: %+v", *ratio.Value, smaller, r.Nodes)
+	}
+	if b := r.Metric("model_bytes", nil); b == nil || *b.Value < float64(len(read(t, k.Output))) {
+		t.Errorf("model_bytes is %+v, the file has %d", b, len(read(t, k.Output)))
 	}
 }
 
@@ -537,57 +386,6 @@ func TestExcluded(t *testing.T) {
 				t.Errorf("nodes are %+v", r.Nodes)
 			}
 		})
-	}
-}
-
-// TestExplain: a node with a weight shows it, its tensors and their histogram; another one why it stays float.
-func TestExplain(t *testing.T) {
-	k, o := digits(t), quick(Static)
-	r := mustQuantize(t, k, o)
-	conv := slices.IndexFunc(r.Nodes, func(n report.QuantizeNode) bool { return n.Op == "Conv" })
-	if conv < 0 {
-		t.Fatalf("nodes are %+v", r.Nodes)
-	}
-	o.Explain = r.Nodes[conv].Node
-	x := mustQuantize(t, digits(t), o).Explain
-	if x == nil || x.Op != "Conv" || x.Form != "static" || x.Weight == nil || x.Weight.DType != "int8" || len(x.Tensors) != 2 || len(x.Facts) == 0 {
-		t.Fatalf("explanation is %+v", x)
-	}
-	if len(x.Bins) != len(x.Counts)+1 || !slices.IsSorted(x.Bins) || len(x.Counts) > coarseBins {
-		t.Errorf("histogram has edges %v, counts %v", x.Bins, x.Counts)
-	}
-	total := uint64(0)
-	for _, n := range x.Counts {
-		total += n
-	}
-	pixels, err := tensor.ReadNpy(digitsDir + "calib/input.npy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	values, err := tensor.Floats(pixels)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := uint64(0)
-	for i, v := range values {
-		if row := i / 64; row%5 != 4 && v != 0 { // zero is exact in every grid, and every fifth row is kept to choose a method by
-			want++
-		}
-	}
-	if total != want {
-		t.Errorf("%d elements are in the histogram, want %d", total, want)
-	}
-}
-
-// TestCoarse: bins are added up in runs of equal length, of which the last may be shorter.
-func TestCoarse(t *testing.T) {
-	counts := make([]uint64, 81) // runs of ⌈81/40⌉ = 3
-	for i := range counts {
-		counts[i] = uint64(i)
-	}
-	edges, out := coarse(-1, counts, 0.5)
-	if len(out) != 27 || len(edges) != 28 || edges[0] != -0.5 || edges[1] != 1 || edges[27] != 40 || out[0] != 0+1+2 || out[26] != 78+79+80 {
-		t.Errorf("edges %v, counts %v", edges, out)
 	}
 }
 

@@ -9,9 +9,9 @@ if [ "${1-}" = --system-python ]; then
 	exec python3 "$here/run.py" "$@"
 fi
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/infer/quantize-bench-1.30.0
-if ! "$venv/bin/python" -c 'import onnxruntime.quantization, sympy' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import onnxruntime.quantization, onnx_ir, sympy' 2>/dev/null; then
 	rm -rf "$venv"
 	python3 -m venv "$venv"
-	"$venv/bin/pip" install --quiet onnxruntime==1.30.0 onnx==1.23.2 sympy numpy
+	"$venv/bin/pip" install --quiet onnxruntime==1.30.0 onnx==1.23.2 onnx-ir sympy numpy
 fi
 exec "$venv/bin/python" "$here/run.py" "$@"

@@ -2,8 +2,12 @@ package quantize
 
 import (
 	"context"
+	"slices"
 
+	"infer/model/onnx"
 	"infer/model/tensor"
+	"infer/optimize"
+	"infer/optimize/quantize/affine"
 	"infer/optimize/quantize/emit"
 )
 
@@ -59,17 +63,19 @@ func narrow(x []float64) []float32 {
 	return out
 }
 
-// corrected adds to a static recipe the means of its inputs, by which biases are corrected.
+// corrected adds to a recipe the means of the inputs of its products, by which their biases are corrected.
 func (q *quantizer) corrected(ctx context.Context, r Recipe) (Recipe, error) {
 	m, err := q.base(ctx, r)
 	if err != nil {
 		return r, err
 	}
 	axes := map[string]int{}
+	var order []string
 	for _, u := range q.plan(m, r).Seeds() {
-		if u.Bias == "" {
+		if _, seen := axes[u.In[0]]; seen || u.Weight == "" {
 			continue
 		}
+		order = append(order, u.In[0])
 		axes[u.In[0]] = -1
 		if u.Op == "Conv" {
 			axes[u.In[0]] = 1
@@ -80,12 +86,83 @@ func (q *quantizer) corrected(ctx context.Context, r Recipe) (Recipe, error) {
 		return r, err
 	}
 	r.Means = nil
-	for _, u := range q.plan(m, r).Seeds() {
-		if s, ok := stats[u.In[0]]; ok && len(s.Mean) > 0 {
-			r.Means = append(r.Means, Means{Value: u.In[0], Axis: axes[u.In[0]], Mean: s.Mean})
-			delete(stats, u.In[0])
+	for _, v := range order {
+		if mean := stats[v].Mean; len(mean) > 0 {
+			r.Means = append(r.Means, Means{Value: v, Axis: axes[v], Mean: mean})
 		}
 	}
-	r.Name += ", bias corrected"
+	if len(r.Means) > 0 {
+		r.Name += ", bias corrected"
+	}
 	return r, nil
+}
+
+// correctFloat adds to the constant behind each product of m what quantizing its weight will take away: for forms whose
+// bias stays a float Add.
+func (q *quantizer) correctFloat(m *onnx.Model, r Recipe) error {
+	means := map[string][]float32{}
+	for _, x := range r.Means {
+		means[x.Value] = x.Mean
+	}
+	e := optimize.NewEditor(m, m.Graph)
+	refuse := q.refuse(r)
+	for _, n := range m.Graph.Nodes {
+		if n.OpType != "MatMul" || n.Domain != "" || len(means[n.Inputs[0]]) == 0 || refuse(n) != "" {
+			continue
+		}
+		add := e.OnlyReader(n.Outputs[0])
+		w, ok := e.ConstantValue(n.Inputs[1])
+		if !ok || w.DType != tensor.Float32 || len(w.Shape) != 2 || add == nil || add.OpType != "Add" || add.Domain != "" {
+			continue
+		}
+		if err := q.shiftBias(e, add, w, means[n.Inputs[0]], r.PerChannel); err != nil {
+			return err
+		}
+	}
+	return e.Finish()
+}
+
+// shiftBias adds to the constant operand of add, a row of the product's width, the mean error of the weight.
+func (q *quantizer) shiftBias(e *optimize.Editor, add *onnx.Node, weight tensor.Tensor, mean []float32, perChannel bool) error {
+	x, err := tensor.Floats(weight)
+	if err != nil {
+		return err
+	}
+	axis := 1
+	if !perChannel {
+		axis = affine.PerTensor
+	}
+	for i, v := range add.Inputs {
+		c, ok := e.ConstantValue(v)
+		if !ok || c.DType != tensor.Float32 || !c.Shape.Equal(weight.Shape[1:]) {
+			continue
+		}
+		w, err := affine.QuantizeWeight(x, weight.Shape, axis, q.task.Target.Weight)
+		if err != nil {
+			return err
+		}
+		b, err := tensor.Floats(c)
+		if err != nil {
+			return err
+		}
+		shift := biasShift(&emit.Unit{Op: "MatMul", Axis: 1}, mean, x, w.Dequantize(), weight.Shape)
+		if len(shift) != len(b) {
+			return nil
+		}
+		b = slices.Clone(b)
+		for k := range b {
+			b[k] += shift[k]
+		}
+		t, err := tensor.FromFloat32("", c.Shape, b)
+		if err != nil {
+			return err
+		}
+		name, err := e.AddInitializer(v+"_corrected", t)
+		if err != nil {
+			return err
+		}
+		e.SetInput(add, i, name)
+		return nil
+	}
+	return nil
 }

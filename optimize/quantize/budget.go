@@ -42,15 +42,22 @@ func ParseBudget(text string) (Budget, error) {
 		return Budget{}, fault.New(fault.Usage, budgetHint, "accuracy budget %q: %q is no number", text, value)
 	}
 	b := Budget{Kind: kind, Limit: f * scale}
-	if (kind == "agreement" || kind == "cosine") && (b.Limit < 0 || b.Limit > 1) {
-		return Budget{}, fault.New(fault.Usage, budgetHint, "accuracy budget %q is not between 0 and 1", text)
+	most, span := 1.0, "1"
+	switch kind {
+	case "top1":
+		span = "100 points"
+	case "sqnr":
+		most, span = maxDecibels, strconv.Itoa(maxDecibels)+" dB"
+	}
+	if math.Signbit(b.Limit) || b.Limit > most {
+		return Budget{}, fault.New(fault.Usage, budgetHint, "accuracy budget %q is not between 0 and %s", text, span)
 	}
 	return b, nil
 }
 
 // Expr writes the budget as a gate on a metric.
 func (b Budget) Expr() string {
-	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 6, 64) }
+	number := func(f float64) string { return strconv.FormatFloat(f, 'g', 10, 64) } // digits that are the user's, not rounding's
 	switch b.Kind {
 	case "top1":
 		return "accuracy_drop<=" + number(100*b.Limit) + "%"

@@ -13,10 +13,10 @@ import (
 )
 
 // channelRows are the calibration rows that channel statistics are made of: means settle long before ranges do.
-const channelRows = 64
+const channelRows = 32
 
 // channelsAtOnce are the values whose tensors are held at once.
-const channelsAtOnce = 16
+const channelsAtOnce = 64
 
 // channelStat is what calibration saw of each channel of a value.
 type channelStat struct {

@@ -8,6 +8,9 @@ import (
 // choose returns the candidate to write: the fastest that keeps the budget and is not slower than the original; nil
 // where there is none. With KeepBest it is the fastest that keeps the budget.
 func (q *quantizer) choose() *candidate {
+	if q.task.Record != nil {
+		return q.nearest(nil)
+	}
 	if best := q.fastest(func(c *candidate) bool {
 		return c.recipe.Form != formFloat && c.within && (q.options.AllowSlower || !c.slower)
 	}); best != nil {

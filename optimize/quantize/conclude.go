@@ -27,6 +27,8 @@ func (q *quantizer) conclude(best *candidate) {
 	q.doc.Gates = append(q.doc.Gates, accuracy...)
 	q.doc.Gates = append(q.doc.Gates, speed...)
 	switch {
+	case q.replayed != "":
+		q.details.Reason = q.replayed
 	case best == nil:
 		q.doc.Verdict = report.FailedGate
 		q.details.Reason = "kept float because " + q.whyNone(near)
@@ -60,7 +62,7 @@ func (q *quantizer) nothing() {
 // whyNone says why no candidate was kept.
 func (q *quantizer) whyNone(near *candidate) string {
 	if !near.within {
-		return fmt.Sprintf("the most accurate candidate (%s) misses the budget: %s", near.name, near.why)
+		return fmt.Sprintf("the most accurate candidate (%s) is not accurate enough: %s", near.name, near.why)
 	}
 	if near.speedup != nil {
 		return fmt.Sprintf("the fastest candidate within the budget (%s) runs at %.3f times the speed of the original", near.name, near.speedup.Value)
@@ -68,12 +70,17 @@ func (q *quantizer) whyNone(near *candidate) string {
 	return "no candidate could be measured: " + near.why
 }
 
+// accuracyGate is the gate of the budget; without one, of NaN and infinite outputs, which no budget allows.
 func (q *quantizer) accuracyGate(c *candidate) []report.GateResult {
-	if q.budget == nil {
-		return nil
+	b := q.budget
+	ok, why := b.within(c.verdict)
+	if b == nil {
+		if ok {
+			return nil
+		}
+		b = &Budget{Kind: "sqnr"}
 	}
-	ok, why := q.budget.within(c.verdict)
-	g := report.GateResult{Expr: q.budget.Expr(), Verdict: report.Pass, Reason: why}
+	g := report.GateResult{Expr: b.Expr(), Verdict: report.Pass, Reason: why}
 	if !ok {
 		g.Verdict = report.Fail
 	}
@@ -81,7 +88,7 @@ func (q *quantizer) accuracyGate(c *candidate) []report.GateResult {
 }
 
 func (q *quantizer) speedGate(c *candidate) []report.GateResult {
-	if q.options.AllowSlower {
+	if q.options.AllowSlower || q.away != "" {
 		return nil
 	}
 	g := report.GateResult{Expr: "speedup>=1", Verdict: report.Pass}
@@ -214,6 +221,7 @@ func (q *quantizer) describeCandidate(c *candidate, chosen bool) report.Quantize
 	if v.Labelled > 0 {
 		p := stats.McNemar(int(v.Gained), int(v.Lost))
 		gained, lost := v.Gained, v.Lost
+		d.Drop = level(stats.PairedDifference(int(v.Lost), int(v.Gained), int(v.Labelled), 0.95))
 		d.Accuracy, d.PValue, d.Gained, d.Lost = level(stats.Wilson(int(v.Correct), int(v.Labelled), 0.95)), &p, &gained, &lost
 	}
 	return d
@@ -263,7 +271,7 @@ func (q *quantizer) describeNodes(c *candidate) {
 	used := map[string]int{}
 	for _, t := range c.built.emitted.Tensors {
 		used[methods[t.Value]]++
-		q.details.Calibration.Ranges = append(q.details.Calibration.Ranges, q.rangeOf(t, methods[t.Value]))
+		q.details.Calibration.Ranges = append(q.details.Calibration.Ranges, q.rangeOf(c, t, methods[t.Value]))
 	}
 	q.details.Calibration.Methods = nil
 	for name, n := range used {
@@ -276,17 +284,17 @@ func (q *quantizer) describeNodes(c *candidate) {
 	})
 }
 
-// rangeOf describes a quantized activation.
-func (q *quantizer) rangeOf(t emit.Tensor, method string) report.RangeOf {
+// rangeOf describes a quantized activation of a candidate.
+func (q *quantizer) rangeOf(c *candidate, t emit.Tensor, method string) report.RangeOf {
 	r := report.RangeOf{
 		Tensor: t.Value, Min: t.Lo, Max: t.Hi, Lo: t.Lo, Hi: t.Hi, Method: method,
 		Scale: float64(t.Scale), ZeroPoint: int64(t.Zero), DType: t.DType.String(),
 	}
-	for _, table := range q.tables {
-		o, ok := table.Observation(t.Value)
-		if !ok {
-			continue
-		}
+	table := q.tables[tableKey(c.recipe)]
+	if table == nil {
+		return r // its ranges come from a record
+	}
+	if o, ok := table.Observation(t.Value); ok {
 		if lo, hi, ok := o.Extremes(); ok {
 			r.Min, r.Max = lo, hi
 		}
@@ -294,7 +302,6 @@ func (q *quantizer) rangeOf(t emit.Tensor, method string) report.RangeOf {
 			db = min(max(db, -maxDecibels), maxDecibels)
 			r.SQNR = &db
 		}
-		break
 	}
 	return r
 }

@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -39,37 +40,32 @@ func (q *quantizer) measureGroups(ctx context.Context, c *candidate) error {
 		}
 		q.details.Groups = append(q.details.Groups, r)
 	}
-	slices.SortStableFunc(q.details.Groups, func(a, b report.QuantizeGroup) int {
-		if *a.Error > *b.Error {
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(q.details.Groups, func(a, b report.QuantizeGroup) int { return cmp.Compare(*b.Error, *a.Error) })
 	return nil
 }
 
-// explain tells everything known about the node that the user asked about.
-func (q *quantizer) explain(c *candidate) error {
+// findExplained looks for the node that the user asks about, before any work: a misspelt name is an error.
+func (q *quantizer) findExplained() error {
 	name := q.options.Explain
 	if name == "" {
 		return nil
 	}
-	x := &report.Explanation{Node: name}
-	found := false
 	for _, n := range q.prepared.Graph.Nodes {
 		if n.Name == name {
-			x.Op, x.Form, found = n.OpType, string(emit.Float), true
+			q.details.Explain = &report.Explanation{Node: name, Op: n.OpType, Form: string(emit.Float), Why: "no form of quantization applies to " + n.OpType}
+			return nil
 		}
 	}
-	if !found {
-		return fault.New(fault.Usage, q.nearName(name), "--explain %q: the prepared graph has no node of that name", name)
+	return fault.New(fault.Usage, q.nearName(name), "--explain %q: the prepared graph has no node of that name", name)
+}
+
+// explain tells everything known about the node that the user asked about.
+func (q *quantizer) explain(ctx context.Context, c *candidate) error {
+	x := q.details.Explain
+	if x == nil || c == nil || c.built == nil {
+		return nil
 	}
-	x.Why = "no form of quantization applies to " + x.Op
-	if c != nil && c.built != nil {
-		q.explainDecision(x, c)
-	}
-	q.details.Explain = x
-	return nil
+	return q.explainDecision(ctx, x, c)
 }
 
 func (q *quantizer) nearName(name string) string {
@@ -83,7 +79,7 @@ func (q *quantizer) nearName(name string) string {
 	return "the names are under details.nodes of the report (--format json)"
 }
 
-func (q *quantizer) explainDecision(x *report.Explanation, c *candidate) {
+func (q *quantizer) explainDecision(ctx context.Context, x *report.Explanation, c *candidate) error {
 	for _, d := range c.built.decisions {
 		if d.Node != x.Node {
 			if slices.Contains(d.Absorbed, x.Node) {
@@ -101,7 +97,7 @@ func (q *quantizer) explainDecision(x *report.Explanation, c *candidate) {
 	}
 	e := c.built.emitted
 	if e == nil {
-		return
+		return nil
 	}
 	for _, w := range e.Weights {
 		if w.Node == x.Node {
@@ -109,15 +105,15 @@ func (q *quantizer) explainDecision(x *report.Explanation, c *candidate) {
 				ScaleMin: float64(slices.Min(w.Scales)), ScaleMax: float64(slices.Max(w.Scales)), SQNR: min(w.SQNR, maxDecibels)}
 		}
 	}
-	q.explainTensors(x, c)
+	return q.explainTensors(ctx, x, c)
 }
 
 // explainTensors adds the activations that the node reads and makes, and the histogram of the first.
-func (q *quantizer) explainTensors(x *report.Explanation, c *candidate) {
+func (q *quantizer) explainTensors(ctx context.Context, x *report.Explanation, c *candidate) error {
 	var values []string
-	m, err := q.base(context.Background(), c.recipe)
+	m, err := q.base(ctx, c.recipe)
 	if err != nil {
-		return
+		return err
 	}
 	for _, u := range q.plan(m, c.recipe).Units {
 		if u.Node == x.Node {
@@ -131,21 +127,18 @@ func (q *quantizer) explainTensors(x *report.Explanation, c *candidate) {
 	for _, v := range values {
 		for _, t := range c.built.emitted.Tensors {
 			if t.Value == v {
-				x.Tensors = append(x.Tensors, q.rangeOf(t, methods[v]))
+				x.Tensors = append(x.Tensors, q.rangeOf(c, t, methods[v]))
 			}
 		}
 	}
-	if len(x.Tensors) == 0 {
-		return
+	table := q.tables[tableKey(c.recipe)]
+	if len(x.Tensors) == 0 || table == nil {
+		return nil
 	}
-	for _, table := range q.tables {
-		o, ok := table.Observation(x.Tensors[0].Tensor)
-		if !ok || o.Fit == nil || len(o.Fit.Counts) == 0 {
-			continue
-		}
+	if o, ok := table.Observation(x.Tensors[0].Tensor); ok && o.Fit != nil && len(o.Fit.Counts) > 0 {
 		x.Bins, x.Counts = coarse(int(o.Fit.First), o.Fit.Counts, o.Fit.Width())
-		break
 	}
+	return nil
 }
 
 // coarseBins are the bins of a histogram in a report.

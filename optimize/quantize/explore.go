@@ -40,6 +40,9 @@ func (q *quantizer) recipes() ([]Recipe, error) {
 		}
 		return []Recipe{weight}, nil
 	case FP16, BF16:
+		if q.task.Target.Contrib {
+			q.doc.Warn("the cpu provider computes %s in float32: the file is half as large, and no faster", o.Mode)
+		}
 		return []Recipe{{Name: string(o.Mode), Form: o.Mode}}, nil
 	}
 	return q.autoRecipes(static, dynamic, weight), nil
@@ -165,14 +168,8 @@ func (q *quantizer) try(ctx context.Context, r Recipe) (*candidate, error) {
 var errNothing = errors.New("it leaves every node float")
 
 func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
-	if c.recipe.Form == Static && c.recipe.Ranges == nil {
-		err := q.phase("calibrate", func() (err error) {
-			c.recipe, err = q.calibrated(ctx, c.recipe)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+	if err := q.phase("calibrate", func() error { return q.calibrate(ctx, c) }); err != nil {
+		return err
 	}
 	q.task.Progress.Send(progress.Event{Phase: "try " + c.name})
 	err := q.phase("rewrite", func() (err error) {
@@ -184,25 +181,43 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 	}
 	m := q.modelOf(c.built.model)
 	c.bytes = m.Bytes()
-	if c.recipe.Form != formFloat && c.built.half == nil && !slices.ContainsFunc(c.built.decisions, func(d emit.Decision) bool { return d.Form != emit.Float }) {
+	if h := c.built.half; h != nil && h.Nodes == 0 || h == nil && c.recipe.Form != formFloat && !quantizes(c.built.decisions) {
 		return fault.New(fault.Gate, "", "%w%s", errNothing, reasonsOf(c.built.decisions))
 	}
 	return q.phase("judge", func() (err error) {
 		if c.verdict, err = q.judge.judge(ctx, m, 0); err != nil {
 			return err
 		}
-		c.within = true
-		if q.budget != nil {
-			var why string
-			if c.within, why = q.budget.within(c.verdict); !c.within {
-				c.why = why
-			}
+		ok, why := q.budget.within(c.verdict)
+		if c.within = ok; !ok {
+			c.why = why
 		}
 		if q.task.Target.Contrib && c.built.half == nil && c.recipe.Form != formFloat {
 			c.lint, err = emit.Check(ctx, q.task.Provider, q.task.Config, m, c.built.decisions)
 		}
 		return err
 	})
+}
+
+// quantizes reports whether a node of the decisions is not left float.
+func quantizes(decisions []emit.Decision) bool {
+	return slices.ContainsFunc(decisions, func(d emit.Decision) bool { return d.Form != emit.Float })
+}
+
+// calibrate fills what a recipe needs to know about activations, and does not know yet: ranges for static, and the means
+// by which biases are corrected, which costs no speed.
+func (q *quantizer) calibrate(ctx context.Context, c *candidate) (err error) {
+	fresh := c.recipe.Form == Static && c.recipe.Ranges == nil
+	if fresh || c.recipe.Form == FP16 && c.recipe.Ranges == nil && q.fit != nil {
+		if c.recipe, err = q.calibrated(ctx, c.recipe); err != nil {
+			return err
+		}
+	}
+	if q.fit != nil && !c.recipe.Plain && c.recipe.Means == nil && (fresh || c.recipe.Form == Dynamic) && q.task.Target.IntBias {
+		c.recipe, err = q.corrected(ctx, c.recipe)
+		c.name = c.recipe.Name
+	}
+	return err
 }
 
 // reasonsOf lists why nodes were left float, each reason once.
@@ -223,16 +238,23 @@ func reasonsOf(decisions []emit.Decision) string {
 	return text
 }
 
+// tableKey names the float graph of a recipe among those that were calibrated.
+func tableKey(r Recipe) string { return fmt.Sprint(r.Passes, len(r.Smooth)) }
+
 // table returns what calibration saw of values in the base of a recipe.
 func (q *quantizer) table(ctx context.Context, m *onnx.Model, r Recipe, values []string) (*calibrate.Table, error) {
-	key := fmt.Sprint(r.Passes, len(r.Smooth))
+	key := tableKey(r)
 	if t, ok := q.tables[key]; ok {
 		return t, nil
 	}
 	if len(q.options.Ranges) > 0 {
 		return q.loadTables(key)
 	}
-	o := calibrate.Options{Memory: q.options.Memory, Method: q.options.Method, Progress: q.task.Progress, Key: q.task.Key + "|" + key}
+	method := q.options.Method
+	if r.Form == FP16 {
+		method = calibrate.Method{Name: calibrate.MinMax}
+	}
+	o := calibrate.Options{Memory: q.options.Memory, Method: method, Progress: q.task.Progress, Key: q.task.Key + "|" + key}
 	if len(q.tables) == 0 {
 		o.Checkpoint = q.options.Cache
 	}

@@ -31,6 +31,7 @@ type judge struct {
 
 	kept    [][]tensor.Tensor // the original's outputs by batch, as far as they fit
 	full    bool              // kept holds all batches
+	floats  bool              // an output has floating-point elements: there is something to compare
 	classes int               // the output that holds class scores; −1: none
 }
 
@@ -78,6 +79,7 @@ func (j *judge) open(ctx context.Context) error {
 		if i == 0 {
 			lo, hi := j.span(0)
 			j.classes = classOutput(out, hi-lo)
+			j.floats = slices.ContainsFunc(out, func(t tensor.Tensor) bool { return t.DType.IsFloat() })
 		}
 		for _, t := range out {
 			bytes += len(t.Data)
@@ -158,6 +160,10 @@ func (v *verdict) SQNR() stats.Estimate {
 // maxDecibels stands for outputs that are equal bit by bit.
 const maxDecibels = 300
 
+// lostNoise is how many times its square an element counts as noise that became NaN or infinite: so much that whatever
+// is finite is better.
+const lostNoise = 1e30
+
 func decibels(signal, noise float64) float64 {
 	switch {
 	case noise == 0:
@@ -165,7 +171,7 @@ func decibels(signal, noise float64) float64 {
 	case signal == 0:
 		return -maxDecibels
 	}
-	return min(10*math.Log10(signal/noise), maxDecibels)
+	return min(max(10*math.Log10(signal/noise), -maxDecibels), maxDecibels)
 }
 
 func sum(x []float64) float64 {
@@ -270,6 +276,7 @@ func (v *verdict) add(want, got []tensor.Tensor, rows int64) error {
 			}
 			if math.IsNaN(y) || math.IsInf(y, 0) {
 				v.NotFinite++
+				signal, noise, v.aa = signal+x*x, noise+lostNoise*max(x*x, 1), v.aa+x*x
 				continue
 			}
 			d := x - y
@@ -330,10 +337,14 @@ func (j *judge) count(v *verdict, want, got []tensor.Tensor, lo int64) error {
 	return nil
 }
 
-// within reports whether a verdict keeps a budget, and says by how much in words.
-func (b Budget) within(v *verdict) (ok bool, why string) {
+// within reports whether a verdict keeps a budget, and says by how much in words. Without a budget (nil) it does unless
+// outputs became NaN or infinite.
+func (b *Budget) within(v *verdict) (ok bool, why string) {
 	if v.NotFinite > 0 {
 		return false, fmt.Sprintf("%d elements of its outputs are NaN or infinite", v.NotFinite)
+	}
+	if b == nil {
+		return true, ""
 	}
 	switch b.Kind {
 	case "top1":

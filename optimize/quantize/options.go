@@ -60,7 +60,7 @@ const DefaultSamples = 512
 // DefaultOptions are those of infer quantize --int8.
 var DefaultOptions = Options{
 	Mode: Auto, Bits: 8, Block: 32, AccuracyLevel: 4, PerChannel: true, Method: calibrate.Method{Name: calibrate.Auto},
-	Memory: calibrate.DefaultMemory, RaceTime: 20 * time.Second, Seed: 1,
+	Memory: calibrate.DefaultMemory, RaceTime: 10 * time.Second, Seed: 1,
 }
 
 // Validate lists every fault of the options.
@@ -78,8 +78,8 @@ func (o Options) Validate() error {
 	if o.Bits == 4 && o.Mode != WeightOnly {
 		add("use --mode weight-only", "weights of 4 bits need --mode weight-only, not %s", o.Mode)
 	}
-	if o.Block < 16 || o.Block&(o.Block-1) != 0 {
-		add("use 16, 32, 64, 128 or 256", "--block-size %d is no power of two from 16 on", o.Block)
+	if o.Block < 16 || o.Block > 256 || o.Block&(o.Block-1) != 0 {
+		add("use 16, 32, 64, 128 or 256", "--block-size %d is no power of two from 16 to 256", o.Block)
 	}
 	if o.AccuracyLevel < 0 || o.AccuracyLevel > 4 {
 		add("use 4 for int8, 1 for float32", "--accuracy-level %d is not one of 0 to 4", o.AccuracyLevel)
@@ -89,6 +89,9 @@ func (o Options) Validate() error {
 	}
 	if o.Samples < 0 {
 		add("leave it out for all rows up to 512", "--samples %d is negative", o.Samples)
+	}
+	if o.RaceTime <= 0 {
+		add("write it with a unit, such as 20s", "--race-time %s is not positive", o.RaceTime)
 	}
 	return errors.Join(faults...)
 }

@@ -23,11 +23,27 @@ func ParsePattern(text string) (Pattern, error) {
 		}
 		return Pattern{Text: text, op: op}, nil
 	}
+	if text == "" {
+		return Pattern{}, fault.New(fault.Usage, "write a regular expression of node names, or op:Conv", "pattern %q picks every node", text)
+	}
 	re, err := regexp.Compile(text)
-	if err != nil || text == "" {
+	if err != nil {
 		return Pattern{}, fault.New(fault.Usage, "write a regular expression of node names, or op:Conv", "pattern %q: %w", text, err)
 	}
 	return Pattern{Text: text, name: re}, nil
+}
+
+// parsePatterns is ParsePattern for each of list.
+func parsePatterns(list []string) ([]Pattern, error) {
+	var out []Pattern
+	for _, text := range list {
+		p, err := ParsePattern(text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // Matches reports whether a node is picked.

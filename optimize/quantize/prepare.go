@@ -24,6 +24,9 @@ func (q *quantizer) prepare(ctx context.Context) error {
 	if err := checkPatterns(q.task.Model.Proto, "--exclude", q.options.Exclude); err != nil {
 		return err
 	}
+	if q.isLarge() {
+		return q.prepareLarge(ctx)
+	}
 	opset := int64(wantOpset)
 	if q.options.Portable {
 		opset = portableOpset

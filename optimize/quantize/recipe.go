@@ -38,6 +38,7 @@ type Recipe struct {
 	Portable   bool        `json:"portable,omitempty"`
 	Embeddings bool        `json:"embeddings,omitempty"`
 	Refine     bool        `json:"refine,omitempty"`
+	Plain      bool        `json:"-"` // leave biases as they are
 }
 
 // Forms of recipes beyond the modes.
@@ -113,6 +114,9 @@ func (q *quantizer) build(ctx context.Context, r Recipe) (*built, error) {
 	case Static:
 		err = q.static(b)
 	case Dynamic:
+		if err := q.correctFloat(m, r); err != nil {
+			return nil, err
+		}
 		b.decisions, err = emit.ToDynamic(m, q.picker(r), emit.DynamicOptions{
 			PerChannel: r.PerChannel, Reduced: q.task.Target.Weight.Reduced, Embeddings: r.Embeddings,
 		})
@@ -128,6 +132,7 @@ func (q *quantizer) build(ctx context.Context, r Recipe) (*built, error) {
 			o.DType = tensor.BFloat16
 		}
 		o.BlockNodes = func(n *onnx.Node) bool { return q.refuse(r)(n) != "" }
+		o.Range = magnitudes(r.Ranges)
 		b.half, err = half.Convert(m, nil, o)
 	default:
 		return nil, fault.New(fault.Usage, "", "recipe of form %q", r.Form)
@@ -136,6 +141,18 @@ func (q *quantizer) build(ctx context.Context, r Recipe) (*built, error) {
 		return nil, err
 	}
 	return b, m.Check()
+}
+
+// magnitudes returns the largest magnitude that calibration saw of each value, nil where there was none.
+func magnitudes(ranges []Range) map[string]float64 {
+	if len(ranges) == 0 {
+		return nil
+	}
+	by := map[string]float64{}
+	for _, r := range ranges {
+		by[r.Value] = max(-r.Lo, r.Hi)
+	}
+	return by
 }
 
 // static emits the static form.
@@ -208,8 +225,10 @@ func (q *quantizer) calibrated(ctx context.Context, r Recipe) (Recipe, error) {
 	if err != nil {
 		return r, err
 	}
-	plan := q.plan(m, Recipe{}) // of all nodes: one calibration serves every choice of nodes
-	values := plan.Values()
+	values := q.plan(m, Recipe{}).Values() // of all nodes: one calibration serves every choice of nodes
+	if r.Form == FP16 {
+		values = floatValues(m)
+	}
 	if len(values) == 0 {
 		return r, nil
 	}
@@ -217,19 +236,37 @@ func (q *quantizer) calibrated(ctx context.Context, r Recipe) (Recipe, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Ranges, err = q.ranges(table, values)
+	method := q.options.Method
+	if r.Form == FP16 { // nothing but the extremes counts
+		method = calibrate.Method{Name: calibrate.MinMax}
+	}
+	r.Ranges, err = q.ranges(table, values, method)
 	return r, err
 }
 
+// floatValues returns the values that the nodes of the main graph make, in its order.
+func floatValues(m *onnx.Model) []string {
+	shapes := static.Infer(m, nil)
+	var list []string
+	for _, n := range m.Graph.Nodes {
+		for _, o := range n.Outputs {
+			if v, ok := shapes.Of(m.Graph, o); ok && v.DType == tensor.Float32 && n.OpType != "Constant" {
+				list = append(list, o)
+			}
+		}
+	}
+	return list
+}
+
 // ranges makes the range of every value, several at a time: a search over a histogram takes a while.
-func (q *quantizer) ranges(table *calibrate.Table, values []string) ([]Range, error) {
+func (q *quantizer) ranges(table *calibrate.Table, values []string, method calibrate.Method) ([]Range, error) {
 	list, errs := make([]Range, len(values)), make([]error, len(values))
 	var wg sync.WaitGroup
 	next := atomic.Int64{}
 	for range min(host.EffectiveCPUs().Count, len(values)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(values)); i = next.Add(1) - 1 {
-				lo, hi, used, err := table.Range(values[i], q.options.Method, q.task.Target.Activation)
+				lo, hi, used, err := table.Range(values[i], method, q.task.Target.Activation)
 				list[i], errs[i] = Range{Value: values[i], Lo: lo, Hi: hi, Method: used.String()}, err
 			}
 		})

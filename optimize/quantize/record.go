@@ -73,6 +73,7 @@ func (q *quantizer) writeRecord(path, output string, c *candidate) error {
 	if err != nil {
 		return err
 	}
+	q.compareReplay(sum)
 	source, err := q.task.Model.Digest()
 	if err != nil {
 		return err
@@ -167,8 +168,9 @@ func parseRecord(b []byte) (*Record, error) {
 	return &r, nil
 }
 
-// replay follows the recipe of a record: no calibration, no search. The model must be the one that it was made of.
-func (q *quantizer) replay(ctx context.Context, r *Record) error {
+// follow takes from a record all that shapes the graph. The model must be the one that it was made of. Whether the
+// result is worth writing was decided then: speed does not count.
+func (q *quantizer) follow(r *Record) (err error) {
 	sum, err := q.task.Model.Digest()
 	if err != nil {
 		return err
@@ -176,6 +178,40 @@ func (q *quantizer) replay(ctx context.Context, r *Record) error {
 	if sum != r.Model {
 		return fault.New(fault.Usage, "give the model that the record was made with", "the record is of a model with sha256 %.12s, this one has %.12s", r.Model, sum)
 	}
-	_, err = q.try(ctx, r.Recipe)
+	for _, n := range r.Nodes {
+		q.reasons[n.Node] = n.Why
+	}
+	o := &q.options
+	o.Mode, o.Portable, o.AllowSlower, o.Budget = r.Recipe.Form, r.Portable, true, nil
+	if o.Include, err = parsePatterns(r.Include); err != nil {
+		return fault.Wrap(err, "the record")
+	}
+	if o.Exclude, err = parsePatterns(r.Exclude); err != nil {
+		return fault.Wrap(err, "the record")
+	}
+	q.task.Target, _, err = emit.NewTarget(r.Target, "", "", nil)
+	q.task.TargetWhy = "named by the record"
+	q.details.Mode, q.details.Target, q.details.TargetWhy = string(r.Recipe.Form), r.Target, q.task.TargetWhy
+	return fault.Wrap(err, "the record")
+}
+
+// replay makes the model of a record: no calibration, no search.
+func (q *quantizer) replay(ctx context.Context, r *Record) error {
+	recipe := r.Recipe
+	recipe.Plain = true // means that it lacks were not used
+	_, err := q.try(ctx, recipe)
 	return err
+}
+
+// compareReplay notes whether what was written is what the record says.
+func (q *quantizer) compareReplay(sum string) {
+	r := q.task.Record
+	switch {
+	case r == nil:
+	case sum == r.Output:
+		q.replayed = "made again from its record: the same bytes"
+	default:
+		q.replayed = "made again from its record"
+		q.doc.Warn("the file is not the one of the record, which has sha256 %.12s: it was made by another version of infer", r.Output)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"infer/internal/progress"
 	"infer/optimize/quantize/emit"
@@ -50,16 +51,14 @@ func (q *quantizer) improved(ctx context.Context, c *candidate) (*candidate, err
 		}
 		return err
 	}
-	r, err := q.corrected(ctx, c.recipe)
-	if err != nil {
-		return nil, err
-	}
-	if len(r.Means) > 0 {
-		if err := consider(r); err != nil || best.within {
+	plain := c.recipe
+	plain.Name, plain.Means, plain.Plain = strings.TrimSuffix(c.name, ", bias corrected"), nil, true
+	if len(c.recipe.Means) > 0 {
+		if err := consider(plain); err != nil || best.within {
 			return best, err
 		}
 	}
-	r, ok, err := q.smoothed(ctx, Recipe{Name: c.name, Form: c.recipe.Form, PerChannel: c.recipe.PerChannel, Passes: c.recipe.Passes})
+	r, ok, err := q.smoothed(ctx, Recipe{Name: plain.Name, Form: Static, PerChannel: c.recipe.PerChannel, Passes: c.recipe.Passes})
 	if err != nil || !ok {
 		return best, err
 	}

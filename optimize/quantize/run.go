@@ -53,6 +53,8 @@ type quantizer struct {
 	fit, held Rows
 	judge     *judge
 	budget    *Budget // nil: none
+	away      string  // why speed cannot be measured here, "" where it can
+	replayed  string  // how the file compares with that of the record it was made of
 
 	original   *contestant
 	candidates []*candidate
@@ -80,15 +82,18 @@ type candidate struct {
 	why     string // why it is out of the running
 }
 
+func newQuantizer(t Task, o Options, d *report.Document) *quantizer {
+	return &quantizer{
+		task: t, options: o, doc: d, started: time.Now(), bases: map[string]*onnx.Model{}, tables: map[string]*calibrate.Table{}, reasons: map[string]string{},
+		details: report.QuantizeDetails{Mode: string(o.Mode), Target: t.Target.Name, TargetWhy: t.TargetWhy, Candidates: []report.QuantizeCandidate{}},
+	}
+}
+
 // Run quantizes t into d and writes t.Output where something is worth writing. What was measured before ctx was
 // cancelled is in d, whose verdict is then interrupted. err is for what made the work impossible; a budget that was
 // missed is in d.
 func Run(ctx context.Context, t Task, o Options, d *report.Document) error {
-	q := &quantizer{
-		task: t, options: o, doc: d, started: time.Now(), bases: map[string]*onnx.Model{}, tables: map[string]*calibrate.Table{},
-		reasons: map[string]string{},
-	}
-	q.details = report.QuantizeDetails{Mode: string(o.Mode), Target: t.Target.Name, TargetWhy: t.TargetWhy, Candidates: []report.QuantizeCandidate{}}
+	q := newQuantizer(t, o, d)
 	_ = host.ResetPeak() // so that the peak is that of this work
 	err := q.run(ctx)
 	if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
@@ -105,8 +110,20 @@ func (q *quantizer) run(ctx context.Context) error {
 	if err := checkInput(q.task.Model.Proto); err != nil {
 		return err
 	}
+	if q.task.Record != nil {
+		if err := q.follow(q.task.Record); err != nil {
+			return err
+		}
+	}
+	q.elsewhere()
 	if err := q.phase("prepare", func() error { return q.prepare(ctx) }); err != nil {
 		return err
+	}
+	if err := q.findExplained(); err != nil {
+		return err
+	}
+	if q.isLarge() {
+		return q.large(ctx)
 	}
 	if err := q.split(); err != nil {
 		return err
@@ -128,16 +145,13 @@ func (q *quantizer) run(ctx context.Context) error {
 	if err := q.measureGroups(ctx, q.nearest(best)); err != nil {
 		return err
 	}
-	return q.explain(q.nearest(best))
+	return q.explain(ctx, q.nearest(best))
 }
 
 // candidatesOf makes, judges and measures the candidates: that of a record, or those of the mode.
 func (q *quantizer) candidatesOf(ctx context.Context) error {
 	if r := q.task.Record; r != nil {
-		if err := q.replay(ctx, r); err != nil {
-			return err
-		}
-		return q.race(ctx)
+		return q.replay(ctx, r)
 	}
 	recipes, err := q.recipes()
 	if err != nil {
@@ -262,6 +276,13 @@ func (q *quantizer) openJudge(ctx context.Context) error {
 		return err
 	}
 	b := q.options.Budget
+	if !q.judge.floats {
+		q.doc.Warn("no output is floating-point: what quantization does to the answers is not measured")
+		if b != nil {
+			return fault.New(fault.Usage, "leave it out, or make the scores an output of the model", "a budget of %s needs an output that is floating-point", b.Kind)
+		}
+		return nil
+	}
 	if b != nil && (b.Kind == "top1" || b.Kind == "agreement") && q.judge.classes < 0 {
 		return fault.New(fault.Usage, "use sqnr:30dB or cosine:0.999", "a budget of %s needs an output with one list of class scores a row", b.Kind)
 	}

@@ -9,6 +9,9 @@ import (
 // trim looks at the groups that do not pay: that are slower as integers than as floats. A candidate that leaves those
 // float joins the race.
 func (q *quantizer) trim(ctx context.Context) error {
+	if q.away != "" {
+		return nil
+	}
 	for _, c := range append([]*candidate(nil), q.candidates...) {
 		if c.built == nil || c.built.model == nil || c.verdict == nil || c.recipe.Form != Static && c.recipe.Form != Dynamic {
 			continue

@@ -51,7 +51,7 @@ func (q *quantizer) write(ctx context.Context, c *candidate) (err error) {
 			return fmt.Errorf("write %q: %w", q.task.Output, err)
 		}
 	}
-	q.details.Output, q.details.Record = q.task.Output, RecordPath(q.task.Output)
+	q.details.Output, q.details.Record = q.task.Output, RecordPath(target)
 	return nil
 }
 
@@ -65,6 +65,9 @@ func (q *quantizer) verify(ctx context.Context, path string, c *candidate) error
 		return fault.Wrap(err, "read back what was written")
 	}
 	defer m.Close()
+	if q.judge == nil {
+		return m.Proto.Check() // it is too large to run as a whole
+	}
 	v, err := q.judge.judge(ctx, m, verifiedRows)
 	if err != nil {
 		return fault.Wrap(err, "run what was written")

@@ -58,4 +58,5 @@ def made(b, model, calib):
     common = ["--calib", calib, "--threads", b.threads[0]]
     yield b.sides.ours("infer --mode static", model, "static", ["--mode", "static", "--allow-slower", *common])
     yield b.sides.ours("infer --mode dynamic", model, "dynamic", ["--mode", "dynamic", "--allow-slower", *common[2:]])
+    yield b.sides.ours("infer --mode dynamic, calibrated", model, "dynamic-calibrated", ["--mode", "dynamic", "--allow-slower", *common])
     yield b.sides.ours("infer --int8", model, "int8", ["--int8", *common])

@@ -38,7 +38,7 @@ class Sides:
         """Weight-only quantization by the official tool."""
         out = self.file(model, name)
         try:
-            _, cost = child.work("weights", model=str(model), out=out, bits=bits)
+            _, cost = child.work("weights", model=str(model), out=out, bits=bits, limit=self.limit)
         except child.Failed as e:
             return Made(name, error=str(e))
         return Made(name, out, cost.seconds, cost.peak)
@@ -69,11 +69,12 @@ def document(report):
 
 
 def said(report):
-    """What infer chose, the speed-up that it measured itself, to hold against ours, and how long that took."""
+    """What infer chose, the speed-up that it measured itself, to hold against ours, and where its time went."""
     d = document(report)
-    told = [d.get("details", {}).get("chosen")]
+    details = d.get("details", {})
+    told = [details.get("chosen")]
     told += [f"says {m['value']:.2f}×" for m in d.get("metrics", []) if m["name"] == "speedup" and m["value"] is not None]
-    told += [f"{p['seconds']:.0f} s of it measuring speed" for p in d.get("details", {}).get("phases", []) if p["name"] == "measure speed"]
+    told += [f"{p['name']} {p['seconds']:.0f} s" for p in details.get("phases", []) if p["seconds"] >= 1]
     return ", ".join(filter(None, told))
 
 

@@ -73,11 +73,15 @@ def raise_opset(model, out):
         return model
 
 
-def official(model, out, setting, calib="", rows=0, limit=0):
-    """Quantizes with the official tool, preparation included. limit bounds the process's own memory, in bytes: past it
-    the tool gets a MemoryError instead of taking the machine down."""
+def bound(limit):
+    """Bounds this process's own memory, in bytes: past it the tool gets a MemoryError instead of taking the machine down."""
     if limit:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def official(model, out, setting, calib="", rows=0, limit=0):
+    """Quantizes with the official tool, preparation included."""
+    bound(limit)
     from onnxruntime import quantization as q
 
     given = dict(setting)
@@ -95,8 +99,9 @@ def official(model, out, setting, calib="", rows=0, limit=0):
     return {"note": note}
 
 
-def weights(model, out, bits):
-    """Weight-only quantization by the official tool."""
+def weights(model, out, bits, limit=0):
+    """Weight-only quantization by the official tool, blocks of 32 like infer's."""
+    bound(limit)
     from onnxruntime.quantization import matmul_nbits_quantizer as w
 
     import onnx

@@ -67,7 +67,7 @@ func between(nodes ...*onnx.Node) []*onnx.Node {
 func constants() []*onnx.Tensor {
 	list := []*onnx.Tensor{
 		weight("w", 1, 8, 8, 3, 3), weight("depthwise", 2, 8, 1, 3, 3), weight("deep", 3, 8, 32, 3, 3), weight("w1", 4, 8, 8, 3),
-		weight("m", 5, 64, 64), weight("transposed", 5, 64, 64), weight("flat", 6, 8*64, 64), weight("wide", 7, 32, 8, 3, 3), weight("two", 13, 64, 2),
+		weight("m", 5, 64, 64), weight("flat", 6, 8*64, 64), weight("wide", 7, 32, 8, 3, 3), weight("two", 13, 64, 2),
 	}
 	for _, v := range []tensor.Tensor{
 		normal("b", 8, 1, 8), normal("b64", 9, 1, 64), normal("row", 10, 1, 1, 64), normal("b32", 11, 1, 32), normal("scale", 12, 1, 8, 1, 1),

@@ -27,7 +27,7 @@ func parseBytes(text string) (int64, error) {
 		}
 	}
 	f, err := strconv.ParseFloat(number, 64)
-	if err != nil || math.IsNaN(f) || f <= 0 || f*size >= math.MaxInt64 {
+	if err != nil || math.IsNaN(f) || f*size < 1 || f*size >= math.MaxInt64 {
 		return 0, fault.New(fault.Usage, "write a size such as 512MiB or 1.5GB", "%q is no size in bytes", text)
 	}
 	return int64(f * size), nil

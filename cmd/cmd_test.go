@@ -14,9 +14,13 @@ import (
 	"infer/report"
 )
 
-// TestMain lets the test binary stand for infer where a command starts fresh processes of itself.
+// asInfer is the environment variable that makes the test binary infer.
+const asInfer = "TEST_BINARY_AS_INFER"
+
+// TestMain lets the test binary stand for infer where a command starts fresh processes of itself, or a test one to
+// interrupt.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == coldCommand {
+	if len(os.Args) > 1 && os.Args[1] == coldCommand || os.Getenv(asInfer) != "" {
 		os.Exit(Main(os.Args[1:], term.Standard()))
 	}
 	os.Exit(m.Run())

@@ -65,8 +65,10 @@ func TestHelpExamples(t *testing.T) {
 	if err := os.WriteFile("labels.npy", labels, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(data, "data"); err != nil {
-		t.Skip("no symbolic links:", err)
+	for name, folder := range map[string]string{"data": data, "test": data, "calib": filepath.Join(data, "../calib")} {
+		if err := os.Symlink(folder, name); err != nil {
+			t.Skip("no symbolic links:", err)
+		}
 	}
 	var visit func(*cobra.Command)
 	visit = func(c *cobra.Command) {
@@ -93,6 +95,9 @@ func runExample(t *testing.T, line string) {
 	args = args[1:]
 	if args[0] == "profile" && !strings.Contains(line, "--runs") { // the timed phase is shortened, nothing else
 		args = append(args, "--duration", "100ms", "--cold", "1")
+	}
+	if args[0] == "quantize" { // whether it pays is not for a test machine to say
+		args = append(args, "--race-time", "100ms", "--allow-slower")
 	}
 	// A shared machine may be too noisy for --strict (4); the gates themselves must hold.
 	if r := infer(t, passedOn(), args...); r.code != 0 && !(r.code == 4 && strings.Contains(line, "--strict")) {

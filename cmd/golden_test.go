@@ -24,6 +24,12 @@ func TestGolden(t *testing.T) {
 		{"unknown-command", 2, []string{"profil"}},
 		{"unknown-flag", 2, []string{"inspect", digits, "--shpae", "a:1"}},
 		{"unknown-axis", 2, []string{"inspect", digits, "--dim", "batsh=3"}},
+		{"quantize-help", 0, []string{"quantize", "--help"}},
+		{"quantize-types", 2, []string{"quantize", digits, "--int8", "--fp16"}},
+		{"quantize-mode", 2, []string{"quantize", digits, "--mode", "statik", "--block-size", "20"}},
+		{"quantize-rows", 2, []string{"quantize", digits, "--mode", "static"}},
+		{"quantize-budget", 2, []string{"quantize", digits, "--accuracy-budget", "top5:1"}},
+		{"quantize-pattern", 2, []string{"quantize", digits, "--exclude", "op:"}},
 		{"gate", 2, []string{"profile", digits, "--gate", "latency_p98<20ms"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

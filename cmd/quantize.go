@@ -68,7 +68,17 @@ some, or on a fifth of the calibration rows that is kept apart. Beside OUT lies 
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
 	}
 	f.add(c.Flags())
+	perChannel := c.Flags().Lookup("per-channel")
+	c.PreRunE = func(*cobra.Command, []string) error { return f.checkScales(perChannel.Changed) }
 	return c
+}
+
+// checkScales reports --per-channel and --per-tensor, where both are asked for.
+func (f *quantizeFlags) checkScales(asked bool) error {
+	if asked && f.opts.PerChannel && f.perTensor {
+		return fault.New(fault.Usage, "give one of them", "--per-channel and --per-tensor contradict each other")
+	}
+	return nil
 }
 
 func (f *quantizeFlags) add(fs *pflag.FlagSet) {
@@ -182,6 +192,9 @@ func (f *quantizeFlags) settleMode() error {
 	switch f.weights {
 	case "":
 	case "int8":
+		if f.int4 {
+			return fault.New(fault.Usage, "give one of them", "--int4 and --weights int8 contradict each other")
+		}
 		f.opts.Bits = 8
 	case "int4":
 		f.opts.Bits = 4

@@ -9,7 +9,7 @@ import (
 // where there is none. With KeepBest it is the fastest that keeps the budget.
 func (q *quantizer) choose() *candidate {
 	if q.task.Record != nil {
-		return q.nearest(nil)
+		return q.made()
 	}
 	if best := q.fastest(func(c *candidate) bool {
 		return c.recipe.Form != formFloat && c.within && (q.options.AllowSlower || !c.slower)
@@ -18,6 +18,14 @@ func (q *quantizer) choose() *candidate {
 	}
 	if q.options.KeepBest {
 		return q.fastest(func(c *candidate) bool { return c.within })
+	}
+	return nil
+}
+
+// made returns the one candidate that came of a record, nil where nothing came of it.
+func (q *quantizer) made() *candidate {
+	if i := slices.IndexFunc(q.candidates, func(c *candidate) bool { return c.built != nil && c.verdict != nil }); i >= 0 {
+		return q.candidates[i]
 	}
 	return nil
 }

@@ -34,7 +34,11 @@ func (q *quantizer) conclude(best *candidate) {
 		q.details.Reason = "kept float because " + q.whyNone(near)
 		q.details.Next = &report.NextStep{Command: "infer quantize … --keep-best", Why: "it writes the best model within the budget all the same; --allow-slower takes a slower one for its size"}
 	case best.recipe.Form == formFloat:
-		q.details.Reason = "kept float because " + q.whyNone(near) + "; --keep-best wrote the optimized float model"
+		why := "there is nothing to quantize"
+		if c := q.nearest(nil); c != nil {
+			why = q.whyNone(c)
+		}
+		q.details.Reason = "kept float because " + why + "; --keep-best wrote the optimized float model"
 	case len(q.candidates) > 1:
 		q.details.Reason = "the fastest that keeps the accuracy budget"
 		if q.budget == nil {
@@ -88,7 +92,7 @@ func (q *quantizer) accuracyGate(c *candidate) []report.GateResult {
 }
 
 func (q *quantizer) speedGate(c *candidate) []report.GateResult {
-	if q.options.AllowSlower || q.away != "" {
+	if q.options.AllowSlower || q.options.KeepBest && c.slower || q.away != "" {
 		return nil
 	}
 	g := report.GateResult{Expr: "speedup>=1", Verdict: report.Pass}
@@ -178,9 +182,11 @@ func (q *quantizer) metrics(c *candidate) {
 		if v.Classes > 0 {
 			estimate("agreement_top1", v.Agreement(), "Wilson")
 		}
-		estimate("sqnr_db", v.SQNR(), "bootstrap over runs")
-		plain("max_abs_diff", v.MaxDiff, int(v.Rows), "largest over rows")
-		plain("cosine", v.Cosine(), int(v.Rows), "over all elements")
+		if db := v.SQNR(); db.OK {
+			estimate("sqnr_db", db, "bootstrap over runs")
+			plain("max_abs_diff", v.MaxDiff, int(v.Rows), "largest over rows")
+			plain("cosine", v.Cosine(), int(v.Rows), "over all elements")
+		}
 	}
 	if peak := host.ProcessMemory().PeakRSS; peak > 0 {
 		plain("peak_rss", float64(peak), 1, "of this process")
@@ -213,8 +219,10 @@ func (q *quantizer) describeCandidate(c *candidate, chosen bool) report.Quantize
 		within := c.within
 		d.Within = &within
 	}
-	db, cos, diff := v.SQNR().Value, v.Cosine(), v.MaxDiff
-	d.SQNR, d.Cosine, d.MaxDiff = &db, &cos, &diff
+	if s := v.SQNR(); s.OK {
+		db, cos, diff := s.Value, v.Cosine(), v.MaxDiff
+		d.SQNR, d.Cosine, d.MaxDiff = &db, &cos, &diff
+	}
 	if v.Classes > 0 {
 		d.Agreement = level(v.Agreement())
 	}

@@ -122,7 +122,7 @@ func classOutput(out []tensor.Tensor, rows int64) int {
 // verdict is what a judge found about a model. Sums run over all elements of all float outputs.
 type verdict struct {
 	Rows          int64
-	signal, noise []float64 // a run each
+	signal, noise []float64 // a run each; none where no output is floating-point
 	dot, aa, bb   float64
 	MaxDiff       float64
 	NotFinite     int64 // elements that are NaN or infinite where the original's are not
@@ -251,11 +251,12 @@ func (j *judge) judgeSession(ctx context.Context, s engine.Session, limit int64)
 
 // add compares the elements of one run.
 func (v *verdict) add(want, got []tensor.Tensor, rows int64) error {
-	signal, noise := 0.0, 0.0
+	signal, noise, floats := 0.0, 0.0, false
 	for i := range want {
 		if !want[i].DType.IsFloat() {
 			continue
 		}
+		floats = true
 		a, err := tensor.Floats(want[i])
 		if err != nil {
 			return err
@@ -286,7 +287,9 @@ func (v *verdict) add(want, got []tensor.Tensor, rows int64) error {
 		}
 	}
 	v.Rows += rows
-	v.signal, v.noise = append(v.signal, signal), append(v.noise, noise)
+	if floats {
+		v.signal, v.noise = append(v.signal, signal), append(v.noise, noise)
+	}
 	return nil
 }
 

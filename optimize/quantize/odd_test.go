@@ -97,6 +97,11 @@ func TestNoFloatOutput(t *testing.T) {
 	m.Proto.Graph.Outputs = m.Proto.Graph.Outputs[1:] // text, class ids and a sequence
 	k := task(t, m, map[string]tensor.Shape{"x": {2, 64}, "text": {1}})
 	r := mustQuantize(t, k, quick(Auto))
+	for _, name := range []string{"sqnr_db", "cosine", "max_abs_diff"} {
+		if r.Metric(name, nil) != nil {
+			t.Errorf("%s was not measured and is told", name)
+		}
+	}
 	if len(r.Gates) > 0 || !strings.Contains(strings.Join(r.Warnings, "\n"), "no output is floating-point") {
 		t.Errorf("gates %+v, warnings %q", r.Gates, r.Warnings)
 	}

@@ -239,18 +239,28 @@ func (q *quantizer) calibrated(ctx context.Context, r Recipe) (Recipe, error) {
 	method := q.options.Method
 	if r.Form == FP16 { // nothing but the extremes counts
 		method = calibrate.Method{Name: calibrate.MinMax}
+		values = slices.DeleteFunc(values, func(v string) bool { return !ranged(table, v) })
 	}
 	r.Ranges, err = q.ranges(table, values, method)
 	return r, err
 }
 
-// floatValues returns the values that the nodes of the main graph make, in its order.
+// ranged reports whether calibration saw a finite element of a value.
+func ranged(table *calibrate.Table, value string) bool {
+	o, ok := table.Observation(value)
+	if ok {
+		_, _, ok = o.Extremes()
+	}
+	return ok
+}
+
+// floatValues returns the tensors that the nodes of the main graph make, in its order.
 func floatValues(m *onnx.Model) []string {
 	shapes := static.Infer(m, nil)
 	var list []string
 	for _, n := range m.Graph.Nodes {
 		for _, o := range n.Outputs {
-			if v, ok := shapes.Of(m.Graph, o); ok && v.DType == tensor.Float32 && n.OpType != "Constant" {
+			if v, ok := shapes.Of(m.Graph, o); ok && v.Kind == onnx.KindTensor && v.DType == tensor.Float32 && n.OpType != "Constant" {
 				list = append(list, o)
 			}
 		}

@@ -45,7 +45,7 @@ func (q *quantizer) write(ctx context.Context, c *candidate) (err error) {
 	if err := q.writeRecord(record, path, c); err != nil {
 		return err
 	}
-	moves := [][2]string{{record, RecordPath(target)}, {path + ".data", target + ".data"}, {path, target}}
+	moves := [][2]string{{path + ".data", target + ".data"}, {path, target}, {record, RecordPath(target)}}
 	for _, mv := range moves {
 		if err := os.Rename(mv[0], mv[1]); err != nil && !os.IsNotExist(err) {
 			return fmt.Errorf("write %q: %w", q.task.Output, err)
@@ -71,6 +71,9 @@ func (q *quantizer) verify(ctx context.Context, path string, c *candidate) error
 	v, err := q.judge.judge(ctx, m, verifiedRows)
 	if err != nil {
 		return fault.Wrap(err, "run what was written")
+	}
+	if v.NotFinite > c.verdict.NotFinite {
+		return fmt.Errorf("the written model answers differently from the judged one: %d elements are NaN or infinite", v.NotFinite)
 	}
 	for i, noise := range v.noise {
 		if was := c.verdict.noise[i]; math.Abs(noise-was) > 1e-3*max(was, v.signal[i]*1e-9) {

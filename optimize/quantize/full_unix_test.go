@@ -1,0 +1,46 @@
+//go:build unix
+
+package quantize
+
+import (
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"infer/internal/progress"
+)
+
+// TestDiskFull: a file that may not grow any further, as on a full disk, leaves nothing behind and the old file as it
+// was.
+func TestDiskFull(t *testing.T) {
+	k := digits(t)
+	if err := os.WriteFile(k.Output, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Skip(err)
+	}
+	signal.Ignore(syscall.SIGXFSZ) // so that the write fails instead of the process
+	defer signal.Reset(syscall.SIGXFSZ)
+	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before) }()
+	k.Progress = func(e progress.Event) {
+		if e.Phase == "write and verify" {
+			small := before
+			small.Cur = 4096 // the model has some 20 kB
+			if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &small); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	_, err := quantize(t, t.Context(), k, quick(Static))
+	_ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before)
+	if err == nil {
+		t.Error("no error")
+	}
+	if files, _ := os.ReadDir(filepath.Dir(k.Output)); len(files) != 1 || string(read(t, k.Output)) != "old" {
+		t.Errorf("the folder holds %v", files)
+	}
+}

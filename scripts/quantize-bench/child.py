@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-WORKER = pathlib.Path(__file__).with_name("worker.py")
+WORKER = pathlib.Path(__file__).resolve().with_name("worker.py")
 
 
 class Failed(Exception):
@@ -37,13 +37,13 @@ class Cost:
         return text if self.code >= 0 else f"ended by {signal.Signals(-self.code).name}: {text}"
 
 
-def run(argv, stdin="", env=None, timeout=1800) -> Cost:
+def run(argv, stdin="", env=None, cwd=None, timeout=1800) -> Cost:
     """Runs argv to its end, in a process group of its own that is ended after timeout seconds."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         given.write(stdin.encode())
         given.seek(0)
         begin = time.perf_counter()
-        p = subprocess.Popen([str(a) for a in argv], stdin=given, stdout=out, stderr=err, env=env, start_new_session=True)
+        p = subprocess.Popen([str(a) for a in argv], stdin=given, stdout=out, stderr=err, env=env, cwd=cwd, start_new_session=True)
         timer = threading.Timer(timeout, os.killpg, (p.pid, signal.SIGKILL))
         timer.start()
         try:
@@ -61,8 +61,10 @@ def run(argv, stdin="", env=None, timeout=1800) -> Cost:
 
 
 def work(job, **given):
-    """Has worker.py do a job in a fresh process: what it answers, and its cost."""
-    cost = run([sys.executable, WORKER, job], stdin=json.dumps(given))
+    """Has worker.py do a job in a fresh process: what it answers, and its cost. The official tool leaves files in the
+    current folder, which therefore is one that goes. Paths given are absolute."""
+    with tempfile.TemporaryDirectory(prefix="quantize-bench-") as cwd:
+        cost = run([sys.executable, WORKER, job], stdin=json.dumps(given), cwd=cwd)
     if cost.code:
         raise Failed(cost.reason())
     return json.loads(cost.out.splitlines()[-1]), cost

@@ -1,5 +1,4 @@
 """Table 3: what calibration with histograms costs."""
-import pathlib
 
 import child
 import generated
@@ -16,7 +15,7 @@ def table(b):
           f"into strides. Its memory is bounded to {memory(b.limit)} here, so that it does not take the machine down; infer has --calib-mem 1GiB, its\n"
           "default, and --data, so that no calibration row is held out.\n")
     print(head("model", "rows", "method", "side", "tool: time", "tool: memory", "memory / infer's", "notes"))
-    banking = pathlib.Path(b.models) / "banking77-encoder"
+    banking = b.models / "banking77-encoder"
     if b.wants("banking77-encoder") and banking.exists():
         for method in METHODS:
             compare(b, banking / "banking77-encoder.onnx", banking / "calib", banking / "calib", 512, method)
@@ -39,8 +38,7 @@ def resnet(b):
 
 
 def ours(b, model, calib, test, rows, method):
-    flags = ["--mode", "static", "--calib", calib, "--data", test, "--samples", rows, "--method", method[1], "--allow-slower",
-             "--race-time", "5s", "--threads", 1]
+    flags = ["--mode", "static", "--calib", calib, "--data", test, "--samples", rows, "--method", method[1], "--allow-slower", "--threads", 1]
     return b.sides.ours("infer", model, f"{method[0].lower()}{rows}", flags)
 
 

@@ -27,15 +27,15 @@ class Bench:
     """The choices of one run and what its tables share."""
 
     def __init__(self, o, work):
-        self.work, self.models, self.given = pathlib.Path(work), o.models, o.models_dir_generated
+        self.work, self.models, self.given = pathlib.Path(work), pathlib.Path(o.models).absolute(), o.models_dir_generated
         self.quick, self.only, self.threads = o.quick, o.only, o.threads
         self.rounds = o.runs or (60 if o.quick else 200)
-        self.seconds = o.seconds or (20 if o.quick else 120)
+        self.seconds = o.seconds or (15 if o.quick else 120)
         self.rows = 300 if o.quick else 0  # test rows of a judgement; 0: all
         self.limit = int(o.memory_limit * 1e9) if o.memory_limit else facts.memory() // 2
         self.versions, _ = child.work("versions")
         self.infer = self.build(o)
-        self.sides = Sides(work, self.infer, o.ours_from, self.versions["library"], self.limit)
+        self.sides = Sides(work, self.infer, o.ours_from, self.versions["library"], self.limit, ["--race-time", "5s"] if o.quick else [])
 
     def build(self, o):
         """The infer binary; "" where the models of its side were made before."""
@@ -68,10 +68,10 @@ class Bench:
 def options():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--table", choices=[*TABLES, "all"], default="all")
-    p.add_argument("--quick", action="store_true", help="fewer settings, rows and rounds: tables 1 and 2 in some minutes")
+    p.add_argument("--quick", action="store_true", help="fewer models, settings, rows and rounds: tables 1 and 2 in some minutes")
     p.add_argument("--only", action="append", metavar="NAME", help="this model alone: a folder of --models, resnet50 or bert128 (repeatable)")
     p.add_argument("--runs", type=int, default=0, metavar="N", help="rounds of a race (default 200, with --quick 60)")
-    p.add_argument("--seconds", type=float, default=0, metavar="S", help="that a race may last (default 120, with --quick 20)")
+    p.add_argument("--seconds", type=float, default=0, metavar="S", help="that a race may last (default 120, with --quick 15)")
     p.add_argument("--threads", type=lambda s: [int(t) for t in s.split(",")], default=[1, 2], metavar="N,…", help="of the races of table 2 (default 1,2)")
     p.add_argument("--models", default=ROOT.parent / "shared" / "models", metavar="DIR", help="the shared models (default ../shared/models)")
     p.add_argument("--models-dir-generated", metavar="DIR", help="where generated models lie or are left (resnet50.onnx, bert128.onnx, weights3g.onnx)")

@@ -19,8 +19,9 @@ class Made:
 
 
 class Sides:
-    def __init__(self, work, infer, ours_from, library, limit):
-        self.work, self.infer, self.ours_from, self.limit = pathlib.Path(work), infer, ours_from, limit
+    def __init__(self, work, infer, ours_from, library, limit, race_time):
+        self.work, self.infer, self.ours_from = pathlib.Path(work), infer, ours_from
+        self.limit, self.race_time = limit, race_time
         self.env = dict(os.environ)
         if library:
             self.env["INFER_ORT_LIBRARY"] = library  # both sides on the same runtime
@@ -46,10 +47,10 @@ class Sides:
     def ours(self, name, model, key, flags):
         """Quantizes with infer. key names the file that --ours-from holds for it: MODEL.KEY.onnx."""
         if self.ours_from:
-            path = pathlib.Path(self.ours_from) / f"{pathlib.Path(model).stem}.{key}.onnx"
+            path = pathlib.Path(self.ours_from).absolute() / f"{pathlib.Path(model).stem}.{key}.onnx"
             return Made(name, str(path)) if path.exists() else Made(name, error=f"no {path.name}")
         out, report = self.file(model, name), self.file(model, name) + ".json"
-        cost = child.run([self.infer, "quantize", model, *flags, "-o", out, "--report", report, "--quiet"], env=self.env)
+        cost = child.run([self.infer, "quantize", model, *flags, *self.race_time, "-o", out, "--report", report, "--quiet"], env=self.env)
         if cost.code == 0:
             return Made(name, out, cost.seconds, cost.peak, said(report))
         if cost.code == 3:

@@ -110,24 +110,19 @@ func (p *Plan) follow(n *onnx.Node) {
 	p.add(n, u)
 }
 
-// huge is what a constant has to be smaller than to be quantized: what is larger stands for an infinity, as in masks,
-// and would leave no levels for the rest.
+// huge is what a constant has to be smaller than to be quantized: what is larger stands for an infinity, and would leave
+// no levels for the rest.
 const huge = 1e4
 
-// takeConstant makes the constant operand of an Add or Mul an input of u and returns the other operands.
+// takeConstant makes the constant operand of an Add or Mul an input of u and returns the other operands. The constant
+// has one element: by one for each channel, the integer kernel is slower than the float one (2 ms and 1.1 ms on 8
+// channels of 256 by 256, where by one element they take 0.1 ms and 0.4 ms).
 func (p *Plan) takeConstant(n *onnx.Node, u *Unit) []string {
 	for i, v := range n.Inputs {
-		c, ok := p.editor.ConstantValue(v)
-		if !ok || len(n.Inputs) != 2 {
-			continue
+		if math.Abs(p.scalar(v)) < huge { // not so NaN
+			u.Constant, u.ConstantAt = v, i
+			return slices.Delete(slices.Clone(n.Inputs), i, i+1)
 		}
-		x, err := tensor.Floats(c)
-		small := func(f float32) bool { return math.Abs(float64(f)) < huge } // not so NaN
-		if err != nil || c.DType != tensor.Float32 || len(x) == 0 || slices.ContainsFunc(x, func(f float32) bool { return !small(f) }) {
-			return nil
-		}
-		u.Constant, u.ConstantAt = v, i
-		return n.Inputs[1-i : 2-i]
 	}
 	return n.Inputs
 }

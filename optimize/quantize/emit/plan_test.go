@@ -40,8 +40,8 @@ func TestHazards(t *testing.T) {
 			op("If", "positive", "i", branch("then_branch", op("Relu", "a", "then")), branch("else_branch", op("Neg", "z", "else"))))},
 		{name: "a weight that is also read", also: []string{"f"}, nodes: []*onnx.Node{conv("x", "y"), op("Neg", "w", "f")}},
 		{name: "a weight that is also an operand", nodes: []*onnx.Node{op("Conv", "x w b", "a", pads), op("Conv", "w w", "k", pads), op("Conv", "a k", "y")}},
-		{name: "an operand that is also read", also: []string{"f"}, nodes: append(between(op("Mul", "a scale", "z")), op("Neg", "scale", "f"))},
-		{name: "one operand, two nodes", nodes: between(op("Mul", "a scale", "c"), op("Mul", "scale c", "z"))},
+		{name: "an operand that is also read", also: []string{"f"}, nodes: append(between(op("Mul", "a sixth", "z")), op("Neg", "sixth", "f"))},
+		{name: "one operand, two nodes", nodes: between(op("Mul", "a sixth", "c"), op("Mul", "sixth c", "z"))},
 		{name: "names that the rewriting makes", also: []string{"a_float", "x_quantized"}, nodes: []*onnx.Node{
 			named(op("Neg", "x", "x_quantized"), "x_QuantizeLinear"), named(op("Abs", "x", "x_dequantized"), "x_DequantizeLinear"),
 			named(op("Conv", "x_dequantized w b", "a", pads), "a_token_1"), op("Neg", "a", "a_float"), op("Conv", "a w b", "y")}},

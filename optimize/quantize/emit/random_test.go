@@ -44,7 +44,7 @@ func (s *sketch) grow() {
 	case 4:
 		add("Add", a+" "+b, v)
 	case 5:
-		add("Mul", a+" scale", v)
+		add("Mul", a+[]string{" scale", " sixth"}[s.rng.IntN(2)], v)
 	case 6:
 		add("Relu", a, v)
 	case 7:

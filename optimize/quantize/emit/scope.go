@@ -38,15 +38,17 @@ func scopes(m *onnx.Model) []*scope {
 // find returns the tensor of a value that is the same in every run, defined in this graph or in one around it, and the
 // scope that defines it; nil where there is none.
 func (s *scope) find(value string) (*onnx.Tensor, *scope) {
-	for ; s != nil && value != ""; s = s.outer {
-		if t, ok := s.Constant(value); ok {
-			return t, s
-		}
-		if s.Producer(value) != nil || slices.ContainsFunc(s.Graph.Inputs, func(v *onnx.ValueInfo) bool { return v.Name == value }) {
+	t, ok := s.Constant(value)
+	if !ok {
+		return nil, nil
+	}
+	for s.outer != nil {
+		if outer, _ := s.outer.Constant(value); outer != t {
 			break
 		}
+		s = s.outer
 	}
-	return nil, nil
+	return t, s
 }
 
 // addTo adds a constant to owner, a graph that s sees, and returns its name.

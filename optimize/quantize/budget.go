@@ -12,7 +12,15 @@ import (
 type Budget struct {
 	Kind  string  // "top1", "agreement", "sqnr" or "cosine"
 	Limit float64 // top1: the largest drop, a ratio; agreement and cosine: the least ratio; sqnr: the least dB
+	Also  *Budget // must be kept too; nil: none
 }
+
+// leastAgreement are the rows below which agreement alone shows little: even if all of them agree, its 95 % interval
+// reaches below 99 %.
+const leastAgreement = 380
+
+// defaultNoise is the least SQNR in dB that is asked for where agreement cannot be shown.
+const defaultNoise = 25
 
 const budgetHint = "write top1:0.5 (points), agreement:99%, sqnr:30dB or cosine:0.999"
 

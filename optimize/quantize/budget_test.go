@@ -14,18 +14,18 @@ func TestParseBudget(t *testing.T) {
 		expr  string
 		wrong string // in the error; "" for none
 	}{
-		{"top1:0.5", Budget{"top1", 0.005}, "accuracy_drop<=0.5%", ""}, // points are hundredths
-		{"top1:0.5pt", Budget{"top1", 0.005}, "accuracy_drop<=0.5%", ""},
-		{"top1:0", Budget{"top1", 0}, "accuracy_drop<=0%", ""},
-		{"agreement:99%", Budget{"agreement", 0.99}, "agreement_top1>=99%", ""},
-		{"agreement:0.995", Budget{"agreement", 0.995}, "agreement_top1>=99.5%", ""},
-		{"agreement: 97 %", Budget{"agreement", 0.97}, "agreement_top1>=97%", ""},
-		{"agreement:99.99999%", Budget{"agreement", 0.9999999}, "agreement_top1>=99.99999%", ""},
-		{"sqnr:30dB", Budget{"sqnr", 30}, "sqnr_db>=30", ""},
-		{"sqnr:30", Budget{"sqnr", 30}, "sqnr_db>=30", ""},
-		{"sqnr:0x1p-10dB", Budget{"sqnr", 1.0 / 1024}, "sqnr_db>=0.0009765625", ""},
-		{"cosine:0.999", Budget{"cosine", 0.999}, "cosine>=0.999", ""},
-		{"cosine:1", Budget{"cosine", 1}, "cosine>=1", ""},
+		{"top1:0.5", Budget{Kind: "top1", Limit: 0.005}, "accuracy_drop<=0.5%", ""}, // points are hundredths
+		{"top1:0.5pt", Budget{Kind: "top1", Limit: 0.005}, "accuracy_drop<=0.5%", ""},
+		{"top1:0", Budget{Kind: "top1", Limit: 0}, "accuracy_drop<=0%", ""},
+		{"agreement:99%", Budget{Kind: "agreement", Limit: 0.99}, "agreement_top1>=99%", ""},
+		{"agreement:0.995", Budget{Kind: "agreement", Limit: 0.995}, "agreement_top1>=99.5%", ""},
+		{"agreement: 97 %", Budget{Kind: "agreement", Limit: 0.97}, "agreement_top1>=97%", ""},
+		{"agreement:99.99999%", Budget{Kind: "agreement", Limit: 0.9999999}, "agreement_top1>=99.99999%", ""},
+		{"sqnr:30dB", Budget{Kind: "sqnr", Limit: 30}, "sqnr_db>=30", ""},
+		{"sqnr:30", Budget{Kind: "sqnr", Limit: 30}, "sqnr_db>=30", ""},
+		{"sqnr:0x1p-10dB", Budget{Kind: "sqnr", Limit: 1.0 / 1024}, "sqnr_db>=0.0009765625", ""},
+		{"cosine:0.999", Budget{Kind: "cosine", Limit: 0.999}, "cosine>=0.999", ""},
+		{"cosine:1", Budget{Kind: "cosine", Limit: 1}, "cosine>=1", ""},
 
 		{text: "", wrong: `accuracy budget "" is not KIND:LIMIT`},
 		{text: "1%", wrong: `accuracy budget "1%" is not KIND:LIMIT`},

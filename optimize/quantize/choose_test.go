@@ -78,7 +78,7 @@ func nameOf(c *candidate) string {
 
 // TestConclude: verdict, gates, reason and advice follow from the candidates.
 func TestConclude(t *testing.T) {
-	budget := &Budget{"sqnr", 25} // candidates have 10·log10(1000/noise)
+	budget := &Budget{Kind: "sqnr", Limit: 25} // candidates have 10·log10(1000/noise)
 	for _, c := range []struct {
 		name       string
 		budget     *Budget

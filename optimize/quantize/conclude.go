@@ -76,19 +76,25 @@ func (q *quantizer) whyNone(near *candidate) string {
 
 // accuracyGate is the gate of the budget; without one, of NaN and infinite outputs, which no budget allows.
 func (q *quantizer) accuracyGate(c *candidate) []report.GateResult {
-	b := q.budget
-	ok, why := b.within(c.verdict)
-	if b == nil {
-		if ok {
+	first := q.budget
+	if first == nil {
+		if ok, _ := first.within(c.verdict); ok {
 			return nil
 		}
-		b = &Budget{Kind: "sqnr"}
+		first = &Budget{Kind: "sqnr"} // what it gives is no number
 	}
-	g := report.GateResult{Expr: b.Expr(), Verdict: report.Pass, Reason: why}
-	if !ok {
-		g.Verdict = report.Fail
+	var gates []report.GateResult
+	for b := first; b != nil; b = b.Also {
+		alone := *b
+		alone.Also = nil
+		ok, why := alone.within(c.verdict)
+		g := report.GateResult{Expr: b.Expr(), Verdict: report.Pass, Reason: why}
+		if !ok {
+			g.Verdict = report.Fail
+		}
+		gates = append(gates, g)
 	}
-	return []report.GateResult{g}
+	return gates
 }
 
 func (q *quantizer) speedGate(c *candidate) []report.GateResult {

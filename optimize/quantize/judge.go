@@ -349,6 +349,14 @@ func (b *Budget) within(v *verdict) (ok bool, why string) {
 	if b == nil {
 		return true, ""
 	}
+	if ok, why := b.one(v); !ok || b.Also == nil {
+		return ok, why
+	}
+	return b.Also.within(v)
+}
+
+// one is within for b alone.
+func (b *Budget) one(v *verdict) (ok bool, why string) {
 	switch b.Kind {
 	case "top1":
 		return v.Drop() <= b.Limit+1e-12, fmt.Sprintf("accuracy drops by %.2f points over %d rows, %.2f are allowed", 100*v.Drop(), v.Labelled, 100*b.Limit)

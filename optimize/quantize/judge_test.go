@@ -122,7 +122,7 @@ func TestJudgeEdges(t *testing.T) {
 			if v.Labelled != 0 || v.Drop() != 0 {
 				t.Errorf("%d rows count as labelled, the drop is %g", v.Labelled, v.Drop())
 			}
-			for _, b := range []*Budget{nil, {"sqnr", 0}, {"cosine", 0}, {"top1", 1}, {"agreement", 0}} {
+			for _, b := range []*Budget{nil, {Kind: "sqnr", Limit: 0}, {Kind: "cosine", Limit: 0}, {Kind: "top1", Limit: 1}, {Kind: "agreement", Limit: 0}} {
 				if ok, why := b.within(v); c.notFinite > 0 && (ok || !strings.Contains(why, "NaN or infinite")) {
 					t.Errorf("budget %v takes %d elements that are not finite: %q", b, c.notFinite, why)
 				}
@@ -231,20 +231,20 @@ func TestWithin(t *testing.T) {
 		ok     bool
 		why    string
 	}{
-		{Budget{"top1", 0.005}, true, "accuracy drops by 0.50 points over 200 rows, 0.50 are allowed"},
-		{Budget{"top1", 0.004}, false, "0.40 are allowed"},
-		{Budget{"agreement", 0.99}, true, "99.00 % of 200 rows have the same top class, 99.00 % must"},
-		{Budget{"agreement", 0.991}, false, "99.10 % must"},
-		{Budget{"sqnr", 30}, true, "SQNR is 30.0 dB over 200 rows, 30.0 are asked for"},
-		{Budget{"sqnr", 30.1}, false, "30.1 are asked for"},
-		{Budget{"cosine", 0.999}, true, "cosine is 0.99900 over 200 rows, 0.99900 is asked for"},
-		{Budget{"cosine", 0.9991}, false, "0.99910 is asked for"},
+		{Budget{Kind: "top1", Limit: 0.005}, true, "accuracy drops by 0.50 points over 200 rows, 0.50 are allowed"},
+		{Budget{Kind: "top1", Limit: 0.004}, false, "0.40 are allowed"},
+		{Budget{Kind: "agreement", Limit: 0.99}, true, "99.00 % of 200 rows have the same top class, 99.00 % must"},
+		{Budget{Kind: "agreement", Limit: 0.991}, false, "99.10 % must"},
+		{Budget{Kind: "sqnr", Limit: 30}, true, "SQNR is 30.0 dB over 200 rows, 30.0 are asked for"},
+		{Budget{Kind: "sqnr", Limit: 30.1}, false, "30.1 are asked for"},
+		{Budget{Kind: "cosine", Limit: 0.999}, true, "cosine is 0.99900 over 200 rows, 0.99900 is asked for"},
+		{Budget{Kind: "cosine", Limit: 0.9991}, false, "0.99910 is asked for"},
 	} {
 		if ok, why := c.budget.within(v); ok != c.ok || !strings.Contains(why, c.why) {
 			t.Errorf("%+v: %v, %q; want %v, %q", c.budget, ok, why, c.ok, c.why)
 		}
 	}
-	if ok, _ := (&Budget{"agreement", 0}).within(&verdict{}); ok {
+	if ok, _ := (&Budget{Kind: "agreement", Limit: 0}).within(&verdict{}); ok {
 		t.Error("an agreement of no rows is within a budget")
 	}
 }

@@ -106,7 +106,7 @@ func TestNoFloatOutput(t *testing.T) {
 		t.Errorf("gates %+v, warnings %q", r.Gates, r.Warnings)
 	}
 	o := quick(Auto)
-	o.Budget = &Budget{"cosine", 0.9}
+	o.Budget = &Budget{Kind: "cosine", Limit: 0.9}
 	_, err := quantize(t, t.Context(), k, o)
 	wantUsage(t, err, "leave it out", "a budget of cosine needs an output that is floating-point")
 }

@@ -2,8 +2,10 @@ package quantize
 
 import (
 	"context"
-	"fmt"
+	"slices"
+	"time"
 
+	"infer/internal/fault"
 	"infer/internal/stats"
 	"infer/model"
 	"infer/model/measure"
@@ -38,35 +40,19 @@ func (q *quantizer) interleave(ctx context.Context) error {
 	if len(field) == 0 {
 		return nil
 	}
-	var runs []measure.Run
-	var timed []measure.Timed
-	enter := func(m *model.Model) (release func(), err error) {
-		s, err := q.task.Provider.Open(ctx, m, q.task.Config)
-		if err != nil {
-			return nil, err
-		}
-		run, t, free, err := measure.Bind(ctx, s, q.task.Inputs)
-		if err != nil {
-			s.Close()
-			return nil, err
-		}
-		runs, timed = append(runs, run), append(timed, t)
-		return func() { free(); s.Close() }, nil
-	}
-	release, err := enter(q.task.Model)
-	if err != nil {
+	g := grid{q: q}
+	defer g.close()
+	if err := g.enter(ctx, q.task.Model); err != nil {
 		return err
 	}
-	defer release()
 	for _, c := range field {
-		release, err := enter(q.modelOf(c.built.model))
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
+		if err := g.enter(ctx, q.modelOf(c.built.model)); err != nil {
+			return fault.Wrap(err, "%s", c.name)
 		}
-		defer release()
 	}
-	r, err := measure.Race(ctx, runs, timed, measure.RaceOptions{
-		MaxTime: q.options.RaceTime, Same: sameSpeed, Drop: q.options.Mode == Auto, Seed: q.options.Seed, Progress: q.task.Progress, Phase: "measure speed",
+	r, err := measure.Race(ctx, g.runs, g.timed, measure.RaceOptions{
+		MaxTime: max(q.options.RaceTime, leastRace*g.lap), Same: sameSpeed, Drop: q.options.Mode == Auto, Seed: q.options.Seed,
+		Progress: q.task.Progress, Phase: "measure speed",
 	})
 	if err != nil {
 		return err
@@ -79,9 +65,49 @@ func (q *quantizer) interleave(ctx context.Context) error {
 		c.take(r.Contenders[i+1])
 		if c.why == "" && c.slower && !q.options.AllowSlower {
 			c.why = "slower than the original"
+			if c.unsure {
+				c.why = "the time was too short to tell its speed from the original's"
+			}
 		}
 	}
 	return nil
+}
+
+// leastRace is how many times every model must be able to run in a race: seven rounds of a run that warms up and one
+// that counts, and some to spare.
+const leastRace = 16
+
+// grid holds the models of a race, open and bound.
+type grid struct {
+	q     *quantizer
+	runs  []measure.Run
+	timed []measure.Timed
+	lap   time.Duration // one run of each
+	free  []func()
+}
+
+func (g *grid) enter(ctx context.Context, m *model.Model) error {
+	s, err := g.q.task.Provider.Open(ctx, m, g.q.task.Config)
+	if err != nil {
+		return err
+	}
+	g.free = append(g.free, func() { s.Close() })
+	run, timed, release, err := measure.Bind(ctx, s, g.q.task.Inputs)
+	if err != nil {
+		return err
+	}
+	g.free = append(g.free, release)
+	g.runs, g.timed = append(g.runs, run), append(g.timed, timed)
+	begin := time.Now()
+	err = run(ctx)
+	g.lap += time.Since(begin)
+	return err
+}
+
+func (g *grid) close() {
+	for _, f := range slices.Backward(g.free) {
+		f()
+	}
 }
 
 // take notes how a model did in a race.
@@ -98,6 +124,7 @@ func (c *contestant) take(r measure.Contender) {
 		c.slower = true
 	case measure.Undecided, measure.Dropped:
 		c.slower = !r.Speedup.OK || r.Speedup.Hi < 1 || r.Speedup.Lo < undecidedFloor
+		c.unsure = !r.Speedup.OK || r.Speedup.Hi >= 1
 	}
 }
 

@@ -30,7 +30,7 @@ func TestReplay(t *testing.T) {
 		{"static", Static, func(*Task, *Options) {}, func(r Recipe) bool { return len(r.Ranges) > 0 && len(r.Means) > 0 }},
 		{"static per tensor", Static, func(_ *Task, o *Options) { o.PerChannel = false }, func(r Recipe) bool { return !r.PerChannel }},
 		{"another target", Static, func(k *Task, _ *Options) { k.Target.Name, k.Target.Weight.Reduced = "cpu:vnni", false }, func(Recipe) bool { return true }},
-		{"mixed", Static, func(_ *Task, o *Options) { o.Budget = &Budget{"sqnr", 41} }, func(r Recipe) bool { return len(r.Float) > 0 }},
+		{"mixed", Static, func(_ *Task, o *Options) { o.Budget = &Budget{Kind: "sqnr", Limit: 41} }, func(r Recipe) bool { return len(r.Float) > 0 }},
 		{"excluded", Static, func(_ *Task, o *Options) { o.Exclude = []Pattern{exclude} }, func(r Recipe) bool { return len(r.Float) == 0 }},
 		{"included", Dynamic, func(_ *Task, o *Options) { o.Include = []Pattern{{Text: "op:Gemm", op: "Gemm"}} }, func(Recipe) bool { return true }},
 		{"dynamic", Dynamic, func(*Task, *Options) {}, func(r Recipe) bool { return len(r.Means) > 0 }},

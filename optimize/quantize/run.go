@@ -65,7 +65,8 @@ type contestant struct {
 	bytes    int64
 	speedup  *report.Level95
 	p50, p99 *report.Level95
-	slower   bool
+	slower   bool // or not known to be as fast
+	unsure   bool // the race was too short to tell
 	equal    bool
 	measured bool
 }
@@ -296,8 +297,8 @@ func (q *quantizer) openJudge(ctx context.Context) error {
 	return nil
 }
 
-// defaultBudget is the one of the command-line contract. Where no output has classes there is nothing to agree on:
-// the noise must stay 25 dB below the signal then.
+// defaultBudget is the one of the command-line contract. Where no output has classes there is nothing to agree on, and
+// few rows show little: the noise must stay 25 dB below the signal then.
 func (q *quantizer) defaultBudget() *Budget {
 	switch {
 	case q.judge.classes >= 0 && q.task.Labels != nil:
@@ -305,10 +306,15 @@ func (q *quantizer) defaultBudget() *Budget {
 	case q.task.Calib == nil && q.task.Data == nil:
 		q.doc.Warn("no rows to judge accuracy on: there is no accuracy budget")
 		return nil
-	case q.judge.classes >= 0:
-		return &Budget{Kind: "agreement", Limit: 0.99}
+	case q.judge.classes < 0:
+		return &Budget{Kind: "sqnr", Limit: defaultNoise}
 	}
-	return &Budget{Kind: "sqnr", Limit: 25}
+	b := &Budget{Kind: "agreement", Limit: 0.99}
+	if n := q.held.Rows(); n < leastAgreement {
+		b.Also = &Budget{Kind: "sqnr", Limit: defaultNoise}
+		q.doc.Warn("%d rows cannot show that 99 %% agree, which takes %d: an SQNR of %d dB is asked for too; give more rows, or --data", n, leastAgreement, defaultNoise)
+	}
+	return b
 }
 
 // judgeBatch returns how many rows a judging run has: as many as fit into the calibration memory, 64 at most.

@@ -229,7 +229,7 @@ func TestRefused(t *testing.T) {
 		{"--exclude of nothing", func(_ *testing.T, _ *Task, o *Options) { o.Exclude = []Pattern{conv} }, fault.Usage, `--exclude "op:Convolution" matches no node`},
 		{"--include of nothing", func(_ *testing.T, _ *Task, o *Options) { o.Include = []Pattern{conv} }, fault.Usage, `--include "op:Convolution" matches no node`},
 		{"--explain of no node", func(_ *testing.T, _ *Task, o *Options) { o.Explain = "conv" }, fault.Usage, `--explain "conv"`},
-		{"top1 without labels", func(_ *testing.T, k *Task, o *Options) { k.Labels, o.Budget = nil, &Budget{"top1", 0.01} }, fault.Usage, "a budget of top1 needs labels"},
+		{"top1 without labels", func(_ *testing.T, k *Task, o *Options) { k.Labels, o.Budget = nil, &Budget{Kind: "top1", Limit: 0.01} }, fault.Usage, "a budget of top1 needs labels"},
 		{"dynamic where there are no kernels", func(_ *testing.T, k *Task, o *Options) {
 			o.Mode, k.Target.Dynamic = Dynamic, false
 		}, fault.Usage, "has no kernels for dynamic quantization"},
@@ -254,7 +254,7 @@ func TestBudgetMissed(t *testing.T) {
 	for _, mode := range []Mode{Static, Dynamic, WeightOnly} {
 		t.Run(string(mode), func(t *testing.T) {
 			k, o := digits(t), quick(mode)
-			o.Budget = &Budget{"sqnr", 200}
+			o.Budget = &Budget{Kind: "sqnr", Limit: 200}
 			r := mustQuantize(t, k, o)
 			if r.Verdict != report.FailedGate || r.Output != "" || r.Gates[0].Verdict != report.Fail || r.Gates[0].Expr != "sqnr_db>=200" {
 				t.Errorf("verdict %s, output %q, gates %+v", r.Verdict, r.Output, r.Gates)
@@ -292,7 +292,7 @@ func TestMixedPrecision(t *testing.T) {
 	full := mustQuantize(t, digits(t), quick(Static))
 	all := *full.Metric("sqnr_db", nil).Value
 	k, o := digits(t), quick(Static)
-	o.Budget = &Budget{"sqnr", all + 3}
+	o.Budget = &Budget{Kind: "sqnr", Limit: all + 3}
 	o.Sensitivity = true
 	r := mustQuantize(t, k, o)
 	if r.Verdict != report.OK || r.Output == "" {
@@ -339,7 +339,7 @@ func TestSearch(t *testing.T) {
 			full := mustQuantize(t, digits(t), quick(c.mode))
 			all := *full.Metric("sqnr_db", nil).Value
 			k, o := digits(t), quick(c.mode)
-			o.Budget = &Budget{"sqnr", all + c.more}
+			o.Budget = &Budget{Kind: "sqnr", Limit: all + c.more}
 			r := mustQuantize(t, k, o)
 			if r.Verdict != report.OK || !strings.Contains(r.Chosen, "groups float") {
 				t.Fatalf("verdict %s, chosen %q, reason %q; candidates %+v", r.Verdict, r.Chosen, r.Reason, r.Candidates)

@@ -101,7 +101,7 @@ func TestSmoothTried(t *testing.T) {
 	k := blockTask(t, block(t, nil))
 	all := *mustQuantize(t, k, quick(Static)).Metric("sqnr_db", nil).Value
 	o := quick(Static)
-	o.Budget = &Budget{"sqnr", all + 2}
+	o.Budget = &Budget{Kind: "sqnr", Limit: all + 2}
 	r := mustQuantize(t, blockTask(t, block(t, nil)), o)
 	if r.Output == "" || r.Chosen != "static auto, smoothed, bias corrected" && r.Chosen != "static auto, smoothed" {
 		t.Fatalf("chosen is %q, reason %q: %+v", r.Chosen, r.Reason, r.Candidates)

@@ -8,9 +8,11 @@ import (
 	"infer/optimize/quantize/affine"
 )
 
-// candidates are what auto chooses from; of equals it takes the first.
+// candidates are what auto chooses from; of equals it takes the first. Those that cut much off on purpose are not among
+// them: on a few rows mean-minmax can have the least error, and cuts off the class scores that decide the answers of
+// others (squeezenet1.1 with ten rows: 60 % agreement in place of 93 %).
 var candidates = []Method{
-	{Name: MinMax}, {Name: MeanMinMax}, {Percentile, 99.999}, {Percentile, 99.99}, {Percentile, 99.9}, {Name: Entropy}, {Name: MSE},
+	{Name: MinMax}, {Percentile, 99.999}, {Percentile, 99.99}, {Name: Entropy}, {Name: MSE},
 }
 
 // evidence is what a range is made of: all of an observation, or a part of its rows.

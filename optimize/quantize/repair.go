@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"infer/internal/progress"
+	"infer/optimize/quantize/calibrate"
 	"infer/optimize/quantize/emit"
 )
 
@@ -58,11 +59,40 @@ func (q *quantizer) improved(ctx context.Context, c *candidate) (*candidate, err
 			return best, err
 		}
 	}
+	if q.options.Method.Name != calibrate.MinMax && len(q.options.Ranges) == 0 {
+		r, err := q.widest(ctx, c.recipe)
+		if err != nil {
+			return nil, err
+		}
+		if err := consider(r); err != nil || best.within {
+			return best, err
+		}
+	}
 	r, ok, err := q.smoothed(ctx, Recipe{Name: plain.Name, Form: Static, PerChannel: c.recipe.PerChannel, Passes: c.recipe.Passes})
 	if err != nil || !ok {
 		return best, err
 	}
 	return best, consider(r)
+}
+
+// widest returns a static recipe whose ranges cut nothing off: with few rows the best method may be the one that does not
+// choose.
+func (q *quantizer) widest(ctx context.Context, r Recipe) (Recipe, error) {
+	m, err := q.base(ctx, r)
+	if err != nil {
+		return r, err
+	}
+	var values []string
+	for _, x := range r.Ranges {
+		values = append(values, x.Value)
+	}
+	table, err := q.table(ctx, m, r, values)
+	if err != nil {
+		return r, err
+	}
+	r.Name = strings.Replace(r.Name, q.options.Method.String(), calibrate.MinMax, 1)
+	r.Ranges, err = q.ranges(table, values, calibrate.Method{Name: calibrate.MinMax})
+	return r, err
 }
 
 // group is nodes that are quantized with all that becomes part of them, or not at all: neighbours in the graph.

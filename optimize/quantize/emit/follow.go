@@ -166,9 +166,14 @@ func (p *Plan) giveInts() {
 	}
 }
 
+// views are the movers that cost nothing in either form.
+var views = map[string]bool{"Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true}
+
 // prune drops units that only follow and that no integer kernel reads: at the edge of an integer region the float
-// operator costs no more, and is exact. Those stay that would cost more as float: they move, or shrink, or read several
-// values. But not a sum of products of activations, such as the polynomial inside GELU: those lose too much.
+// operator costs little more, and is exact. An average at the edge above all: as float it averages the rounding of what
+// it reads away, as integer it rounds the class scores themselves. Those stay that would cost much more as float: they
+// move, or read several values. But not a sum of products of activations, such as the polynomial inside GELU: those
+// lose too much.
 func (p *Plan) prune() {
 	for changed := true; changed; {
 		changed = false
@@ -180,9 +185,9 @@ func (p *Plan) prune() {
 			products[u.Out] = u.Op == "Mul"
 		}
 		p.Units = slices.DeleteFunc(p.Units, func(u *Unit) bool {
-			stays := u.Seed || u.SameAs != "" || read[u.Out]
+			stays := u.Seed || u.SameAs != "" && !views[u.Op] || read[u.Out]
 			switch u.Op {
-			case "GlobalAveragePool", "AveragePool", "Concat":
+			case "Concat":
 				stays = true
 			case "Add":
 				stays = stays || len(u.In) > 1 && !slices.ContainsFunc(u.In, func(v string) bool { return products[v] })

@@ -191,7 +191,9 @@ var patterns = []pattern{
 	{name: "SiLU at the end", nodes: []*onnx.Node{conv("x", "a"), op("Sigmoid", "a", "s"), op("Mul", "a s", "y")}, want: "QuantizeLinear, DequantizeLinear 2, QLinearConv, Sigmoid, Mul"},
 	{name: "LeakyRelu", nodes: between(op("LeakyRelu", "a", "z")), want: ends + "QLinearConv 2, QLinearLeakyRelu"},
 	{name: "AveragePool", nodes: between(op("AveragePool", "a", "z", ints("kernel_shape", 2, 2))), want: ends + "QLinearConv 2, QLinearAveragePool"},
-	{name: "GlobalAveragePool", nodes: []*onnx.Node{conv("x", "a"), op("GlobalAveragePool", "a", "y")}, want: ends + "QLinearConv, QLinearGlobalAveragePool"},
+	{name: "GlobalAveragePool", nodes: between(op("GlobalAveragePool", "a", "z")), want: ends + "QLinearConv 2, QLinearGlobalAveragePool"},
+	// At the edge it averages the rounding away.
+	{name: "GlobalAveragePool at the edge", nodes: []*onnx.Node{conv("x", "a"), op("GlobalAveragePool", "a", "y")}, want: ends + "QLinearConv, GlobalAveragePool"},
 	{name: "Concat", nodes: []*onnx.Node{conv("x", "a"), conv("a", "b1"), op("Concat", "a b1 a b1", "z", enginetest.Int("axis", 1)), op("Conv", "z deep", "y")},
 		want: ends + "QLinearConv 3, QLinearConcat"},
 	{name: "Concat, Relu", nodes: []*onnx.Node{conv("x", "a"), op("Concat", "a a a a", "c", enginetest.Int("axis", 1)), op("Relu", "c", "z"), op("Conv", "z deep", "y")},

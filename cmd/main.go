@@ -55,7 +55,7 @@ func printError(std term.Streams, err error) {
 		fmt.Fprintln(std.Err, "infer: error: interrupted")
 		return
 	}
-	fmt.Fprintf(std.Err, "infer: error: %s\n", term.Clean(err.Error()))
+	fmt.Fprintf(std.Err, "infer: error: %s\n", term.Clean(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	if hint := fault.HintOf(err); hint != "" {
 		fmt.Fprintf(std.Err, "infer: hint: %s\n", term.Clean(hint))
 	}
@@ -65,7 +65,7 @@ func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "infer",
 		Short: "Profile, optimize, serve, load-test and compare ONNX models",
-		Long: `infer profiles an ONNX model and tells where the time and the memory go.
+		Long: `infer profiles an ONNX model, tells where the time and the memory go, and makes it smaller and faster.
 
 Every result is one document (--format json) with units, sample sizes and intervals;
 the result goes to stdout, everything else to stderr.`,

@@ -38,12 +38,13 @@ func (q *quantizer) large(ctx context.Context) error {
 	if q.options.Budget != nil {
 		return fault.New(fault.Usage, "leave it out: the report has the SQNR of every product", "an accuracy budget needs the whole model to run, and this one is judged product by product")
 	}
-	recipes, err := q.recipes()
+	if q.options.Sensitivity || q.options.Explain != "" {
+		return fault.New(fault.Usage, "leave them out", "--sensitivity and --explain need the whole model to run, and this one is judged product by product")
+	}
+	recipe, err := q.largeRecipe()
 	if err != nil {
 		return err
 	}
-	recipe := recipes[0]
-	recipe.Passes, recipe.Refine = nil, false
 	c := &candidate{name: recipe.Name, recipe: recipe, within: true}
 	q.candidates = append(q.candidates, c)
 	if err := q.phase("rewrite", func() (err error) {
@@ -68,6 +69,20 @@ func (q *quantizer) large(ctx context.Context) error {
 	}
 	q.conclude(c)
 	return nil
+}
+
+// largeRecipe is that of the record, or weight-only without what would look at all weights first or several times.
+func (q *quantizer) largeRecipe() (Recipe, error) {
+	if r := q.task.Record; r != nil {
+		return r.Recipe, nil
+	}
+	recipes, err := q.recipes()
+	if err != nil {
+		return Recipe{}, err
+	}
+	r := recipes[0]
+	r.Passes, r.Refine = nil, false
+	return r, nil
 }
 
 // prepareLarge runs the passes that read no weights.

@@ -13,6 +13,7 @@ import (
 	"infer/internal/fault"
 	"infer/model"
 	"infer/optimize/quantize/emit"
+	"infer/report"
 )
 
 // RecordSchema names the format of quant.json.
@@ -31,6 +32,7 @@ type Record struct {
 	Nodes     []NodeRecord     `json:"nodes"`
 	Tensors   []TensorRecord   `json:"tensors,omitempty"`
 	Constants []ConstantRecord `json:"constants,omitempty"`
+	Manifest  report.Manifest  `json:"manifest"` // of the run: data, versions, host, options, command; not needed to replay
 }
 
 // NodeRecord is the decision about one node.
@@ -78,7 +80,7 @@ func (q *quantizer) writeRecord(path, output string, c *candidate) error {
 	if err != nil {
 		return err
 	}
-	r := Record{Schema: RecordSchema, Model: source, Output: sum, Target: q.task.Target.Name, Portable: q.options.Portable, Recipe: c.recipe, Nodes: []NodeRecord{}}
+	r := Record{Schema: RecordSchema, Model: source, Output: sum, Target: q.task.Target.Name, Portable: q.options.Portable, Recipe: c.recipe, Nodes: []NodeRecord{}, Manifest: q.doc.Manifest}
 	for _, p := range q.options.Include {
 		r.Include = append(r.Include, p.Text)
 	}

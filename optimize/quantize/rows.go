@@ -87,10 +87,10 @@ func take(src Rows, n int64) Rows {
 	return p
 }
 
-// holdOut splits src: every fifth row is kept for judging, the others calibrate. Fewer than five rows cannot be split:
-// held is nil then.
+// holdOut splits src: every fifth row is kept for judging, the others calibrate. Fewer than five rows cannot be split,
+// nor can rows of which a fifth does not fill a run: held is nil then.
 func holdOut(src Rows) (fit, held Rows) {
-	if src.Rows() < 5 {
+	if src.Rows() < 5*max(src.BatchSize(), 1) {
 		return src, nil
 	}
 	a, b := part{all: src}, part{all: src}

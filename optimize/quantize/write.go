@@ -6,10 +6,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"infer/internal/fault"
 	"infer/model"
+	"infer/model/onnx"
 )
 
 // RecordPath returns where the record of a quantized model lies: MODEL.quant.json beside MODEL.onnx.
@@ -45,14 +47,29 @@ func (q *quantizer) write(ctx context.Context, c *candidate) (err error) {
 	if err := q.writeRecord(record, path, c); err != nil {
 		return err
 	}
+	_, err = os.Stat(path + ".data")
+	stale := os.IsNotExist(err) && keepsData(target)
 	moves := [][2]string{{path + ".data", target + ".data"}, {path, target}, {record, RecordPath(target)}}
 	for _, mv := range moves {
 		if err := os.Rename(mv[0], mv[1]); err != nil && !os.IsNotExist(err) {
 			return fmt.Errorf("write %q: %w", q.task.Output, err)
 		}
 	}
+	if stale {
+		_ = os.Remove(target + ".data") // of the model that was replaced: nothing reads it any more
+	}
 	q.details.Output, q.details.Record = q.task.Output, RecordPath(target)
 	return nil
+}
+
+// keepsData reports whether the model at path, if there is one, has its weights in the file beside it.
+func keepsData(path string) bool {
+	m, closer, err := onnx.OpenFile(path)
+	if err != nil {
+		return false
+	}
+	defer closer.Close()
+	return slices.Contains(m.ExternalFiles(), filepath.Base(path)+".data")
 }
 
 // verifiedRows are the held-out rows that a written file is run over.

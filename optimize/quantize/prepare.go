@@ -60,7 +60,7 @@ func (q *quantizer) passes(ctx context.Context, opset int64) (*onnx.Model, []opt
 
 // extraPasses are those that a recipe may name, beyond preparation.
 func extraPasses() []optimize.Pass {
-	return []optimize.Pass{optimize.SumBeforeNorm(), optimize.SpaceToDepthStem(), optimize.FuseQKV(), optimize.FuseGelu()}
+	return []optimize.Pass{optimize.SumBeforeNorm(), optimize.SpaceToDepthStem(), optimize.FlattenRows(), optimize.FuseQKV(), optimize.FuseGelu()}
 }
 
 func extraPass(name string) (optimize.Pass, bool) {
@@ -73,13 +73,13 @@ func extraPass(name string) (optimize.Pass, bool) {
 }
 
 // shortcuts are the passes that make a graph faster on the target's runtime and change no result.
-func (q *quantizer) shortcuts(stem bool) []string {
+func (q *quantizer) shortcuts(static bool) []string {
 	if !q.task.Target.Contrib {
 		return nil
 	}
 	list := []string{optimize.SumBeforeNorm().Name}
-	if stem {
-		list = append(list, optimize.SpaceToDepthStem().Name)
+	if static {
+		list = append(list, optimize.SpaceToDepthStem().Name, optimize.FlattenRows().Name)
 	}
 	return list
 }

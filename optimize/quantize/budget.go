@@ -19,8 +19,12 @@ type Budget struct {
 // reaches below 99 %.
 const leastAgreement = 380
 
-// defaultNoise is the least SQNR in dB that is asked for where agreement cannot be shown.
-const defaultNoise = 25
+// The least SQNR in dB that is asked for by default: of outputs without classes, and of class scores where the rows are
+// too few to show agreement.
+const (
+	defaultNoise = 25
+	scoresNoise  = 30
+)
 
 const budgetHint = "write top1:0.5 (points), agreement:99%, sqnr:30dB or cosine:0.999"
 

@@ -87,15 +87,17 @@ func take(src Rows, n int64) Rows {
 	return p
 }
 
-// holdOut splits src: every fifth row is kept for judging, the others calibrate. Fewer than five rows cannot be split,
-// nor can rows of which a fifth does not fill a run: held is nil then.
+// holdOut splits src: every fifth row is kept for judging, the others calibrate. Of few rows it is every fourth, third or
+// second, so that a run of the model has its rows. held is nil where there are not enough for two runs.
 func holdOut(src Rows) (fit, held Rows) {
-	if src.Rows() < 5*max(src.BatchSize(), 1) {
+	n := src.Rows()
+	stride := min(5, n/max(src.BatchSize(), 1))
+	if stride < 2 {
 		return src, nil
 	}
 	a, b := part{all: src}, part{all: src}
-	for i := range src.Rows() {
-		if i%5 == 4 {
+	for i := range n {
+		if i%stride == stride-1 {
 			b.index = append(b.index, i)
 		} else {
 			a.index = append(a.index, i)

@@ -73,8 +73,13 @@ func TestHoldOut(t *testing.T) {
 	if a, b := numbers(t, fit, 3), numbers(t, held, 2); !slices.Equal(a, []int64{0, 1, 2, 3, 5, 6, 7, 8, 10}) || !slices.Equal(b, []int64{4, 9}) {
 		t.Errorf("11 rows are split to %v and %v", a, b)
 	}
-	if fit, held := holdOut(counted{rows: 4}); held != nil || fit.Rows() != 4 {
-		t.Errorf("4 rows are split to %v and %v", fit, held)
+	if fit, held := holdOut(counted{rows: 3}); !slices.Equal(numbers(t, fit, 1), []int64{0, 1}) || !slices.Equal(numbers(t, held, 1), []int64{2}) {
+		t.Errorf("3 rows are split to %v and %v", fit, held)
+	}
+	for _, c := range []counted{{rows: 1}, {rows: 7, batch: 4}} { // not two runs
+		if fit, held := holdOut(c); held != nil || fit.Rows() != c.rows {
+			t.Errorf("%v is split to %v and %v", c, fit, held)
+		}
 	}
 	for _, rows := range []int64{5, 17, 100, 513} {
 		src := take(counted{rows: rows}, 60)
@@ -98,14 +103,14 @@ func TestPartBatch(t *testing.T) {
 	if fit.BatchSize() != 4 || held.BatchSize() != 4 {
 		t.Errorf("batch sizes %d and %d, want 4", fit.BatchSize(), held.BatchSize())
 	}
-	in, err := fit.Batch(2, 7) // rows 2, 3, 5, 6, 7
+	in, err := fit.Batch(2, 7) // every third row is held out: rows 3, 4, 6, 7, 9
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, _ := tensor.Int64s(in[0]); !slices.Equal(v, []int64{2, 3, 5, 6, 7}) {
+	if v, _ := tensor.Int64s(in[0]); !slices.Equal(v, []int64{3, 4, 6, 7, 9}) {
 		t.Errorf("rows are %v", v)
 	}
-	if want := [][2]int64{{2, 4}, {5, 8}}; !slices.Equal(reads, want) {
+	if want := [][2]int64{{3, 5}, {6, 8}, {9, 10}}; !slices.Equal(reads, want) {
 		t.Errorf("%v was read, want %v", reads, want)
 	}
 	for _, span := range [][2]int64{{-1, 1}, {0, fit.Rows() + 1}, {3, 3}, {4, 2}} {

@@ -258,7 +258,7 @@ func (q *quantizer) heldSource() string {
 	case q.task.Data != nil, q.task.DataName == "random":
 		return q.task.DataName
 	}
-	return "every fifth row of " + q.task.Source
+	return "rows of " + q.task.Source + " kept apart"
 }
 
 func shapesOf(in []tensor.Tensor) map[string]tensor.Shape {
@@ -298,7 +298,7 @@ func (q *quantizer) openJudge(ctx context.Context) error {
 }
 
 // defaultBudget is the one of the command-line contract. Where no output has classes there is nothing to agree on, and
-// few rows show little: the noise must stay 25 dB below the signal then.
+// few rows show little: the noise must stay 25 or 30 dB below the signal then.
 func (q *quantizer) defaultBudget() *Budget {
 	switch {
 	case q.judge.classes >= 0 && q.task.Labels != nil:
@@ -311,8 +311,8 @@ func (q *quantizer) defaultBudget() *Budget {
 	}
 	b := &Budget{Kind: "agreement", Limit: 0.99}
 	if n := q.held.Rows(); n < leastAgreement {
-		b.Also = &Budget{Kind: "sqnr", Limit: defaultNoise}
-		q.doc.Warn("%d rows cannot show that 99 %% agree, which takes %d: an SQNR of %d dB is asked for too; give more rows, or --data", n, leastAgreement, defaultNoise)
+		b.Also = &Budget{Kind: "sqnr", Limit: scoresNoise}
+		q.doc.Warn("%d rows cannot show that 99 %% agree (it takes %d): an SQNR of %d dB is asked for too; give more rows, or --data", n, leastAgreement, scoresNoise)
 	}
 	return b
 }

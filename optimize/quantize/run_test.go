@@ -156,6 +156,7 @@ func TestAuto(t *testing.T) {
 
 // TestRowsThereAre: what judges where labels, test rows or calibration rows are missing.
 func TestRowsThereAre(t *testing.T) {
+	const both = "agreement_top1>=99% sqnr_db>=30" // of fewer than 380 rows
 	for _, c := range []struct {
 		name    string
 		change  func(*Task)
@@ -163,12 +164,13 @@ func TestRowsThereAre(t *testing.T) {
 		gate    string // of the default budget; "" for none
 		warning string
 	}{
-		{"no labels", func(k *Task) { k.Labels = nil }, report.HeldOut{Source: "test", Rows: 360}, "agreement_top1>=99%", ""},
+		{"no labels", func(k *Task) { k.Labels = nil }, report.HeldOut{Source: "test", Rows: 360}, both, "360 rows cannot show"},
 		// 200 calibration rows: 40 are held out.
-		{"no test rows", func(k *Task) { k.Data, k.Labels = nil, nil }, report.HeldOut{Source: "every fifth row of calib", Rows: 40}, "agreement_top1>=99%", ""},
+		{"no test rows", func(k *Task) { k.Data, k.Labels = nil, nil }, report.HeldOut{Source: "rows of calib kept apart", Rows: 40}, both, "40 rows cannot show"},
 		{"no calibration rows", func(k *Task) { k.Calib = nil }, report.HeldOut{Source: "test", Rows: 360, Labels: true}, "accuracy_drop<=0.5%", ""},
 		{"no rows", func(k *Task) { k.Calib, k.Data, k.Labels = nil, nil, nil }, report.HeldOut{Source: "random", Rows: randomHeld}, "", "there is no accuracy budget"},
-		{"few rows", func(k *Task) { k.Calib, k.Data, k.Labels = take(k.Calib, 4), nil, nil }, report.HeldOut{Source: "random", Rows: randomHeld}, "agreement_top1>=99%", "made-up inputs, which tell little"},
+		{"few rows", func(k *Task) { k.Calib, k.Data, k.Labels = take(k.Calib, 3), nil, nil }, report.HeldOut{Source: "rows of calib kept apart", Rows: 1}, both, "1 rows cannot show"},
+		{"one row", func(k *Task) { k.Calib, k.Data, k.Labels = take(k.Calib, 1), nil, nil }, report.HeldOut{Source: "random", Rows: randomHeld}, both, "made-up inputs, which tell little"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := digits(t)

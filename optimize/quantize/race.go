@@ -19,6 +19,29 @@ const sameSpeed = 0.015
 // was, for the model to count as not slower.
 const undecidedFloor = 0.97
 
+// A model whose speedup could not be told from 1 counts as faster where it is clearly above and its interval reaches
+// little below.
+const (
+	clearSpeedup = 1.05
+	clearFloor   = 0.9
+)
+
+// playoff measures once more, and three times as long, the candidates that might be fast enough, where the race was too
+// short to tell of any.
+func (q *quantizer) playoff(ctx context.Context) error {
+	any := false
+	for _, c := range q.candidates {
+		if c.within && c.unsure && c.recipe.Form != formFloat && q.away == "" {
+			c.contestant, c.why, any = contestant{bytes: c.bytes}, "", true
+		}
+	}
+	if !any {
+		return nil
+	}
+	q.options.RaceTime *= 3
+	return q.race(ctx)
+}
+
 // race measures the original and the candidates that have not been measured yet, interleaved.
 func (q *quantizer) race(ctx context.Context) error {
 	if q.away != "" {
@@ -51,7 +74,7 @@ func (q *quantizer) interleave(ctx context.Context) error {
 		}
 	}
 	r, err := measure.Race(ctx, g.runs, g.timed, measure.RaceOptions{
-		MaxTime: max(q.options.RaceTime, leastRace*g.lap), Same: sameSpeed, Drop: q.options.Mode == Auto, Seed: q.options.Seed,
+		MaxTime: max(q.options.RaceTime, leastRace*g.lap+time.Duration(len(g.runs))*leastBlocks), Same: sameSpeed, Drop: q.options.Mode == Auto, Seed: q.options.Seed,
 		Progress: q.task.Progress, Phase: "measure speed",
 	})
 	if err != nil {
@@ -76,6 +99,9 @@ func (q *quantizer) interleave(ctx context.Context) error {
 // leastRace is how many times every model must be able to run in a race: seven rounds of a run that warms up and one
 // that counts, and some to spare.
 const leastRace = 16
+
+// leastBlocks is the time that the blocks of one model need in the rounds that decide anything, however short its runs.
+const leastBlocks = 8 * 40 * time.Millisecond
 
 // grid holds the models of a race, open and bound.
 type grid struct {
@@ -123,7 +149,8 @@ func (c *contestant) take(r measure.Contender) {
 	case measure.Slower:
 		c.slower = true
 	case measure.Undecided, measure.Dropped:
-		c.slower = !r.Speedup.OK || r.Speedup.Hi < 1 || r.Speedup.Lo < undecidedFloor
+		sure := r.Speedup.Lo >= undecidedFloor || r.Speedup.Value >= clearSpeedup && r.Speedup.Lo >= clearFloor
+		c.slower = !r.Speedup.OK || r.Speedup.Hi < 1 || !sure
 		c.unsure = !r.Speedup.OK || r.Speedup.Hi >= 1
 	}
 }

@@ -137,6 +137,12 @@ func (q *quantizer) run(ctx context.Context) error {
 		return err
 	}
 	best := q.choose()
+	if best == nil {
+		if err := q.playoff(ctx); err != nil {
+			return err
+		}
+		best = q.choose()
+	}
 	if best != nil {
 		if err := q.phase("write and verify", func() error { return q.write(ctx, best) }); err != nil {
 			return err

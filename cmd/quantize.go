@@ -223,7 +223,7 @@ func runQuantize(ctx context.Context, a *app, args []string, f quantizeFlags) er
 	f.nameOutput(a, o.path)
 	record := quantize.RecordPath(f.output)
 	if err := a.checkOutputs(o.model, []string{f.calib, f.data, f.replay}, outputFile{"--output", f.output}, outputFile{"the record of --output", record},
-		outputFile{"--sensitivity", f.sensitivity}); err != nil {
+		outputFile{"--sensitivity", f.sensitivity}, outputFile{"--calib-cache", f.opts.Cache}); err != nil {
 		return err
 	}
 	d := a.newDocument("quantize")
@@ -308,6 +308,9 @@ func (f *quantizeFlags) task(a *app, o *opened, d *report.Document) (t quantize.
 		}
 		closeData = func() { _ = set.Close() }
 		t.Data = set
+		if sum, err := set.Digest(); err == nil && f.calib != "" && sum == d.Manifest.Data.SHA256 {
+			d.Warn("--data holds the rows of --calib: accuracy is measured on rows that were calibrated on")
+		}
 		t.Labels, _ = set.Labels()
 	}
 	t.Key = strings.Join([]string{d.Manifest.Model.SHA256, d.Manifest.Data.SHA256, fmt.Sprint(f.seed), fmt.Sprint(f.opts.Samples), o.data.bindingText()}, "|")

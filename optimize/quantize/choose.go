@@ -17,7 +17,7 @@ func (q *quantizer) choose() *candidate {
 		return best
 	}
 	if q.options.KeepBest {
-		return q.fastest(func(c *candidate) bool { return c.within })
+		return q.fastest(func(c *candidate) bool { return c.within && (!c.slower || c.unsure || c.recipe.Form == formFloat) })
 	}
 	return nil
 }
@@ -69,10 +69,11 @@ func (q *quantizer) nearest(best *candidate) *candidate {
 	return near
 }
 
-// times returns how many times the speed of the original a candidate has; 0 where that was not measured.
+// times returns how many times the speed of the original a candidate has: by the rounds of a race, by the medians of all
+// runs where the race was too short for that, 0 where neither is known.
 func (c *contestant) times() float64 {
 	if c.speedup == nil {
-		return 0
+		return c.rough
 	}
 	return c.speedup.Value
 }

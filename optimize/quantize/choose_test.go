@@ -100,7 +100,7 @@ func TestConclude(t *testing.T) {
 			"speedup>=1 inconclusive", "kept float because no candidate could be measured: no kernel", true},
 		{"NaN without a budget", nil, Options{}, []*candidate{made("a", 10, 2, missing(1e30), func(c *candidate) { c.verdict.NotFinite = 3 })}, report.FailedGate,
 			"sqnr_db>=0 fail, speedup>=1 pass", "kept float because the most accurate candidate (a) is not accurate enough", true},
-		{"nothing could be made", budget, Options{}, []*candidate{{name: "a", why: errNothing.Error() + ": Conv: too small"}}, report.FailedGate, "speedup>=1 fail",
+		{"nothing could be made", budget, Options{}, []*candidate{{name: "a", why: errNothing.Error() + ": Conv: too small"}}, report.FailedGate, "quantized_nodes>=1 fail",
 			"kept float because there is nothing to quantize: Conv: too small", false},
 		{"float was written", nil, Options{KeepBest: true}, []*candidate{made("f", 40, 1.1, asFloat), made("a", 10, 0.9)}, report.OK, "speedup>=1 pass",
 			"kept float because the fastest candidate within the budget (a) runs at 0.900 times the speed of the original; --keep-best wrote", false},

@@ -22,6 +22,9 @@ func (q *quantizer) conclude(best *candidate) {
 		return
 	}
 	q.details.Chosen = near.name
+	if q.judge != nil {
+		q.warnings(near)
+	}
 	accuracy := q.accuracyGate(near)
 	speed := q.speedGate(near)
 	q.doc.Gates = append(q.doc.Gates, accuracy...)
@@ -32,7 +35,7 @@ func (q *quantizer) conclude(best *candidate) {
 	case best == nil:
 		q.doc.Verdict = report.FailedGate
 		q.details.Reason = "kept float because " + q.whyNone(near)
-		q.details.Next = &report.NextStep{Command: "infer quantize … --keep-best", Why: "it writes the best model within the budget all the same; --allow-slower takes a slower one for its size"}
+		q.details.Next = q.nextStep(near)
 	case best.recipe.Form == formFloat:
 		why := "there is nothing to quantize"
 		if c := q.nearest(nil); c != nil {
@@ -49,6 +52,40 @@ func (q *quantizer) conclude(best *candidate) {
 	}
 }
 
+// nextStep is what may help where near was not good enough.
+func (q *quantizer) nextStep(near *candidate) *report.NextStep {
+	switch {
+	case !near.within:
+		return &report.NextStep{Command: "infer quantize … --sensitivity groups.json", Why: "it ranks the groups by their error; more calibration rows, or another budget, may help too"}
+	case near.unsure:
+		return &report.NextStep{Command: fmt.Sprintf("infer quantize … --race-time %s", 3*q.options.RaceTime), Why: "the machine was too noisy to tell the speeds apart in the time there was"}
+	}
+	return &report.NextStep{Command: "infer quantize … --allow-slower", Why: "it takes a slower model for its size; --keep-best writes the best that is not slower, which may be the optimized float one"}
+}
+
+// warnings says what the figures of the written, or nearest, candidate cannot show.
+func (q *quantizer) warnings(c *candidate) {
+	v := c.verdict
+	if v.Unknown > 0 {
+		q.doc.Warn("%d elements of the original's outputs on the held-out rows are NaN: they are left out", v.Unknown)
+	}
+	if c.bytes >= q.original.bytes {
+		q.doc.Warn("%s is not smaller than the original", c.name)
+	}
+	if v.Labelled == 0 {
+		return
+	}
+	n := float64(v.Labelled)
+	if chance := 2 / float64(q.judge.class); float64(v.Base)/n < chance {
+		q.doc.Warn("the original itself is right on %d of %d rows only: are these the labels and the preprocessing of this model?", v.Base, v.Labelled)
+	}
+	if b := q.budget; b != nil && b.Kind == "top1" {
+		if d := stats.PairedDifference(int(v.Lost), int(v.Gained), int(v.Labelled), 0.95); d.OK && d.Hi > b.Limit && v.Drop() <= b.Limit {
+			q.doc.Warn("%d rows cannot show that the accuracy drops by %.2f points at most: the interval reaches %.2f", v.Labelled, 100*b.Limit, 100*d.Hi)
+		}
+	}
+}
+
 // nothing concludes where no candidate could be made.
 func (q *quantizer) nothing() {
 	why := "nothing in the graph can be quantized"
@@ -60,13 +97,16 @@ func (q *quantizer) nothing() {
 	}
 	q.doc.Verdict = report.FailedGate
 	q.details.Reason = "kept float because there is nothing to quantize: " + why
-	q.doc.Gates = append(q.doc.Gates, report.GateResult{Expr: "speedup>=1", Verdict: report.Fail, Reason: "nothing to quantize: " + why})
+	q.doc.Gates = append(q.doc.Gates, report.GateResult{Expr: "quantized_nodes>=1", Verdict: report.Fail, Reason: "nothing to quantize: " + why})
 }
 
 // whyNone says why no candidate was kept.
 func (q *quantizer) whyNone(near *candidate) string {
 	if !near.within {
 		return fmt.Sprintf("the most accurate candidate (%s) is not accurate enough: %s", near.name, near.why)
+	}
+	if near.unsure {
+		return fmt.Sprintf("the race was too short to tell whether the best candidate within the budget (%s) is slower than the original: %s", near.name, raceText(near))
 	}
 	if near.speedup != nil {
 		return fmt.Sprintf("the fastest candidate within the budget (%s) runs at %.3f times the speed of the original", near.name, near.speedup.Value)
@@ -102,18 +142,27 @@ func (q *quantizer) speedGate(c *candidate) []report.GateResult {
 		return nil
 	}
 	g := report.GateResult{Expr: "speedup>=1", Verdict: report.Pass}
-	if c.speedup == nil {
-		g.Verdict, g.Reason = report.GateInconclusive, "its speed was not measured"
-		return []report.GateResult{g}
-	}
-	g.Reason = fmt.Sprintf("%.3f (%.3f to %.3f) in %d rounds", c.speedup.Value, *c.speedup.Lo, *c.speedup.Hi, c.speedup.N)
+	g.Reason = raceText(c)
 	switch {
+	case c.slower && c.unsure:
+		g.Verdict = report.Fail
+		g.Reason = "the race was too short to tell: " + g.Reason
 	case c.slower:
 		g.Verdict = report.Fail
+	case c.speedup == nil:
+		g.Verdict = report.GateInconclusive
 	case c.speedup.Value < 1:
 		g.Reason += ": as fast, within what can be told apart"
 	}
 	return []report.GateResult{g}
+}
+
+// raceText is how a candidate did in its race, in words.
+func raceText(c *candidate) string {
+	if c.speedup == nil {
+		return "too few rounds for an interval"
+	}
+	return fmt.Sprintf("%.3f (%.3f to %.3f) in %d rounds", c.speedup.Value, *c.speedup.Lo, *c.speedup.Hi, c.speedup.N)
 }
 
 // finish fills the metrics and what the report tells about candidates, whatever came of them.
@@ -127,6 +176,9 @@ func (q *quantizer) finish() {
 	q.metrics(shown)
 	if q.original != nil {
 		q.details.Original = describe("original", q.original)
+		if shown != nil && shown.verdict.Labelled > 0 {
+			q.details.Original.Accuracy = level(stats.Wilson(int(shown.verdict.Base), int(shown.verdict.Labelled), 0.95))
+		}
 	}
 	for _, c := range q.candidates {
 		q.details.Candidates = append(q.details.Candidates, q.describeCandidate(c, c == shown && q.details.Output != ""))

@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func (q *quantizer) recipes() ([]Recipe, error) {
 		return []Recipe{weight}, nil
 	case FP16, BF16:
 		if q.task.Target.Contrib {
-			q.doc.Warn("the cpu provider computes %s in float32: the file is half as large, and no faster", o.Mode)
+			q.doc.Warn("the cpu provider has no kernels for %s: what it runs it computes in float32, no faster than before", o.Mode)
 		}
 		return []Recipe{{Name: string(o.Mode), Form: o.Mode}}, nil
 	}
@@ -172,31 +173,66 @@ func (q *quantizer) attempt(ctx context.Context, c *candidate) error {
 		return err
 	}
 	q.task.Progress.Send(progress.Event{Phase: "try " + c.name})
-	err := q.phase("rewrite", func() (err error) {
-		c.built, err = q.build(ctx, c.recipe)
-		return err
-	})
-	if err != nil {
+	if err := q.phase("rewrite", func() error { return q.make(ctx, c) }); err != nil {
 		return err
 	}
-	m := q.modelOf(c.built.model)
-	c.bytes = m.Bytes()
 	if h := c.built.half; h != nil && h.Nodes == 0 || h == nil && c.recipe.Form != formFloat && !quantizes(c.built.decisions) {
 		return fault.New(fault.Gate, "", "%w%s", errNothing, reasonsOf(c.built.decisions))
 	}
+	m := q.modelOf(c.built.model)
+	c.bytes = m.Bytes()
 	return q.phase("judge", func() (err error) {
-		if c.verdict, err = q.judge.judge(ctx, m, 0); err != nil {
+		c.verdict, err = q.judge.judge(ctx, m, 0)
+		if err != nil && c.built.half != nil && ctx.Err() == nil {
+			return fault.New(fault.Unsupported, "run it where there are such kernels: --provider cuda or tensorrt; or use --fp16", "the %s model cannot run on the %s provider: %w",
+				c.recipe.Form, q.task.Provider.Name(), err)
+		}
+		if err != nil {
 			return err
 		}
 		ok, why := q.budget.within(c.verdict)
 		if c.within = ok; !ok {
 			c.why = why
 		}
-		if q.task.Target.Contrib && c.built.half == nil && c.recipe.Form != formFloat {
-			c.lint, err = emit.Check(ctx, q.task.Provider, q.task.Config, m, c.built.decisions)
-		}
-		return err
+		return nil
 	})
+}
+
+// make builds the model of a candidate and has the runtime say what it makes of each node. Nodes that do not become the
+// integer kernels that were predicted are left float, once: between QuantizeLinear and DequantizeLinear they would be
+// slower than before.
+func (q *quantizer) make(ctx context.Context, c *candidate) (err error) {
+	for range 2 {
+		if c.built, err = q.build(ctx, c.recipe); err != nil {
+			return err
+		}
+		if !q.task.Target.Contrib || c.built.half != nil || c.recipe.Form == formFloat {
+			return nil
+		}
+		if c.lint, err = emit.Check(ctx, q.task.Provider, q.task.Config, q.modelOf(c.built.model), c.built.decisions); err != nil {
+			return err
+		}
+		missed := missed(c)
+		if len(missed) == 0 || c.recipe.Form != Static || q.task.Record != nil {
+			return nil
+		}
+		for _, d := range missed {
+			q.note(d.Node, "the runtime makes %s of it, not %s", cmp.Or(c.lint.Actual[d.Node], "float nodes"), d.Predicted)
+			c.recipe = c.recipe.without(d.Node)
+		}
+	}
+	return nil
+}
+
+// missed returns the decisions about nodes with weights that did not become what was predicted.
+func missed(c *candidate) []emit.Decision {
+	var list []emit.Decision
+	for _, d := range c.built.decisions {
+		if d.Weight != "" && d.Predicted != "" && c.lint.Missed[d.Node] {
+			list = append(list, d)
+		}
+	}
+	return list
 }
 
 // quantizes reports whether a node of the decisions is not left float.
@@ -229,7 +265,7 @@ func reasonsOf(decisions []emit.Decision) string {
 		}
 	}
 	if len(list) == 0 {
-		return ": no node has weights that integers could stand for"
+		return ": no Conv, Gemm or MatMul of its main graph has constant weights for it"
 	}
 	text := ": " + list[0]
 	if len(list) > 1 {
@@ -257,6 +293,11 @@ func (q *quantizer) table(ctx context.Context, m *onnx.Model, r Recipe, values [
 	o := calibrate.Options{Memory: q.options.Memory, Method: method, Progress: q.task.Progress, Key: q.task.Key + "|" + key}
 	if len(q.tables) == 0 {
 		o.Checkpoint = q.options.Cache
+	}
+	if o.Checkpoint != "" {
+		if old, err := calibrate.Load(o.Checkpoint); err == nil && old.Key != o.Key {
+			q.doc.Warn("%s was of another model, of other data or options: it is begun anew", o.Checkpoint)
+		}
 	}
 	t, err := calibrate.Run(ctx, q.task.Provider, q.task.Config, m, values, q.fit, o)
 	if err != nil {

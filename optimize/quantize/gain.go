@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"infer/internal/fault"
@@ -15,7 +16,7 @@ import (
 
 // tracedRuns are the runs of a traced session; the first ones are left out.
 const (
-	tracedRuns   = 12
+	tracedRuns   = 20
 	tracedWarmUp = 4
 )
 
@@ -62,7 +63,7 @@ func timeOf(times map[string]float64, names []string) (float64, bool) {
 	return total, found
 }
 
-// nodeTimes returns the mean seconds a run of each node of m, by the name that the graph gives it, or of the value that
+// nodeTimes returns the seconds of each node of m in its quickest run, which others disturb least, by the name that the graph gives it, or of the value that
 // it makes where the runtime renamed it after that.
 func (q *quantizer) nodeTimes(ctx context.Context, m *onnx.Model) (map[string]float64, error) {
 	dir, err := os.MkdirTemp("", "infer-trace-*")
@@ -95,7 +96,7 @@ func (q *quantizer) nodeTimes(ctx context.Context, m *onnx.Model) (map[string]fl
 	}
 	times := map[string]float64{}
 	for _, n := range read.Nodes {
-		times[runtimeName(n.Name)] += mean(n.Seconds)
+		times[runtimeName(n.Name)] += slices.Min(n.Seconds)
 	}
 	return times, nil
 }
@@ -112,5 +113,3 @@ func runtimeName(name string) string {
 	}
 	return name
 }
-
-func mean(x []float64) float64 { return sum(x) / float64(max(len(x), 1)) }

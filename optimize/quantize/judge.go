@@ -32,6 +32,7 @@ type judge struct {
 	kept    [][]tensor.Tensor // the original's outputs by batch, as far as they fit
 	full    bool              // kept holds all batches
 	floats  bool              // an output has floating-point elements: there is something to compare
+	class   int64             // how many classes it has
 	classes int               // the output that holds class scores; −1: none
 }
 
@@ -79,6 +80,9 @@ func (j *judge) open(ctx context.Context) error {
 		if i == 0 {
 			lo, hi := j.span(0)
 			j.classes = classOutput(out, hi-lo)
+			if j.classes >= 0 {
+				j.class = out[j.classes].Shape[1]
+			}
 			j.floats = slices.ContainsFunc(out, func(t tensor.Tensor) bool { return t.DType.IsFloat() })
 		}
 		for _, t := range out {
@@ -125,6 +129,7 @@ type verdict struct {
 	signal, noise []float64 // a run each; none where no output is floating-point
 	dot, aa, bb   float64
 	MaxDiff       float64
+	Unknown       int64 // elements that are NaN in the original: they are left out
 	NotFinite     int64 // elements that are NaN or infinite where the original's are not
 
 	Agree, Classes int64 // rows of the same top class, of those that have one
@@ -270,7 +275,11 @@ func (v *verdict) add(want, got []tensor.Tensor, rows int64) error {
 		}
 		for k := range a {
 			x, y := float64(a[k]), float64(b[k])
-			if x == y || math.IsNaN(x) || math.IsInf(x, 0) {
+			if math.IsNaN(x) {
+				v.Unknown++ // there is nothing to compare with
+				continue
+			}
+			if x == y || math.IsInf(x, 0) {
 				signal += finite(x * x)
 				v.dot, v.aa, v.bb = v.dot+finite(x*x), v.aa+finite(x*x), v.bb+finite(x*x)
 				continue
@@ -313,7 +322,14 @@ func (j *judge) count(v *verdict, want, got []tensor.Tensor, lo int64) error {
 	if err != nil {
 		return err
 	}
+	known, err := withoutNaN(want[j.classes], len(a))
+	if err != nil {
+		return err
+	}
 	for k := range a {
+		if !known[k] {
+			continue
+		}
 		v.Classes++
 		if a[k] == b[k] {
 			v.Agree++
@@ -338,6 +354,21 @@ func (j *judge) count(v *verdict, want, got []tensor.Tensor, lo int64) error {
 		}
 	}
 	return nil
+}
+
+// withoutNaN reports for each row of t, which has as many along axis 0, whether it holds no NaN: the largest of its
+// elements means something then.
+func withoutNaN(t tensor.Tensor, rows int) ([]bool, error) {
+	x, err := tensor.Floats(t)
+	if err != nil {
+		return nil, err
+	}
+	known := make([]bool, rows)
+	for i := range known {
+		row := x[i*len(x)/rows : (i+1)*len(x)/rows]
+		known[i] = !slices.ContainsFunc(row, func(v float32) bool { return v != v })
+	}
+	return known, nil
 }
 
 // within reports whether a verdict keeps a budget, and says by how much in words. Without a budget (nil) it does unless

@@ -86,6 +86,9 @@ func (q *quantizer) interleave(ctx context.Context) error {
 	q.original.take(r.Contenders[0])
 	for i, c := range field {
 		c.take(r.Contenders[i+1])
+		if q.original.p50 != nil && c.p50 != nil {
+			c.rough = q.original.p50.Value / c.p50.Value
+		}
 		if c.why == "" && c.slower && !q.options.AllowSlower {
 			c.why = "slower than the original"
 			if c.unsure {

@@ -107,6 +107,7 @@ func (q *quantizer) build(ctx context.Context, r Recipe) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.Producer, m.ProducerVersion = "infer", ""
 	b := &built{recipe: r, model: m}
 	switch r.Form {
 	case formFloat:

@@ -65,8 +65,9 @@ type contestant struct {
 	bytes    int64
 	speedup  *report.Level95
 	p50, p99 *report.Level95
-	slower   bool // or not known to be as fast
-	unsure   bool // the race was too short to tell
+	slower   bool    // or not known to be as fast
+	unsure   bool    // the race was too short to tell
+	rough    float64 // speedup by the medians of all runs; 0: not known
 	equal    bool
 	measured bool
 }
@@ -250,10 +251,23 @@ func (q *quantizer) split() error {
 		q.doc.Warn("no rows are left to judge accuracy on: it is judged on %d made-up inputs, which tell little", randomHeld)
 	}
 	q.details.Held = &report.HeldOut{Source: q.heldSource(), Rows: q.held.Rows(), Labels: t.Labels != nil}
+	if n := countRows(q.fit); n > 0 && n < fewRows {
+		q.doc.Warn("%d calibration rows are few: ranges of others may go beyond theirs; a few hundred are usual", n)
+	}
 	if t.Random {
 		q.doc.Warn("calibrated on made-up inputs, as --calib random asks: ranges of real data may be quite different")
 	}
 	return nil
+}
+
+// fewRows are the calibration rows below which ranges are hardly known.
+const fewRows = 16
+
+func countRows(r Rows) int64 {
+	if r == nil {
+		return 0
+	}
+	return r.Rows()
 }
 
 // randomHeld are the made-up inputs on which models are compared where there are no rows.
@@ -282,6 +296,9 @@ func (q *quantizer) openJudge(ctx context.Context) error {
 	if err := q.judge.open(ctx); err != nil {
 		return err
 	}
+	if err := q.checkLabels(); err != nil {
+		return err
+	}
 	b := q.options.Budget
 	if !q.judge.floats {
 		q.doc.Warn("no output is floating-point: what quantization does to the answers is not measured")
@@ -299,6 +316,20 @@ func (q *quantizer) openJudge(ctx context.Context) error {
 	q.budget = b
 	if b == nil && q.options.Mode == Auto {
 		q.budget = q.defaultBudget()
+	}
+	return nil
+}
+
+// checkLabels refuses labels that are no class of the model.
+func (q *quantizer) checkLabels() error {
+	if q.task.Labels == nil || q.judge.classes < 0 {
+		return nil
+	}
+	classes := q.judge.class
+	for i, l := range q.task.Labels {
+		if l < 0 || l >= classes {
+			return fault.New(fault.Usage, "labels.npy has one class id a row, counted from 0", "label %d of row %d is no class of an output with %d", l, i, classes)
+		}
 	}
 	return nil
 }

@@ -35,7 +35,6 @@ func (q *quantizer) write(ctx context.Context, c *candidate) (err error) {
 	}
 	defer os.RemoveAll(dir)
 	m := q.modelOf(c.built.model)
-	tag(m, c)
 	path := filepath.Join(dir, filepath.Base(target))
 	if err := m.Save(path, model.SaveOptions{}); err != nil {
 		return err
@@ -98,9 +97,4 @@ func (q *quantizer) verify(ctx context.Context, path string, c *candidate) error
 		}
 	}
 	return nil
-}
-
-// tag says in the model file what made it.
-func tag(m *model.Model, c *candidate) {
-	m.Proto.Producer, m.Proto.ProducerVersion = "infer", ""
 }

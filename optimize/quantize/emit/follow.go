@@ -154,7 +154,10 @@ func (p *Plan) giveInts() {
 		p.absorbRelu(u)
 		readers := p.editor.Consumers(u.Out)
 		float := func(n *onnx.Node) bool { return p.unitOf[n] == nil || !slices.Contains(p.unitOf[n].In, u.Out) }
-		if len(readers) > 0 && !p.editor.IsOutput(u.Out) && !slices.ContainsFunc(readers, float) {
+		// The runtime makes a Relu part of a float Gemm before it looks for integer ones: a QGemm in front of one has to
+		// give integers, or its weight is dequantized in every run.
+		relu := is(p.editor.OnlyReader(before.Raw), "Relu") && u.Out != before.Out
+		if relu || len(readers) > 0 && !p.editor.IsOutput(u.Out) && !slices.ContainsFunc(readers, float) {
 			u.Ints = true
 			p.ints[u.Out] = true
 			continue

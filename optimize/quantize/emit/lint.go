@@ -20,6 +20,7 @@ type Lint struct {
 	Fused      int               // of them, those that are
 	Islands    int               // QuantizeLinear and DequantizeLinear nodes that the runtime keeps
 	Mismatches []string
+	Missed     map[string]bool // nodes whose prediction did not come true
 }
 
 // Check opens m on p, has the runtime write the graph that it really runs, and compares that with the decisions. c is
@@ -48,7 +49,7 @@ func Check(ctx context.Context, p engine.Provider, c engine.Config, m *model.Mod
 
 // compare finds what each decided node became, by its name.
 func compare(g *onnx.Graph, decisions []Decision) *Lint {
-	l := &Lint{Actual: map[string]string{}}
+	l := &Lint{Actual: map[string]string{}, Missed: map[string]bool{}}
 	decided := map[string]bool{}
 	for _, d := range decisions {
 		decided[d.Node] = true
@@ -86,6 +87,7 @@ func compare(g *onnx.Graph, decisions []Decision) *Lint {
 			l.Fused++
 			continue
 		}
+		l.Missed[d.Node] = true
 		l.Mismatches = append(l.Mismatches, fmt.Sprintf("%s (%s): predicted %s, the runtime made %s", d.Node, d.Op, d.Predicted, actual))
 	}
 	return l

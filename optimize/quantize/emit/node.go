@@ -39,4 +39,4 @@ func input(n *onnx.Node, i int) string {
 }
 
 // is reports whether n is an operator of ai.onnx.
-func is(n *onnx.Node, op string) bool { return n.Domain == "" && n.OpType == op }
+func is(n *onnx.Node, op string) bool { return n != nil && n.Domain == "" && n.OpType == op }

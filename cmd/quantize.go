@@ -151,6 +151,9 @@ func (f *quantizeFlags) settle() (err error) {
 	if f.perTensor {
 		f.opts.PerChannel = false
 	}
+	if f.replay != "" && (f.mode != "" || f.weights != "" || f.int8 || f.int4 || f.fp16 || f.bf16 || f.perTensor || len(f.include)+len(f.exclude)+len(f.opts.Ranges) > 0) {
+		return fault.New(fault.Usage, "leave them out: the record decides", "--replay and flags that choose the form or the nodes contradict each other")
+	}
 	f.opts.Seed, f.opts.Sensitivity = f.seed, f.sensitivity != ""
 	if f.opts.Mode == quantize.Static && f.calib == "" && len(f.opts.Ranges) == 0 && f.replay == "" {
 		return fault.New(fault.Usage, "pass --calib with a data set, or --calib random to make inputs up", "static quantization needs calibration data")

@@ -203,6 +203,11 @@ func (q *quantizer) finish() {
 	}
 }
 
+// unjudged reports whether accuracy says nothing: a record was followed, and there were no rows to judge on.
+func (q *quantizer) unjudged() bool {
+	return q.task.Record != nil && q.task.Data == nil && q.task.Calib == nil
+}
+
 // metrics adds the figures of the shown candidate.
 func (q *quantizer) metrics(c *candidate) {
 	estimate := func(name string, e stats.Estimate, method string) {
@@ -230,6 +235,8 @@ func (q *quantizer) metrics(c *candidate) {
 		of("latency_p50_base", q.original.p50, "order-statistic")
 		of("latency_p99", c.p99, "order-statistic")
 		of("speedup", c.speedup, "median of paired rounds, order-statistic")
+	}
+	if c != nil && !q.unjudged() {
 		v := c.verdict
 		if v.Labelled > 0 {
 			n := int(v.Labelled)
@@ -270,7 +277,7 @@ func (q *quantizer) describeCandidate(c *candidate, chosen bool) report.Quantize
 		}
 	}
 	v := c.verdict
-	if v == nil {
+	if v == nil || q.unjudged() {
 		return d
 	}
 	if q.budget != nil {

@@ -80,6 +80,7 @@ func (q *quantizer) nearName(name string) string {
 }
 
 func (q *quantizer) explainDecision(ctx context.Context, x *report.Explanation, c *candidate) error {
+	x.Why = c.name + " leaves it as it is"
 	for _, d := range c.built.decisions {
 		if d.Node != x.Node {
 			if slices.Contains(d.Absorbed, x.Node) {

@@ -248,7 +248,9 @@ func (q *quantizer) split() error {
 		}
 		q.held = r
 		q.task.DataName = "random"
-		q.doc.Warn("no rows are left to judge accuracy on: it is judged on %d made-up inputs, which tell little", randomHeld)
+		if q.task.Record == nil {
+			q.doc.Warn("there are no rows to judge accuracy on: it is judged on %d made-up inputs, which tell little", randomHeld)
+		}
 	}
 	q.details.Held = &report.HeldOut{Source: q.heldSource(), Rows: q.held.Rows(), Labels: t.Labels != nil}
 	if n := countRows(q.fit); n > 0 && n < fewRows {

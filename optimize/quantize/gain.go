@@ -37,7 +37,8 @@ func (q *quantizer) gains(ctx context.Context, c *candidate, groups []group) err
 	}
 	parts := map[string][]string{}
 	for _, d := range c.built.decisions {
-		parts[d.Node] = append(append([]string{d.Node}, d.Absorbed...), d.Output)
+		// The dynamic form names its product after the value that it makes.
+		parts[d.Node] = append(append([]string{d.Node}, d.Absorbed...), d.Output, d.Output+"_integer", d.Output+"_product_integer")
 	}
 	for i := range groups {
 		g := &groups[i]

@@ -14,11 +14,18 @@ type Kind int
 
 // The kinds, each with one exit code (ExitCode) and one HTTP status (HTTPStatus).
 const (
-	Internal    Kind = iota // the work failed: exit 1, status 500
-	Usage                   // the caller asked for something wrong: exit 2, status 400
-	Unsupported             // this build, library, provider or model cannot do it: exit 1, status 501
-	Gate                    // measured, and a threshold was missed: exit 3, status 500
-	Untrusted               // measured, and not to be believed: exit 4, status 500
+	Internal     Kind = iota // the work failed: exit 1, status 500
+	Usage                    // the caller asked for something wrong: exit 2, status 400
+	Unsupported              // this build, library, provider or model cannot do it: exit 1, status 501
+	Gate                     // measured, and a threshold was missed: exit 3, status 500
+	Untrusted                // measured, and not to be believed: exit 4, status 500
+	NotFound                 // what was named is not there: exit 1, status 404
+	TooLarge                 // over a limit of the server: exit 1, status 413
+	Media                    // an encoding that the server does not speak: exit 1, status 415
+	Unauthorized             // no key, or an unknown one: exit 1, status 401
+	Denied                   // a key without the right, or a thing that is switched off: exit 1, status 403
+	Unavailable              // not now: overload, draining, not loaded yet: exit 1, status 503
+	Deadline                 // its time ran out: exit 1, status 504
 )
 
 // Error is an error with a kind and a hint. Format it with Error(); print the hint on a line of its own.
@@ -99,6 +106,20 @@ func HTTPStatus(err error) int {
 		return http.StatusBadRequest
 	case Unsupported:
 		return http.StatusNotImplemented
+	case NotFound:
+		return http.StatusNotFound
+	case TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case Media:
+		return http.StatusUnsupportedMediaType
+	case Unauthorized:
+		return http.StatusUnauthorized
+	case Denied:
+		return http.StatusForbidden
+	case Unavailable:
+		return http.StatusServiceUnavailable
+	case Deadline:
+		return http.StatusGatewayTimeout
 	default:
 		return http.StatusInternalServerError
 	}

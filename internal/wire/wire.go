@@ -1,0 +1,66 @@
+// Package wire owns the encodings and messages of the serving protocols, for both ends of a connection: the Open
+// Inference Protocol v2 (REST with its binary tensor extension, and the ModelInfer message of gRPC), the REST form of
+// TensorFlow Serving and its Predict message. It knows neither HTTP nor gRPC: bytes come in and go out.
+package wire
+
+import (
+	"time"
+
+	"infer/model/tensor"
+)
+
+// Limits bound what one message may make a decoder do. What is over a limit is a fault.TooLarge error, found before
+// memory is taken for it.
+type Limits struct {
+	Bytes    int64 // decoded tensor bytes of a message, strings with 16 bytes of overhead each
+	Elements int64 // elements of one tensor
+	Depth    int   // nested brackets and braces of JSON, also below keys that are ignored
+	Inputs   int   // inputs of a message, and outputs asked for
+}
+
+// DefaultLimits are those of the server without flags.
+var DefaultLimits = Limits{Bytes: 64 << 20, Elements: 64 << 20, Depth: 64, Inputs: 256}
+
+// Port is an input or output of a model as protocols show it: a dynamic axis is -1.
+type Port struct {
+	Name  string
+	DType tensor.DType
+	Shape []int64
+}
+
+// Request is an inference request of any protocol. It is made to be used again: Reset keeps its memory. Tensors may
+// be views of the decoded body, which must stay as it is as long as they are in use.
+type Request struct {
+	Model, Version string // of gRPC and TF Serving messages; the path says it in REST
+	ID             string
+	Inputs         []tensor.Tensor // in the order of the message; Name set
+	Outputs        []Output        // those asked for; empty: all
+	Priority       int             // 0: the default, 1: the highest
+	Timeout        time.Duration   // 0: none given
+	Binary         bool            // REST: outputs are binary where an output does not say otherwise
+	Typed          bool            // gRPC: the inputs came as typed contents, not raw bytes
+	Row            bool            // TF Serving REST: row format ("instances"), answered as "predictions"
+	Params         []Param         // every other parameter of the request, in order
+
+	arena arena
+}
+
+// Output is an output that a request asks for.
+type Output struct {
+	Name    string
+	Binary  bool // REST: answer in the binary section
+	Classes int  // the classification extension: the k best of each row as strings; 0: the tensor itself
+}
+
+// Param is a request or response parameter. Value is a bool, int64, uint64, float64 or string.
+type Param struct {
+	Name  string
+	Value any
+}
+
+// Response is an answer to be encoded.
+type Response struct {
+	Model, Version, ID string
+	Outputs            []tensor.Tensor // Name set
+	Params             []Param
+}

@@ -2,12 +2,6 @@ package wire
 
 import "infer/model/tensor"
 
-// arena is memory of a Request that decoded tensors lie in.
-type arena struct{}
-
-// Reset empties r and keeps its memory.
-func (r *Request) Reset() {}
-
 // DecodeOIP reads the body of an Open Inference Protocol v2 request. jsonLen is the value of the header
 // Inference-Header-Content-Length, -1 where there is none (all of the body is JSON); 0 is a raw binary request, which
 // takes name, dtype and open dimensions from inputs, the inputs of the model. Binary inputs are views of body.
@@ -40,12 +34,6 @@ func (r *Response) DecodeOIPResponse(body []byte, jsonLen int, l Limits) error {
 
 // AppendError appends {"error": message}.
 func AppendError(dst []byte, message string) []byte { return nil }
-
-// Datatype returns the protocol's name of a dtype ("FP32", "BYTES"), "" for one that the protocol cannot carry.
-func Datatype(d tensor.DType) string { return "" }
-
-// ParseDatatype is the inverse of Datatype.
-func ParseDatatype(name string) (tensor.DType, bool) { return 0, false }
 
 // Classify turns scores into the strings of the classification extension: "value:index[:label]", the k best of each
 // row (axis 0 counts rows where batched, else the whole tensor is one row).

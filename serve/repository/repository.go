@@ -4,11 +4,11 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
-	"infer/internal/wire"
-	"infer/model"
+	"infer/internal/fault"
 	"infer/model/engine"
 )
 
@@ -49,67 +49,55 @@ type ModelOptions struct {
 
 // Repository is a set of models that are being served. Safe for concurrent use.
 type Repository struct {
-	o Options
-	// …
+	o      Options
+	models map[string]*Handle
 }
 
 // Open loads everything and returns when every model is warm. A model that fails to load leaves the others serving
 // where there are others; with none left it is an error. Close it.
-func Open(ctx context.Context, o Options) (*Repository, error) { return nil, nil }
+func Open(ctx context.Context, o Options) (*Repository, error) {
+	models, err := scan(o.Sources)
+	if err != nil {
+		return nil, err
+	}
+	r := &Repository{o: o, models: map[string]*Handle{}}
+	for _, m := range models {
+		for _, f := range m.files {
+			h, err := r.load(ctx, m.name, f)
+			if err != nil {
+				return nil, err
+			}
+			r.models[m.name] = h
+		}
+	}
+	return r, nil
+}
 
 // Check loads and validates everything that Open would serve, without keeping it.
 func Check(ctx context.Context, o Options) error { return nil }
 
 // Close stops the watch, refuses new calls, waits until ctx for running ones and frees the sessions.
-func (r *Repository) Close(ctx context.Context) error { return nil }
+func (r *Repository) Close(ctx context.Context) error {
+	for _, h := range r.models {
+		h.Release()
+		<-h.idle
+		h.free()
+	}
+	return nil
+}
 
 // Ready reports whether every model that should serve can.
-func (r *Repository) Ready() bool { return false }
+func (r *Repository) Ready() bool { return true }
 
 // Acquire finds the version of a model that a call goes to and holds it until Release, so that a switch waits for it.
 // model "": the only model. version "": by the split and sticky, else the newest.
 // Errors: fault.NotFound, fault.Unavailable while it loads.
-func (r *Repository) Acquire(model, version, sticky string) (*Handle, error) { return nil, nil }
-
-// Handle is a version of a model that is held.
-type Handle struct{}
-
-// Release gives the version back.
-func (h *Handle) Release() {}
-
-// Info describes the version: a pointer to what does not change as long as it is loaded.
-func (h *Handle) Info() *Info { return nil }
-
-// Refuses says at once, before a body is decoded, whether a call with this deadline would be refused; nil: try.
-func (h *Handle) Refuses(priority int, deadline time.Time) error { return nil }
-
-// Infer runs a call, perhaps together with others, and fills its results. ctx cancels it.
-// Errors: fault.Usage (it does not fit the model; the text names the field), *batch.Refusal inside fault.Unavailable,
-// fault.Deadline or context.Canceled, fault.Internal (the runtime failed).
-func (h *Handle) Infer(ctx context.Context, c *Call) error { return nil }
-
-// NewCall returns an empty call.
-func NewCall() *Call { return nil }
-
-// Free gives a call and its buffers back.
-func (c *Call) Free() {}
-
-// Info is what is known of a loaded version.
-type Info struct {
-	Name, Version string
-	Digest        string // SHA-256 of the model, hex
-	Path          string
-	Inputs        []wire.Port // as the protocols show them: axis 0 stays as in the model
-	Outputs       []wire.Port
-	MaxBatch      int    // rows of a run at most that the batcher makes; 0: it makes none
-	BatchAxis     bool   // axis 0 of every input and output counts rows, and that was proven at load
-	BatchNote     string // why there is no batching, or how it was proven
-	Instances     int
-	Threads       int
-	Labels        []string // of the classes of the first output, where declared
-	Metadata      map[string]string
-	Loaded        time.Time
-	Model         []model.Port
+func (r *Repository) Acquire(model, version, sticky string) (*Handle, error) {
+	h := r.models[model]
+	if h == nil || !h.hold() {
+		return nil, fault.New(fault.NotFound, "", "Request for unknown model: '%s' is not found", model)
+	}
+	return h, nil
 }
 
 // State is a row of the index.
@@ -144,33 +132,10 @@ func (r *Repository) Split(model string) (map[string]int, error) { return nil, n
 // one line each.
 func (r *Repository) Apply(o Options) ([]string, error) { return nil, nil }
 
-// Stats are the counters of a version since it was loaded.
-type Stats struct {
-	Name, Version string
-	LastInference time.Time
-	Inferences    uint64 // rows
-	Executions    uint64 // runs
-	Success, Fail Duration
-	Queue         Duration
-	Input         Duration
-	Compute       Duration
-	Output        Duration
-	Batches       []BatchStats // by rows of a run, ascending
-	Waiting       int          // calls in the queue now
-	Running       int          // calls in a run now
+// joinFaults is errors.Join that keeps the kind and hint of the first.
+func joinFaults(list []error) error {
+	if len(list) == 0 {
+		return nil
+	}
+	return fault.New(fault.KindOf(list[0]), fault.HintOf(list[0]), "%w", errors.Join(list...))
 }
-
-// Duration is a count of events and their time together.
-type Duration struct {
-	Count uint64
-	Time  time.Duration
-}
-
-// BatchStats are the runs of one size.
-type BatchStats struct {
-	Rows                   int
-	Input, Compute, Output Duration
-}
-
-// Stats returns the counters of a model's versions; model "": of all, version "": of every loaded one.
-func (r *Repository) Stats(model, version string) ([]Stats, error) { return nil, nil }

@@ -1,6 +1,6 @@
 """Writes small models three times over: for infer, for Triton's Python backend, for Triton's ONNX Runtime backend.
 
-    python models.py FOLDER    FOLDER/infer, FOLDER/triton-python, FOLDER/triton-onnxruntime, each NAME/1/…
+    python models.py FOLDER    FOLDER/infer-models, FOLDER/triton-python, FOLDER/triton-onnxruntime, each NAME/1/…
 
 id_T gives its input back; add gives sum and difference; flat has no batch axis. Needs the onnx package.
 """
@@ -71,14 +71,14 @@ class Model:
         return "\n".join(head + ports) + "\n"
 
     def write(self, folder):
-        for kind, file in (("infer", "model.onnx"), ("triton-onnxruntime", "model.onnx"), ("triton-python", "model.py")):
+        for kind, file in (("infer-models", "model.onnx"), ("triton-onnxruntime", "model.onnx"), ("triton-python", "model.py")):
             home = folder / kind / self.name
             (home / "1").mkdir(parents=True)
             if file == "model.py":
                 (home / "1" / file).write_text(PYTHON[self.code])
             else:
                 onnx.save(self.onnx(), home / "1" / file)
-            if kind != "infer":
+            if kind != "infer-models":
                 (home / "config.pbtxt").write_text(self.config(kind.removeprefix("triton-")))
 
 

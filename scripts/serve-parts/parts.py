@@ -18,8 +18,9 @@ RUNTIME = "onnxruntime==1.30.0"
 
 # Virtual environments by name.
 ENVIRONMENTS = {
-    "clients": ["tritonclient[http,grpc]==2.73.0", "numpy==2.4.6", "onnx==1.23.2", "grpcio-tools==1.81.1"],
+    "clients": ["tritonclient[http,grpc]==2.73.0", "numpy==2.4.6", "onnx==1.23.2"],
     "kserve": ["kserve==0.21.0"],
+    "tfs": ["min-tfs-client==1.0.2", "protobuf==3.20.3", "numpy==2.4.6"],
     "fastapi": ["fastapi", "uvicorn[standard]", "orjson", "numpy", RUNTIME],
     "mlserver": ["mlserver==1.7.1", RUNTIME],
     "litserve": ["litserve==0.2.19", "numpy", RUNTIME],

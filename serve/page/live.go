@@ -12,8 +12,9 @@ import (
 
 // live is what the page polls: what is served, and how it does.
 type live struct {
-	Ready  bool       `json:"ready"`
-	Models []modelRow `json:"models"`
+	Ready   bool       `json:"ready"`
+	Models  []modelRow `json:"models"`
+	Figures []figures  `json:"figures"`
 }
 
 // modelRow is one version of a model.
@@ -53,7 +54,12 @@ type exampleRow struct {
 
 func (p *Page) live() live {
 	infos := p.describe(p.source.Infos())
-	l := live{Ready: p.source.Ready(), Models: []modelRow{}}
+	l := live{Ready: p.source.Ready(), Models: []modelRow{}, Figures: []figures{}}
+	for _, v := range p.source.Live() {
+		if v.Model != "" {
+			l.Figures = append(l.Figures, columns(v))
+		}
+	}
 	stats, _ := p.source.Stats("", "") // nothing is loaded where it fails
 	for _, s := range p.source.Index() {
 		row := modelRow{Name: s.Name, Version: s.Version, Inputs: []portRow{}, Outputs: []portRow{}}

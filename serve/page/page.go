@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"infer/serve/observe"
 	"infer/serve/repository"
 )
 
@@ -24,6 +25,7 @@ type Source interface {
 	Index() []repository.State                               // every model and version that is known
 	Infos() []*repository.Info                               // those that are loaded, by name, then version from old to new
 	Stats(model, version string) ([]repository.Stats, error) // "", "": of all that are loaded
+	Live() []observe.Live                                    // figures of the last minute
 }
 
 // Page answers the requests of a browser. Safe for concurrent use.

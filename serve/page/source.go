@@ -1,13 +1,17 @@
 package page
 
 import (
+	"infer/serve/observe"
 	"infer/serve/repository"
 )
 
-// Of returns the source of a server that serves r.
-func Of(r *repository.Repository) Source { return served{r} }
+// Of returns the source of a server that serves r and is watched by o.
+func Of(r *repository.Repository, o *observe.Observe) Source { return served{r, o} }
 
-type served struct{ *repository.Repository }
+type served struct {
+	*repository.Repository
+	observe *observe.Observe
+}
 
 // Infos describes every loaded version.
 func (s served) Infos() []*repository.Info {
@@ -22,3 +26,6 @@ func (s served) Infos() []*repository.Info {
 	}
 	return list
 }
+
+// Live returns the figures of the last minute.
+func (s served) Live() []observe.Live { return s.observe.Live() }

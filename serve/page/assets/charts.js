@@ -6,7 +6,7 @@ const height = 88;
 
 // kinds are the charts: what each shows of a version's figures.
 const kinds = [
-  { title: "Requests a second", write: number, floor: 1, lines: [{ name: "answered", of: "answered" }, { name: "not answered", of: "unanswered" }] },
+  { title: "Requests a second", write: number, floor: 1, lines: [{ name: "answered", of: "answered" }, { name: "errors", of: "unanswered" }] },
   { title: "Latency", write: seconds, floor: 1e-6, lines: [{ name: "p50", of: "latency_p50" }, { name: "p99", of: "latency_p99" }] },
   { title: "Time in the queue", write: seconds, floor: 1e-6, lines: [{ name: "p50", of: "queue_p50" }, { name: "p99", of: "queue_p99" }] },
   { title: "Rows of a run", write: number, floor: 1, lines: [{ name: "mean", of: "batch_rows" }] },

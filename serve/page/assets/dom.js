@@ -44,3 +44,14 @@ let last = 0;
 export function id(prefix) {
   return `${prefix}-${++last}`;
 }
+
+// copyButton copies a text, or what the function text returns, and says for a moment that it did.
+export function copyButton(text, label, title = "Copy") {
+  const button = h("button", { type: "button", class: "plain", text: title, "aria-label": label });
+  button.addEventListener("click", async () => {
+    const done = await navigator.clipboard.writeText(typeof text === "function" ? text() : text).then(() => "Copied", () => "Not allowed");
+    shown(button, done);
+    setTimeout(() => shown(button, title), 1500);
+  });
+  return button;
+}

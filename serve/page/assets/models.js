@@ -1,5 +1,5 @@
 // The cards of the models: what each is, and a form to try it.
-import { h, id, number, shapeText, shown } from "./dom.js";
+import { copyButton, h, id, number, shapeText, shown } from "./dom.js";
 import { tryForm } from "./tryit.js";
 
 const tones = { READY: "good", LOADING: "wait", UNLOADING: "wait", UNAVAILABLE: "bad" };
@@ -73,22 +73,11 @@ function batching(m) {
   return m.batch_note ? `${size}: ${m.batch_note}` : size;
 }
 
-// copyButton copies a text, and says so in its own label.
-export function copyButton(text, label) {
-  const button = h("button", { type: "button", class: "plain", text: "Copy", "aria-label": label });
-  button.addEventListener("click", async () => {
-    const done = await navigator.clipboard.writeText(typeof text === "function" ? text() : text).then(() => "Copied", () => "Not allowed");
-    shown(button, done);
-    setTimeout(() => shown(button, "Copy"), 1500);
-  });
-  return button;
-}
-
 function signature(m) {
   const row = (kind) => (p) => h("tr", {},
     h("th", { scope: "row" }, h("code", { text: p.name })), h("td", { text: kind }), h("td", { text: p.datatype }), h("td", { text: shapeText(p.shape) }));
-  const caption = h("caption", { text: "Signature", id: id("signature") });
-  return h("div", { class: "scroll", role: "region", "aria-labelledby": caption.id, tabindex: "0" }, h("table", {}, caption,
+  const label = `Signature of ${m.name} version ${m.version}`;
+  return h("div", { class: "scroll", role: "region", "aria-label": label, tabindex: "0" }, h("table", {}, h("caption", { text: "Signature" }),
     h("thead", {}, h("tr", {}, ["Name", "Direction", "Type", "Shape"].map((t) => h("th", { scope: "col", text: t })))),
     h("tbody", {}, m.inputs.map(row("input")), m.outputs.map(row("output")))));
 }

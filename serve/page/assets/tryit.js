@@ -1,10 +1,9 @@
 // The form that sends a request to a model.
 import { call, hasKey } from "./api.js";
 import { showAnswer, showFailure } from "./answer.js";
-import { h, id, number } from "./dom.js";
-import { copyButton } from "./models.js";
-import { decode, encode, parse } from "./oip.js";
 import { picker, writer } from "./declared.js";
+import { copyButton, h, id, number } from "./dom.js";
+import { decode, encode, parse } from "./oip.js";
 
 const few = 64; // elements of an input that are shown to be typed over
 const long = 2000; // characters of a body that a curl line shows
@@ -43,9 +42,8 @@ export function tryForm(m, alone) {
 
 async function run(request, answer) {
   try {
-    const body = await request.body;
     const start = performance.now();
-    const response = await call(request.path, { method: "POST", headers: request.headers, body });
+    const response = await call(request.path, { method: "POST", headers: request.headers, body: request.body });
     const content = await decode(response);
     showAnswer(answer, response, (performance.now() - start) / 1e3, content);
   } catch (error) {
@@ -79,9 +77,7 @@ function chooser(ways, choose) {
 }
 
 function copyCurl(way, problem) {
-  const button = copyButton(() => curl(attempt(() => way().request(), problem)), "Copy the request as a curl line");
-  button.textContent = "Copy as curl";
-  return button;
+  return copyButton(() => curl(attempt(() => way().request(), problem)), null, "Copy as curl");
 }
 
 // curl writes a request as a line for a shell; a body that is long or no text is a file to be named.

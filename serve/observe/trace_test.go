@@ -127,7 +127,7 @@ func TestSpans(t *testing.T) {
 				t.Errorf("service %q", service)
 			}
 			checkSpans(t, spans, end, ofRun)
-			if got := value(t, b, "infer_trace_spans_total", "result=exported"); got != 15 { // 2 × (1 + 6) + 1
+			if got := value(t, b, "infer_trace_spans_total", "result=ok"); got != 15 { // 2 × (1 + 6) + 1
 				t.Errorf("%v spans are counted", got)
 			}
 		})

@@ -48,11 +48,11 @@ func parseRoute(path []byte) route {
 	case "v1":
 		return routeV1(rest)
 	case "predictions":
-		name, version := cut(rest)
-		if len(name) == 0 || bytes.IndexByte(version, '/') > 0 {
+		name, rest := cut(rest)
+		version, rest := cut(rest)
+		if len(name) == 0 || len(rest) > 0 {
 			return route{}
 		}
-		_, version = trimSlash(version)
 		return route{place: atTorchPredict, model: name, version: version}
 	}
 	if len(rest) > 0 {
@@ -205,18 +205,13 @@ func routeV1(path []byte) route {
 
 // cut takes the first segment of a path, without its slash, from the rest, which begins with the next slash.
 func cut(path []byte) (segment, rest []byte) {
-	_, path = trimSlash(path)
+	if len(path) > 0 && path[0] == '/' {
+		path = path[1:]
+	}
 	if end := bytes.IndexByte(path, '/'); end >= 0 {
 		return path[:end], path[end:]
 	}
 	return path, nil
-}
-
-func trimSlash(path []byte) (trimmed bool, rest []byte) {
-	if len(path) > 0 && path[0] == '/' {
-		return true, path[1:]
-	}
-	return false, path
 }
 
 // isVersion reports whether a segment is a version: decimal digits.

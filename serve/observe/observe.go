@@ -80,6 +80,8 @@ func (b *Observe) register() error {
 	for i, c := range all {
 		errs[i] = b.registry.Register(c)
 	}
+	b.metrics.configReloads.WithLabelValues("ok") // from 0 on, so that the first one is an increase
+	b.metrics.configReloads.WithLabelValues("failed")
 	b.metrics.build.WithLabelValues(b.o.Version, runtime.Version(), b.o.Runtime).Set(1)
 	return errors.Join(errs...)
 }

@@ -14,6 +14,7 @@ import (
 	"infer/deploy"
 	"infer/internal/fault"
 	"infer/model"
+	"infer/model/declared"
 	"infer/model/engine/ort/library"
 	"infer/report"
 )
@@ -171,8 +172,18 @@ func inside(dir, parent string) bool {
 	return errA == nil && errB == nil && err == nil && filepath.IsLocal(inner)
 }
 
-// companions are the files beside a model that the server reads too.
-func companions(*model.Model) ([]string, error) { return nil, nil }
+// companions are the files beside a model that the server reads too: its declaration, and those that this one names.
+func companions(m *model.Model) ([]string, error) {
+	path, ok := declared.Find(m.Path)
+	if !ok {
+		return nil, nil
+	}
+	x, err := declared.Open(path, m.Inputs(), m.Outputs())
+	if err != nil {
+		return nil, err
+	}
+	return declared.Files(x.Path())
+}
 
 // image builds the image where that is asked for, and says why it was not built.
 func (f *deployFlags) image(ctx context.Context, a *app, d *report.DeployDetails) error {

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"debug/elf"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,9 @@ func Program(path, glibc string, wheels []Wheel) (File, error) {
 		return File{}, fault.New(fault.Usage, programHint, "%q is a program for %s, which no pinned ONNX Runtime is for", path, f.Machine)
 	}
 	needs, err := f.ImportedSymbols()
+	if errors.Is(err, elf.ErrNoSymbols) {
+		return File{}, fault.New(fault.Usage, programHint, "%q was built without cgo: it cannot load ONNX Runtime", path)
+	}
 	if err != nil {
 		return File{}, fault.New(fault.Usage, programHint, "%q: %w", path, err)
 	}

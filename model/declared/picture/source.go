@@ -81,7 +81,7 @@ func over(px []byte, alpha byte, background *color.RGBA) {
 }
 
 type nycbcra struct {
-	ycbcr
+	*ycbcr
 	m          *image.NYCbCrA
 	background *color.RGBA
 }

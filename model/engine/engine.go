@@ -31,7 +31,9 @@ type Session interface {
 	// Run computes out from in. It is safe for concurrent use, and ctx cancels it.
 	// in: one tensor an input; matched by Name where set, else by position.
 	// out: at most one tensor an output, matched alike, so it may name a subset. A zero element is allocated by the
-	// session (Go memory, the caller's); one with Data is written in place and must have the exact dtype and shape.
+	// session (Go memory, the caller's), in the memory of its empty Shape, Data and Strings as far as they reach, so
+	// that an output whose shape nobody knows before can be received again and again without an allocation; one with
+	// Data is written in place and must have the exact dtype and shape.
 	// Sequence and map outputs come back as tensor.Sequence and tensor.Map.
 	Run(ctx context.Context, in, out []tensor.Tensor) error
 	// Close frees the session and writes its trace where one was asked for. A second Close is a no-op.

@@ -178,9 +178,9 @@ type Tensor struct {
 	Elems   []Tensor // the parts when DType is Sequence or Map
 }
 
-// IsZero reports whether t is the zero Tensor but for its name.
+// IsZero reports whether t is the zero Tensor but for its name and for memory that its empty slices may have.
 func (t Tensor) IsZero() bool {
-	return t.DType == Undefined && t.Shape == nil && t.Data == nil && t.Strings == nil && t.Elems == nil
+	return t.DType == Undefined && len(t.Shape) == 0 && len(t.Data) == 0 && len(t.Strings) == 0 && len(t.Elems) == 0
 }
 
 // ByteSize returns how many bytes Data must hold for a dtype and shape; 0 for strings and containers.

@@ -1,9 +1,12 @@
 package repository
 
 import (
+	"sync"
 	"time"
 
+	"infer/internal/wire"
 	"infer/model/tensor"
+	"infer/serve/batch"
 )
 
 // Call is one inference: what a front end asks, and what it gets. It is made to be used again: take one with NewCall
@@ -27,8 +30,12 @@ type Call struct {
 	Timing  Timing
 	Batch   Batch
 
-	rows    []tensor.Tensor // scratch
-	buffers [][]byte
+	job     batch.Job
+	err     error           // of its run
+	in      []tensor.Tensor // the inputs in the order of the model
+	want    []int           // the outputs wanted, as indices of those of the model
+	memory  []tensor.Tensor // where outputs are received, by position of Outputs: empty slices
+	aligned [][]byte        // copies of inputs whose bytes lie at odd addresses, by position of in
 }
 
 // Trace is the W3C trace context that came with a request, as it came; empty strings for none.
@@ -58,4 +65,56 @@ type Batch struct {
 type SpanContext struct {
 	TraceID [16]byte
 	SpanID  [8]byte
+}
+
+// maxKept is how many bytes of one buffer a call keeps for the next; larger ones are left to the collector.
+const maxKept = 4 << 20
+
+var calls = sync.Pool{New: func() any { return new(Call) }}
+
+// NewCall returns an empty call. It may hold memory of an earlier one.
+func NewCall() *Call { return calls.Get().(*Call) }
+
+// Free gives a call and its buffers back. Neither it nor its outputs may be used afterwards.
+func (c *Call) Free() {
+	for i := range c.memory {
+		m := &c.memory[i]
+		clear(m.Strings[:cap(m.Strings)])
+		if cap(m.Data)+16*cap(m.Strings) > maxKept {
+			*m = tensor.Tensor{}
+		}
+	}
+	for i, b := range c.aligned {
+		if cap(b) > maxKept {
+			c.aligned[i] = nil
+		}
+	}
+	clear(c.in)
+	clear(c.Outputs)
+	job := c.job // its channel and slice serve the next
+	job.Value, job.Gone = nil, nil
+	*c = Call{Outputs: c.Outputs[:0], in: c.in[:0], want: c.want[:0], memory: c.memory, aligned: c.aligned, job: job}
+	calls.Put(c)
+}
+
+// receive makes the outputs that a run is to fill: zero tensors with names and the memory of earlier calls.
+func (c *Call) receive(outputs []wire.Port) {
+	for len(c.memory) < len(c.want) {
+		c.memory = append(c.memory, tensor.Tensor{})
+	}
+	c.Outputs = c.Outputs[:0]
+	for i, at := range c.want {
+		t := c.memory[i]
+		if outputs != nil {
+			t.Name = outputs[at].Name
+		}
+		c.Outputs = append(c.Outputs, t)
+	}
+}
+
+// remember notes the memory of the outputs, which may have grown, for the next call.
+func (c *Call) remember() {
+	for i, t := range c.Outputs {
+		c.memory[i] = emptied(t)
+	}
 }

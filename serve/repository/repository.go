@@ -4,11 +4,17 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"infer/internal/wire"
-	"infer/model"
+	"infer/internal/fault"
+	"infer/internal/host"
 	"infer/model/engine"
 )
 
@@ -49,128 +55,180 @@ type ModelOptions struct {
 
 // Repository is a set of models that are being served. Safe for concurrent use.
 type Repository struct {
-	o Options
-	// …
+	o      Options // Model and Models change under mu, by who has the turn
+	log    *slog.Logger
+	routes atomic.Pointer[routes]
+	turn   chan struct{} // full while somebody loads or unloads
+	life   context.Context
+	stop   context.CancelFunc // ends life
+	watch  sync.WaitGroup
+	drains sync.WaitGroup
+
+	mu       sync.Mutex // never held while a model is loaded
+	slots    map[string]*slot
+	draining map[*Handle]bool
+	closed   bool
 }
 
-// Open loads everything and returns when every model is warm. A model that fails to load leaves the others serving
-// where there are others; with none left it is an error. Close it.
-func Open(ctx context.Context, o Options) (*Repository, error) { return nil, nil }
-
-// Check loads and validates everything that Open would serve, without keeping it.
-func Check(ctx context.Context, o Options) error { return nil }
-
-// Close stops the watch, refuses new calls, waits until ctx for running ones and frees the sessions.
-func (r *Repository) Close(ctx context.Context) error { return nil }
-
-// Ready reports whether every model that should serve can.
-func (r *Repository) Ready() bool { return false }
-
-// Acquire finds the version of a model that a call goes to and holds it until Release, so that a switch waits for it.
-// model "": the only model. version "": by the split and sticky, else the newest.
-// Errors: fault.NotFound, fault.Unavailable while it loads.
-func (r *Repository) Acquire(model, version, sticky string) (*Handle, error) { return nil, nil }
-
-// Handle is a version of a model that is held.
-type Handle struct{}
-
-// Release gives the version back.
-func (h *Handle) Release() {}
-
-// Info describes the version: a pointer to what does not change as long as it is loaded.
-func (h *Handle) Info() *Info { return nil }
-
-// Refuses says at once, before a body is decoded, whether a call with this deadline would be refused; nil: try.
-func (h *Handle) Refuses(priority int, deadline time.Time) error { return nil }
-
-// Infer runs a call, perhaps together with others, and fills its results. ctx cancels it.
-// Errors: fault.Usage (it does not fit the model; the text names the field), *batch.Refusal inside fault.Unavailable,
-// fault.Deadline or context.Canceled, fault.Internal (the runtime failed).
-func (h *Handle) Infer(ctx context.Context, c *Call) error { return nil }
-
-// NewCall returns an empty call.
-func NewCall() *Call { return nil }
-
-// Free gives a call and its buffers back.
-func (c *Call) Free() {}
-
-// Info is what is known of a loaded version.
-type Info struct {
-	Name, Version string
-	Digest        string // SHA-256 of the model, hex
-	Path          string
-	Inputs        []wire.Port // as the protocols show them: axis 0 stays as in the model
-	Outputs       []wire.Port
-	MaxBatch      int    // rows of a run at most that the batcher makes; 0: it makes none
-	BatchAxis     bool   // axis 0 of every input and output counts rows, and that was proven at load
-	BatchNote     string // why there is no batching, or how it was proven
-	Instances     int
-	Threads       int
-	Labels        []string // of the classes of the first output, where declared
-	Metadata      map[string]string
-	Loaded        time.Time
-	Model         []model.Port
+// Open is New and Start.
+func Open(ctx context.Context, o Options) (*Repository, error) {
+	r, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Start(ctx); err != nil {
+		return nil, errors.Join(err, r.Close(context.Background()))
+	}
+	return r, nil
 }
 
-// State is a row of the index.
-type State struct {
-	Name, Version string
-	State         string // "READY", "LOADING", "UNLOADING", "UNAVAILABLE"
-	Reason        string
+// New returns a repository that serves nothing yet: its models are known, and loading. Close it.
+func New(o Options) (*Repository, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.CPUs < 1 {
+		o.CPUs = host.EffectiveCPUs().Count
+	}
+	r := &Repository{o: o, log: o.Log, turn: make(chan struct{}, 1), slots: map[string]*slot{}, draining: map[*Handle]bool{}}
+	r.life, r.stop = context.WithCancel(context.Background())
+	r.routes.Store(&routes{})
+	if err := r.look(always); err != nil {
+		return nil, err
+	}
+	if err := o.known(r.slots); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.slots {
+		s.expected = true
+	}
+	r.publish()
+	return r, nil
 }
 
-// Index lists every model and version that is known.
-func (r *Repository) Index() []State { return nil }
-
-// Versions lists the ready versions of a model, oldest first; fault.NotFound where there is no such model.
-func (r *Repository) Versions(model string) ([]string, error) { return nil, nil }
-
-// ModelReady reports whether a model (and version, where given) can serve. fault.NotFound where it is not known.
-func (r *Repository) ModelReady(model, version string) (bool, error) { return false, nil }
-
-// Load loads or reloads a model from where it lies; see the model repository extension. It returns when it serves.
-func (r *Repository) Load(ctx context.Context, name string) error { return nil }
-
-// Unload stops serving a model, after its running calls.
-func (r *Repository) Unload(ctx context.Context, name string) error { return nil }
-
-// SetSplit changes the split of a model; nil goes back to the newest version alone.
-func (r *Repository) SetSplit(model string, percent map[string]int) error { return nil }
-
-// Split returns the split of a model.
-func (r *Repository) Split(model string) (map[string]int, error) { return nil, nil }
-
-// Apply takes new options for the models (SLO, batching, split, versions) without a restart. It returns what changed,
-// one line each.
-func (r *Repository) Apply(o Options) ([]string, error) { return nil, nil }
-
-// Stats are the counters of a version since it was loaded.
-type Stats struct {
-	Name, Version string
-	LastInference time.Time
-	Inferences    uint64 // rows
-	Executions    uint64 // runs
-	Success, Fail Duration
-	Queue         Duration
-	Input         Duration
-	Compute       Duration
-	Output        Duration
-	Batches       []BatchStats // by rows of a run, ascending
-	Waiting       int          // calls in the queue now
-	Running       int          // calls in a run now
+// Start loads everything and returns when every model is warm; then it watches. A model that fails to load leaves the
+// others serving where there are others; with none left it is an error.
+func (r *Repository) Start(ctx context.Context) error {
+	faults := r.bringAll(ctx)
+	serving := false
+	r.mu.Lock()
+	for _, s := range r.slots {
+		s.expected = len(s.ready()) > 0 // one that failed is told by the index, and keeps the others from nothing
+		serving = serving || s.expected
+	}
+	r.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !serving && faults != nil:
+		return faults
+	case !serving && r.o.Watch == 0 && !r.o.Explicit:
+		return fault.New(fault.Usage, "a folder holds NAME.onnx, NAME/VERSION/model.onnx or VERSION/model.onnx", "no model found")
+	}
+	if r.o.Watch > 0 {
+		r.watch.Go(func() { r.follow(r.life) })
+	}
+	return nil
 }
 
-// Duration is a count of events and their time together.
-type Duration struct {
-	Count uint64
-	Time  time.Duration
+// bringAll loads what there is and returns the faults of the models together.
+func (r *Repository) bringAll(ctx context.Context) error {
+	if err := r.take(ctx); err != nil {
+		return err
+	}
+	defer r.leave()
+	var list []error
+	for _, s := range r.all() {
+		if err := r.bring(ctx, s); err != nil {
+			list = append(list, err)
+		}
+	}
+	return joinFaults(list)
 }
 
-// BatchStats are the runs of one size.
-type BatchStats struct {
-	Rows                   int
-	Input, Compute, Output Duration
+// Check loads and validates everything that Open would serve, without keeping it. Any fault is an error.
+func Check(ctx context.Context, o Options) error {
+	r, err := New(o)
+	if err != nil {
+		return err
+	}
+	faults := r.bringAll(ctx)
+	models := len(r.all())
+	err = r.Close(context.Background())
+	switch {
+	case faults != nil:
+		return faults
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case models == 0:
+		return fault.New(fault.Usage, "a folder holds NAME.onnx, NAME/VERSION/model.onnx or VERSION/model.onnx", "no model found")
+	}
+	return err
 }
 
-// Stats returns the counters of a model's versions; model "": of all, version "": of every loaded one.
-func (r *Repository) Stats(model, version string) ([]Stats, error) { return nil, nil }
+// known reports options for a model that is not there.
+func (o Options) known(slots map[string]*slot) error {
+	names := slices.Sorted(maps.Keys(slots))
+	for _, name := range slices.Sorted(maps.Keys(o.Models)) {
+		if slots[name] == nil && o.Watch == 0 && !o.Explicit {
+			return fault.New(fault.Usage, "the models are "+strings.Join(names, ", "), "options for model %q, which is not there", name)
+		}
+	}
+	return nil
+}
+
+// all returns the models by name.
+func (r *Repository) all() []*slot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]*slot, 0, len(r.slots))
+	for _, name := range slices.Sorted(maps.Keys(r.slots)) {
+		list = append(list, r.slots[name])
+	}
+	return list
+}
+
+// Close stops the watch, refuses new calls, waits until ctx for running ones and frees the sessions. A second Close is a
+// no-op. Where ctx ends first, the sessions of the calls that still run are freed when those end.
+func (r *Repository) Close(ctx context.Context) error {
+	r.stop()
+	r.watch.Wait()
+	r.take(context.Background()) // what loads is cut short by the end of life
+	defer r.leave()
+	r.mu.Lock()
+	r.closed = true
+	for _, s := range r.slots {
+		r.drop(s)
+	}
+	r.publish()
+	r.mu.Unlock()
+	done := make(chan struct{})
+	go func() { // ends with the last call
+		r.drains.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.Deadline, "", "calls are still running: %w", ctx.Err())
+	}
+}
+
+// Ready reports whether every model that should serve can: those that were there at the start and those that have
+// served since, but for those that were unloaded.
+func (r *Repository) Ready() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.slots {
+		if s.expected && !s.unloaded && len(s.ready()) == 0 {
+			return false
+		}
+	}
+	return !r.closed
+}

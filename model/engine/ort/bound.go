@@ -9,7 +9,6 @@ import (
 	"context"
 	"runtime"
 	"slices"
-	"strconv"
 	"time"
 	"unsafe"
 
@@ -126,9 +125,9 @@ func (b *bound) buffered(t *tensor.Tensor, out *unsafe.Pointer) error {
 
 func (b *bound) toGo(i int) (tensor.Tensor, error) {
 	name := b.s.outputs[i].Name
-	t, err := b.s.rt.toGo(b.f.out[i], "output "+strconv.Quote(name))
+	t, err := b.s.rt.toGo(b.f.out[i], tensor.Tensor{})
 	t.Name = name
-	return t, err
+	return t, fault.Wrap(err, "output %q", name)
 }
 
 // Run runs the session on the buffers; see engine.Bound. The context is watched until a Run with another one or Close,

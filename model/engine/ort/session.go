@@ -11,7 +11,6 @@ import (
 	"errors"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"unsafe"
 
@@ -85,9 +84,9 @@ func (s *session) TracePath() string {
 }
 
 // Run computes out from in; see engine.Session. The inputs are not copied. An output with Data is written in place
-// where its shape is fixed by the model, else it is copied there. The library looks at the end of ctx between two
-// nodes (in loop bodies too), so that a run ends when its longest kernel does. On an error the outputs written in place
-// are undefined.
+// where its shape is fixed by the model, else it is copied there; a zero output is copied to the memory that it has. The
+// library looks at the end of ctx between two nodes (in loop bodies too), so that a run ends when its longest kernel
+// does. On an error the outputs written in place are undefined.
 func (s *session) Run(ctx context.Context, in, out []tensor.Tensor) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -125,7 +124,7 @@ func (s *session) Run(ctx context.Context, in, out []tensor.Tensor) error {
 			continue
 		}
 		if err := s.deliver(&out[i], f.out[i], p.Name); err != nil {
-			return err
+			return fault.Wrap(err, "output %q", p.Name)
 		}
 	}
 	return nil
@@ -160,28 +159,32 @@ func inPlace(p engine.Port, t tensor.Tensor) bool {
 
 // deliver hands the value of an output that the library allocated to the caller.
 func (s *session) deliver(out *tensor.Tensor, v unsafe.Pointer, name string) error {
-	what := "output " + strconv.Quote(name)
 	if out.IsZero() {
-		t, err := s.rt.toGo(v, what)
+		t, err := s.rt.toGo(v, *out)
 		t.Name = name
 		if err == nil {
 			*out = t
 		}
 		return err
 	}
+	return s.copyTo(out, v)
+}
+
+// copyTo copies the value of an output to the data of out, which must have its dtype and shape.
+func (s *session) copyTo(out *tensor.Tensor, v unsafe.Pointer) error {
 	var info C.infer_info
 	if err := s.rt.status(C.infer_describe(s.rt.c, v, &info)); err != nil {
-		return fault.Wrap(err, "%s", what)
+		return err
 	}
 	if info.kind != kindTensor {
-		return usage("%s: got %s, the run gave no tensor", what, describe(*out))
+		return usage("got %s, the run gave no tensor", describe(*out))
 	}
-	d, shape, size, err := shapeOf(&info, what)
+	d, shape, size, err := shapeOf(&info, nil)
 	if err != nil {
 		return err
 	}
 	if d != out.DType || !shape.Equal(out.Shape) {
-		return usage("%s: got %s, the run gave %s", what, describe(*out), describe(tensor.Tensor{DType: d, Shape: shape}))
+		return usage("got %s, the run gave %s", describe(*out), describe(tensor.Tensor{DType: d, Shape: shape}))
 	}
 	if d != tensor.String {
 		copy(out.Data, unsafe.Slice((*byte)(info.data), size))

@@ -138,18 +138,18 @@ func (r *Runtime) newCompound(pin *runtime.Pinner, t *tensor.Tensor, out *unsafe
 	return r.status(C.infer_compound(r.c, &items[0], C.size_t(len(items)), kind, out))
 }
 
-// toGo copies an OrtValue to Go memory. what names it in errors, such as `output "y"`.
-func (r *Runtime) toGo(v unsafe.Pointer, what string) (tensor.Tensor, error) {
+// toGo copies an OrtValue to Go memory: for a tensor to that of the empty slices of into as far as it reaches.
+func (r *Runtime) toGo(v unsafe.Pointer, into tensor.Tensor) (tensor.Tensor, error) {
 	var info C.infer_info
 	if err := r.status(C.infer_describe(r.c, v, &info)); err != nil {
-		return tensor.Tensor{}, fault.Wrap(err, "%s", what)
+		return tensor.Tensor{}, err
 	}
 	if info.has_value == 0 {
-		return tensor.Tensor{}, fault.New(fault.Unsupported, "ask for the other outputs", "%s is an optional without a value", what)
+		return tensor.Tensor{}, fault.New(fault.Unsupported, "ask for the other outputs", "it is an optional without a value")
 	}
 	switch info.kind {
 	case kindTensor:
-		return r.tensorToGo(v, &info, what)
+		return r.tensorToGo(v, &info, into)
 	case kindSequence, kindMap:
 		t := tensor.Tensor{DType: tensor.Sequence, Elems: make([]tensor.Tensor, 0, 2)}
 		n := int(info.count)
@@ -157,7 +157,7 @@ func (r *Runtime) toGo(v unsafe.Pointer, what string) (tensor.Tensor, error) {
 			t.DType, n = tensor.Map, 2
 		}
 		for i := range n {
-			e, err := r.itemToGo(v, i, what)
+			e, err := r.itemToGo(v, i)
 			if err != nil {
 				return tensor.Tensor{}, err
 			}
@@ -165,44 +165,54 @@ func (r *Runtime) toGo(v unsafe.Pointer, what string) (tensor.Tensor, error) {
 		}
 		return t, nil
 	}
-	return tensor.Tensor{}, fault.New(fault.Unsupported, "ask for the other outputs", "%s is %s, which infer cannot hold", what, kindNames[int(info.kind)])
+	return tensor.Tensor{}, fault.New(fault.Unsupported, "ask for the other outputs", "it is %s, which infer cannot hold", kindNames[int(info.kind)])
 }
 
-func (r *Runtime) itemToGo(v unsafe.Pointer, i int, what string) (tensor.Tensor, error) {
+func (r *Runtime) itemToGo(v unsafe.Pointer, i int) (tensor.Tensor, error) {
 	var item unsafe.Pointer
 	if err := r.status(C.infer_item(r.c, v, C.int(i), &item)); err != nil {
-		return tensor.Tensor{}, fault.Wrap(err, "%s", what)
+		return tensor.Tensor{}, err
 	}
 	defer C.infer_release_value(r.c, item)
-	return r.toGo(item, what)
+	return r.toGo(item, tensor.Tensor{})
 }
 
-// shapeOf returns dtype and shape of a described tensor, and the size of its data in bytes.
-func shapeOf(info *C.infer_info, what string) (tensor.DType, tensor.Shape, int, error) {
+// shapeOf returns dtype and shape of a described tensor, the shape in the memory of into, and the size of its data in
+// bytes.
+func shapeOf(info *C.infer_info, into tensor.Shape) (tensor.DType, tensor.Shape, int, error) {
 	d := dtypeOf(C.int(info.dtype))
 	if d == tensor.Undefined || info.rank > C.INFER_MAX_RANK {
-		return d, nil, 0, fault.New(fault.Unsupported, "", "%s: element type %d, rank %d: infer cannot hold it", what, int(info.dtype), int(info.rank))
+		return d, nil, 0, fault.New(fault.Unsupported, "", "element type %d, rank %d: infer cannot hold it", int(info.dtype), int(info.rank))
 	}
-	s := make(tensor.Shape, info.rank)
-	for i := range s {
-		s[i] = int64(info.dims[i])
+	s := into[:0]
+	if s == nil {
+		s = make(tensor.Shape, 0, info.rank)
+	}
+	for i := range int(info.rank) {
+		s = append(s, int64(info.dims[i]))
 	}
 	size, err := tensor.ByteSize(d, s)
 	return d, s, int(size), err
 }
 
-func (r *Runtime) tensorToGo(v unsafe.Pointer, info *C.infer_info, what string) (tensor.Tensor, error) {
-	d, s, size, err := shapeOf(info, what)
+func (r *Runtime) tensorToGo(v unsafe.Pointer, info *C.infer_info, into tensor.Tensor) (tensor.Tensor, error) {
+	d, s, size, err := shapeOf(info, into.Shape)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
 	t := tensor.Tensor{DType: d, Shape: s}
 	if d == tensor.String {
-		t.Strings, err = r.stringsToGo(v, info, s)
+		text, err := r.stringsToGo(v, info, s)
+		t.Strings = text
+		if into.Strings != nil {
+			t.Strings = append(into.Strings[:0], text...)
+		}
 		return t, err
 	}
-	t.Data = make([]byte, size)
-	copy(t.Data, unsafe.Slice((*byte)(info.data), size))
+	if into.Data == nil {
+		into.Data = make([]byte, 0, size)
+	}
+	t.Data = append(into.Data[:0], unsafe.Slice((*byte)(info.data), size)...)
 	return t, nil
 }
 

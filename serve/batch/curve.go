@@ -1,0 +1,257 @@
+package batch
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// curve is what is known of the time of a run by its rows, for one shape: for every size seen an exponentially weighted
+// mean and variance, made monotone over the sizes; between two sizes a straight line, beyond the last one the line
+// through all. Times are seconds with one run at a time on the CPUs: those of runs beside others are divided by what
+// the company costs (contention).
+//
+// Sources of the idea: Clockwork (OSDI '20) for predictable runs, Clipper (NSDI '17) for latency by batch size.
+type curve struct {
+	cells []cell // ascending by rows
+	like  *curve // of another shape, whose form is borrowed as long as this one knows one size only
+
+	table    []estimate // by rows, from 1 on (index 0 unused); made anew when stale
+	cheapest []int      // by rows: the size up to there at which a row is cheapest
+	stale    int        // observations since they were made
+	slope    float64    // seconds a row beyond the table
+	recent   [10]float64
+	seen     int // observations in all; the last ten lie in recent, as ratios to the mean of their size
+	rescale  int // times that all sizes were scaled after a change of speed
+}
+
+type cell struct {
+	rows           int
+	count          int
+	mean, variance float64
+}
+
+// estimate is the time of a run: what is expected, the standard error of that, and what is rarely exceeded.
+type estimate struct{ mean, err, upper float64 }
+
+const (
+	alpha     = 0.05 // weight of one observation
+	z         = 2.33 // standard deviations above the mean that a run rarely exceeds: 99 % of a normal distribution
+	minSpread = 0.05 // of the mean: what is assumed of a size that was seen once
+	refresh   = 16   // observations after which the table is made anew
+)
+
+// observe takes in a run of rows that took y seconds.
+func (c *curve) observe(rows int, y float64) {
+	if !(y > 0) || rows < 1 {
+		return
+	}
+	if rows > largestBatch { // no run that the scheduler makes, but a request can be so large
+		rows, y = largestBatch, y*largestBatch/float64(rows)
+	}
+	i, known := slices.BinarySearchFunc(c.cells, rows, func(c cell, rows int) int { return c.rows - rows })
+	if !known {
+		c.cells = slices.Insert(c.cells, i, cell{rows: rows})
+		c.stale = refresh
+	}
+	e := &c.cells[i]
+	if known {
+		c.watch(y / e.mean)
+		// One run that was held up for many times its length says little about the next ones: its weight is bounded.
+		y = min(y, e.mean+4*max(math.Sqrt(e.variance), minSpread*e.mean)+e.mean)
+	}
+	e.count++
+	a := max(alpha, 1/float64(e.count))
+	d := y - e.mean
+	e.mean += a * d
+	e.variance = (1 - a) * (e.variance + a*d*d)
+	if c.stale++; e.count < refresh {
+		c.stale = refresh
+	}
+}
+
+// watch looks for a change of speed that touches all sizes, such as a throttled CPU or a noisy neighbour that left:
+// eight of the last ten runs far on one side. Every size is scaled then, those that do not run now too.
+func (c *curve) watch(ratio float64) {
+	c.recent[c.seen%len(c.recent)] = ratio
+	if c.seen++; c.seen < len(c.recent) {
+		return
+	}
+	slow, fast := 0, 0
+	for _, r := range c.recent {
+		if r > 1.5 {
+			slow++
+		}
+		if r < 1/1.5 {
+			fast++
+		}
+	}
+	if slow < 8 && fast < 8 {
+		return
+	}
+	sorted := c.recent
+	slices.Sort(sorted[:])
+	f := sorted[len(sorted)/2]
+	for i := range c.cells {
+		e := &c.cells[i]
+		e.mean *= f
+		e.variance *= f * f
+		e.count = min(e.count, 4)
+	}
+	c.seen, c.stale = 0, refresh
+	c.rescale++
+}
+
+// at returns the estimate for a run of rows, and whether anything is known at all.
+func (c *curve) at(rows int) (estimate, bool) {
+	if len(c.cells) == 0 {
+		if c.like != nil {
+			return c.like.at(rows)
+		}
+		return estimate{}, false
+	}
+	if c.stale >= refresh {
+		c.build()
+	}
+	if rows < len(c.table) {
+		return c.table[rows], true
+	}
+	last := c.table[len(c.table)-1]
+	more := float64(rows-len(c.table)+1) * c.slope
+	return estimate{last.mean + more, last.err + more*minSpread, last.upper + more*(1+z*2*minSpread)}, true
+}
+
+// build makes the table from the cells.
+func (c *curve) build() {
+	c.stale = 0
+	last := c.cells[len(c.cells)-1].rows
+	means := c.monotone()
+	c.table = slices.Grow(c.table[:0], last+1)[:last+1]
+	c.table[0] = estimate{}
+	c.slope = c.beyond(means)
+	prev := 0
+	for i, e := range c.cells {
+		spread := max(math.Sqrt(e.variance), minSpread*e.mean)
+		here := estimate{means[i], spread / math.Sqrt(math.Min(float64(e.count), 2/alpha)), means[i] + z*spread}
+		c.table[e.rows] = here
+		// Below the smallest size seen: in proportion, which is too little where runs have a fixed cost.
+		for n := prev + 1; n < e.rows; n++ {
+			f := float64(n-prev) / float64(e.rows-prev)
+			from := c.table[prev]
+			c.table[n] = estimate{from.mean + f*(here.mean-from.mean), from.err + f*(here.err-from.err), from.upper + f*(here.upper-from.upper)}
+		}
+		prev = e.rows
+	}
+	c.cheapest = append(c.cheapest[:0], 1, 1)
+	for n := 2; n <= last; n++ {
+		c.table[n].upper = max(c.table[n].upper, c.table[n-1].upper)
+		best := c.cheapest[n-1]
+		if cheaper(c.table[n], n, c.table[best], best) {
+			best = n
+		}
+		c.cheapest = append(c.cheapest, best)
+	}
+}
+
+// monotone returns the means of the cells, pooled where a larger size seems to be quicker (isotonic regression by
+// pooling adjacent violators, weighted by how often a size was seen).
+func (c *curve) monotone() []float64 {
+	type block struct{ mean, weight, size float64 }
+	var blocks []block
+	for _, e := range c.cells {
+		b := block{e.mean, math.Min(float64(e.count), 1/alpha), 1}
+		for len(blocks) > 0 && blocks[len(blocks)-1].mean > b.mean {
+			p := blocks[len(blocks)-1]
+			blocks = blocks[:len(blocks)-1]
+			w := p.weight + b.weight
+			b = block{(p.mean*p.weight + b.mean*b.weight) / w, w, p.size + b.size}
+		}
+		blocks = append(blocks, b)
+	}
+	means := make([]float64, 0, len(c.cells))
+	for _, b := range blocks {
+		for range int(b.size) {
+			means = append(means, b.mean)
+		}
+	}
+	return means
+}
+
+// beyond returns the seconds that one row more takes beyond the largest size seen: the slope of the line through all
+// sizes, the borrowed form where there is one size only, else in proportion.
+func (c *curve) beyond(means []float64) float64 {
+	last := c.cells[len(c.cells)-1]
+	if len(c.cells) > 1 {
+		var w, sx, sy, sxx, sxy float64
+		for i, e := range c.cells {
+			x, y := float64(e.rows), means[i]
+			w, sx, sy, sxx, sxy = w+1, sx+x, sy+y, sxx+x*x, sxy+x*y
+		}
+		return max((w*sxy-sx*sy)/(w*sxx-sx*sx), 0)
+	}
+	mean := means[0]
+	if c.like != nil {
+		here, ok := c.like.at(last.rows)
+		more, _ := c.like.at(2 * last.rows)
+		if ok && here.mean > 0 {
+			return max(more.mean/here.mean-1, 0) * mean / float64(last.rows)
+		}
+	}
+	return mean / float64(last.rows)
+}
+
+// best returns the rows up to limit at which a row is cheapest.
+func (c *curve) best(limit int) int {
+	if _, ok := c.at(1); !ok || limit <= 1 {
+		return 1
+	}
+	if len(c.cells) == 0 {
+		return c.like.best(limit)
+	}
+	if limit < len(c.table) {
+		return c.cheapest[limit]
+	}
+	// Beyond the table the cost of a row falls or rises all the way: the last size is the only other candidate.
+	at := c.cheapest[len(c.table)-1]
+	from, _ := c.at(at)
+	if to, _ := c.at(limit); cheaper(to, limit, from, at) {
+		return limit
+	}
+	return at
+}
+
+// cheaper reports whether a row of a run of n rows costs less than one of a smaller run of m: by the gain, and by more
+// than chance would make it seem, two standard errors.
+func cheaper(e estimate, n int, than estimate, m int) bool {
+	if e.mean <= 0 || than.mean <= 0 {
+		return false
+	}
+	doubt := math.Hypot(e.err/e.mean, than.err/than.mean)
+	return e.mean/float64(n) < than.mean/float64(m)*(1-gain-2*doubt)
+}
+
+// contention is what a run costs more beside others: the factor by the number of runs that were going on when it
+// began, itself included.
+type contention []cell
+
+func (k *contention) factor(busy int) float64 {
+	if busy <= 1 || busy > len(*k) || (*k)[busy-1].count == 0 {
+		return 1
+	}
+	return max((*k)[busy-1].mean, 1)
+}
+
+// observe learns the factor of busy runs from the ratio of a run's time to what is expected of one alone.
+func (k *contention) observe(busy int, ratio float64) {
+	if busy <= 1 {
+		return
+	}
+	for len(*k) < busy {
+		*k = append(*k, cell{})
+	}
+	e := &(*k)[busy-1]
+	e.count++
+	e.mean += max(alpha, 1/float64(e.count)) * (min(ratio, 10) - e.mean)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

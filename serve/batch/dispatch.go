@@ -1,0 +1,277 @@
+package batch
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Decision is what Next found.
+type Decision struct {
+	Batch    []*Job        // to be run now on Instance, the first one leads; empty: nothing to do
+	Instance int           //
+	Dropped  []*Job        // dropped before they ran; each has its Refusal in Refused
+	Wake     time.Duration // when to ask again if nothing happens before; 0: no need
+}
+
+// Next decides what runs at now. It fills d, whose slices it uses again. Ask again until Batch is empty.
+//
+// The rule: hopeless work is dropped at once. The shape whose first job must start earliest is looked at first; its run
+// takes as many jobs as all of them can still meet their deadlines and as make a row cheaper. It goes at once as long
+// as the instances keep up with the arrivals that way; only where they would fall behind, and a larger run is cheaper a
+// row, it waits for more.
+func (s *Scheduler) Next(now time.Duration, d *Decision) {
+	d.Batch, d.Dropped, d.Wake = d.Batch[:0], d.Dropped[:0], 0
+	s.dropHopeless(now, d)
+	if len(s.free) == 0 || s.waiting == 0 {
+		d.Wake = s.nextHopeless()
+		return
+	}
+	wake := never
+	s.byUrgency()
+	for _, b := range s.active {
+		s.dropEarly(now, b, d)
+		if len(b.queued()) == 0 {
+			break // it has left s.active, which changed under the loop: the caller asks again
+		}
+		n, at := s.plan(now, b)
+		if at <= now {
+			s.start(now, b, n, d)
+			return
+		}
+		wake = min(wake, at)
+	}
+	if wake != never {
+		s.counts.Waited++
+	} else if s.waiting > 0 {
+		wake = now // after an early drop
+	}
+	if h := s.nextHopeless(); h > 0 {
+		wake = min(wake, h)
+	}
+	if wake != never {
+		d.Wake = max(wake, 1)
+	}
+}
+
+// byUrgency sorts the shapes with work by the latest start of their first job.
+func (s *Scheduler) byUrgency() {
+	if len(s.active) < 2 {
+		return
+	}
+	slices.SortFunc(s.active, func(a, b *bucket) int {
+		return int(s.latestStart(a) - s.latestStart(b))
+	})
+}
+
+func (s *Scheduler) latestStart(b *bucket) time.Duration {
+	j := b.queued()[0]
+	e, _ := s.expect(b, j.Rows, s.o.Instances)
+	return j.rank - seconds(e.mean)
+}
+
+// dropHopeless drops the jobs that would miss their deadline if they ran now and alone, and those whose client has
+// gone. Only the front of each queue is looked at: what lies behind has more time.
+func (s *Scheduler) dropHopeless(now time.Duration, d *Decision) {
+	for i := 0; i < len(s.active); {
+		b := s.active[i]
+		j := b.queued()[0]
+		switch {
+		case len(s.free) > 0 && j.Gone != nil && now-j.arrived > goneAfter && j.Gone():
+			s.drop(j, Cancelled, d)
+		case s.hopeless(now, b, j):
+			s.drop(j, Late, d)
+		default:
+			i++ // a drop leaves i on the next job of b, or on another shape
+		}
+	}
+}
+
+func (s *Scheduler) hopeless(now time.Duration, b *bucket, j *Job) bool {
+	if j.deadline == 0 {
+		return false
+	}
+	e, _ := s.expect(b, j.Rows, 1)
+	return now+seconds(e.mean) > j.deadline
+}
+
+func (s *Scheduler) drop(j *Job, why Why, d *Decision) {
+	s.take(j, dropped)
+	s.counts.Refused[why]++
+	r := &Refusal{Why: why, Detail: "its client has gone"}
+	if why == Late {
+		r.Detail, r.RetryAfter = "its deadline cannot be met any more", s.ahead(j.arrived, maxClasses)
+	}
+	j.err = r
+	d.Dropped = append(d.Dropped, j)
+}
+
+// nextHopeless returns when the first job that waits becomes hopeless; 0 for never.
+func (s *Scheduler) nextHopeless() time.Duration {
+	at := never
+	for _, b := range s.active {
+		if j := b.queued()[0]; j.deadline > 0 {
+			e, _ := s.expect(b, j.Rows, 1)
+			at = min(at, j.deadline-seconds(e.mean)+1)
+		}
+	}
+	if at == never {
+		return 0
+	}
+	return max(at, 1)
+}
+
+// fitting returns how many jobs from the given one on can run together, and their rows: within the limit of a run and
+// the deadlines of all of them. At least one job, whatever it costs.
+func (s *Scheduler) fitting(now time.Duration, b *bucket, from, limit int) (jobs, rows int) {
+	busy := s.o.Instances - len(s.free) + 1
+	due := never
+	for _, j := range b.queued()[from:] {
+		if jobs > 0 && rows+j.Rows > limit {
+			break
+		}
+		if j.deadline > 0 {
+			due = min(due, j.deadline)
+		}
+		e, known := s.expect(b, rows+j.Rows, busy)
+		if jobs > 0 && (!known || due != never && now+seconds(e.upper) > due) {
+			break
+		}
+		jobs, rows = jobs+1, rows+j.Rows
+	}
+	return jobs, rows
+}
+
+// plan returns how many jobs of a shape run next, and when.
+func (s *Scheduler) plan(now time.Duration, b *bucket) (jobs int, at time.Duration) {
+	limit := s.limit(b)
+	if s.o.MaxDelay > 0 {
+		return s.fixedPlan(now, b, limit)
+	}
+	if limit == 1 {
+		return 1, now
+	}
+	jobs, rows := s.fitting(now, b, 0, limit)
+	want := b.curve.best(max(rows, 1))
+	if b.tries++; b.tries%explore == 0 && want < rows {
+		want = min(2*want, rows)
+	}
+	jobs, rows = s.upTo(b, jobs, want)
+	need := s.needed(now, b, limit)
+	if rows >= need {
+		return jobs, now
+	}
+	return jobs, s.waitFor(now, b, rows, need)
+}
+
+// upTo cuts a run to at most rows.
+func (s *Scheduler) upTo(b *bucket, jobs, rows int) (int, int) {
+	n, sum := 0, 0
+	for _, j := range b.queued()[:jobs] {
+		if n > 0 && sum+j.Rows > rows {
+			break
+		}
+		n, sum = n+1, sum+j.Rows
+	}
+	return n, sum
+}
+
+// needed returns the fewest rows a run must have for the instances to keep up with the arrivals; where no size keeps
+// up, the one at which a row is cheapest.
+func (s *Scheduler) needed(now time.Duration, b *bucket, limit int) int {
+	arrivals := b.rate.at(now)
+	one, ok := s.expect(b, 1, s.o.Instances)
+	if !ok || arrivals*one.mean <= float64(s.o.Instances) {
+		return 1
+	}
+	best := b.curve.best(limit)
+	for n := 2; n < best; n++ {
+		if e, _ := s.expect(b, n, s.o.Instances); arrivals*e.mean <= float64(s.o.Instances*n) {
+			return n
+		}
+	}
+	return best
+}
+
+// waitFor returns until when a run of rows waits for the rows that are needed: until they should have come, as long as
+// no job that waits would miss its deadline in the larger run.
+func (s *Scheduler) waitFor(now time.Duration, b *bucket, rows, need int) time.Duration {
+	at := now + seconds(float64(need-rows)/b.rate.at(now))
+	first := b.queued()[0]
+	// Nobody waits for others longer than a run takes: what is won by a larger run is less than that.
+	e, _ := s.expect(b, need, s.o.Instances)
+	at = min(at, first.arrived+seconds(e.mean))
+	if first.deadline > 0 {
+		at = min(at, first.deadline-seconds(e.upper))
+	}
+	return at
+}
+
+// fixedPlan is the rule of those who want it fixed: a full run, or what has come when the first job has waited
+// MaxDelay.
+func (s *Scheduler) fixedPlan(now time.Duration, b *bucket, limit int) (int, time.Duration) {
+	if s.o.MaxBatch == 0 {
+		limit = min(limit, max(b.curve.best(limit), 2))
+	}
+	jobs, rows := s.fitting(now, b, 0, limit)
+	if rows >= limit || jobs < len(b.queued()) {
+		return jobs, now
+	}
+	at := b.queued()[0].arrived + s.o.MaxDelay
+	if due := b.queued()[0].deadline; due > 0 {
+		e, _ := s.expect(b, rows, s.o.Instances)
+		at = min(at, due-seconds(e.upper))
+	}
+	return jobs, at
+}
+
+// dropEarly drops jobs from the front whose deadlines force a run so small that those behind will miss theirs: where
+// someone must be dropped anyhow, the run that makes the best use of the instance is worth more (Nexus, SOSP '19).
+func (s *Scheduler) dropEarly(now time.Duration, b *bucket, d *Decision) {
+	limit := s.limit(b)
+	if limit == 1 || len(b.queued()) < 2 || b.queued()[0].deadline == 0 {
+		return
+	}
+	jobs, rows := s.fitting(now, b, 0, limit)
+	if jobs == len(b.queued()) || rows >= limit {
+		return
+	}
+	this, ok := s.expect(b, rows, s.o.Instances)
+	next, _ := s.expect(b, b.queued()[jobs].Rows, s.o.Instances)
+	if !ok || now+seconds(this.mean+next.mean) <= b.queued()[jobs].deadline {
+		return // those behind can wait
+	}
+	best, from := 1.1*float64(rows)/this.mean, 0
+	for n := 2 * rows; n < 2*limit; n *= 2 {
+		e, _ := s.expect(b, min(n, limit), s.o.Instances)
+		i, _ := slices.BinarySearchFunc(b.queued(), now+seconds(e.upper), func(j *Job, due time.Duration) int { return int(j.deadline - due) })
+		if i == len(b.queued()) {
+			break
+		}
+		_, fit := s.fitting(now, b, i, limit)
+		took, _ := s.expect(b, fit, s.o.Instances)
+		if use := float64(fit) / took.mean; use > best {
+			best, from = use, i
+		}
+	}
+	for range from {
+		s.counts.EarlyDrop++
+		s.drop(b.queued()[0], Late, d)
+	}
+}
+
+// start takes n jobs of a shape out of the queue.
+func (s *Scheduler) start(now time.Duration, b *bucket, n int, d *Decision) {
+	rows := 0
+	for range n {
+		j := b.queued()[0]
+		s.take(j, running)
+		rows += j.Rows
+		d.Batch = append(d.Batch, j)
+	}
+	d.Batch[0].state = leading
+	d.Instance = s.free[len(s.free)-1]
+	s.free = s.free[:len(s.free)-1]
+	e, _ := s.expect(b, rows, s.o.Instances-len(s.free))
+	s.ends[d.Instance] = now + seconds(math.Max(e.mean, 0))
+}

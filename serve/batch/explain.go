@@ -1,0 +1,88 @@
+package batch
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Explanation is the state of a scheduler as people read it. Times are seconds, rates rows a second.
+type Explanation struct {
+	Instances int               `json:"instances"`
+	Running   int               `json:"running"`
+	Waiting   int               `json:"waiting"`
+	SLO       float64           `json:"slo_seconds,omitempty"`
+	Ahead     float64           `json:"queue_seconds"` // until a request that comes now would begin
+	Company   []float64         `json:"contention"`    // what a run takes beside 0, 1, … others, to that of one alone
+	Shapes    []ShapeState      `json:"shapes"`        // the most used first, at most ten
+	Refused   map[string]uint64 `json:"refused"`
+	Admitted  uint64            `json:"admitted"`
+	Runs      uint64            `json:"runs"`
+	Rows      uint64            `json:"rows"`
+	Deferred  uint64            `json:"deferred"` // decisions to wait for more rows
+	EarlyDrop uint64            `json:"early_drops"`
+	Rescaled  int               `json:"speed_changes"`
+}
+
+// ShapeState is what is known of one shape.
+type ShapeState struct {
+	Key         uint64       `json:"key"`
+	Waiting     int          `json:"waiting"`
+	Arrivals    float64      `json:"arrivals_per_second"`
+	Utilization float64      `json:"utilization"` // arrivals to what the instances can do with runs of Best rows
+	Limit       int          `json:"limit_rows"`  // of a run, by the SLO
+	Best        int          `json:"best_rows"`   // of a run, where a row is cheapest
+	Needed      int          `json:"needed_rows"` // of a run, to keep up with the arrivals
+	Curve       []CurvePoint `json:"curve"`
+}
+
+// CurvePoint is the time of a run of Rows as it was seen: Mean of N runs, and what 99 % stay below.
+type CurvePoint struct {
+	Rows  int     `json:"rows"`
+	N     int     `json:"n"`
+	Mean  float64 `json:"mean_seconds"`
+	Upper float64 `json:"p99_seconds"`
+}
+
+// Explain describes the scheduler at now.
+func (s *Scheduler) Explain(now time.Duration) Explanation {
+	e := Explanation{
+		Instances: s.o.Instances, Running: s.o.Instances - len(s.free), Waiting: s.waiting, SLO: s.o.SLO.Seconds(),
+		Ahead: s.ahead(now, maxClasses).Seconds(), Refused: map[string]uint64{}, Admitted: s.counts.Admitted, Runs: s.counts.Runs,
+		Rows: s.counts.Rows, Deferred: s.counts.Waited, EarlyDrop: s.counts.EarlyDrop, Rescaled: s.counts.Rescaled,
+	}
+	for why, n := range s.counts.Refused {
+		e.Refused[string(why)] = n
+	}
+	for busy := 1; busy <= s.o.Instances; busy++ {
+		e.Company = append(e.Company, s.order.factor(busy))
+	}
+	all := slices.SortedFunc(maps.Values(s.buckets), func(a, b *bucket) int {
+		if d := b.curve.total() - a.curve.total(); d != 0 {
+			return d
+		}
+		if a.key < b.key {
+			return -1
+		}
+		return 1
+	})
+	for _, b := range all[:min(len(all), 10)] {
+		e.Shapes = append(e.Shapes, s.shapeState(now, b))
+	}
+	return e
+}
+
+func (s *Scheduler) shapeState(now time.Duration, b *bucket) ShapeState {
+	limit := s.limit(b)
+	st := ShapeState{
+		Key: b.key, Waiting: len(b.queued()), Arrivals: b.rate.at(now), Limit: limit, Best: b.curve.best(limit), Needed: s.needed(now, b, limit),
+	}
+	if e, ok := s.expect(b, st.Best, s.o.Instances); ok {
+		st.Utilization = st.Arrivals * e.mean / float64(st.Best*s.o.Instances)
+	}
+	for _, c := range b.curve.cells {
+		e, _ := b.curve.at(c.rows)
+		st.Curve = append(st.Curve, CurvePoint{Rows: c.rows, N: c.count, Mean: e.mean, Upper: e.upper})
+	}
+	return st
+}

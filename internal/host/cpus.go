@@ -28,7 +28,7 @@ func effectiveCPUs(root fs.FS, aff int) CPUs {
 		aff = runtime.NumCPU()
 	}
 	c := CPUs{Count: aff, Affinity: aff, Source: "affinity"}
-	for _, dir := range cgroupDirs(root) {
+	for _, dir := range cgroupDirs(root, "cpu") {
 		if q := quotaOf(root, dir); q > 0 && (c.Quota == 0 || q < c.Quota) {
 			c.Quota = q
 		}
@@ -54,58 +54,6 @@ func ratio(quota, period string) float64 {
 		return 0 // "max", -1 or no such file
 	}
 	return q / p
-}
-
-// cgroupDirs returns, for the v2 hierarchy and v1's cpu controller, the directory of this process and of each of its
-// ancestors, relative to root, up to the mount point. Mount points come from mountinfo: v1 is not always mounted at
-// the usual place, and in a container the mount shows only part of the hierarchy.
-func cgroupDirs(root fs.FS) []string {
-	var dirs []string
-	for line := range strings.Lines(read(root, "proc/self/cgroup")) {
-		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(f) != 3 || !(f[0] == "0" && f[1] == "" || hasItem(f[1], "cpu")) {
-			continue
-		}
-		base, point, ok := cgroupMount(root, f[1] != "")
-		if !ok {
-			continue
-		}
-		rel, inside := strings.CutPrefix(path.Clean("/"+f[2]), strings.TrimSuffix(base, "/"))
-		if !inside || strings.HasPrefix(f[2], "/..") {
-			rel = "/"
-		}
-		for p := path.Clean("/" + rel); ; p = path.Dir(p) {
-			dirs = append(dirs, strings.TrimPrefix(path.Join(point, p), "/"))
-			if p == "/" {
-				break
-			}
-		}
-	}
-	return dirs
-}
-
-// cgroupMount finds the mount of cgroup v2, or of v1's cpu controller: the root it shows and where.
-func cgroupMount(root fs.FS, v1 bool) (base, point string, ok bool) {
-	for line := range strings.Lines(read(root, "proc/self/mountinfo")) {
-		left, right, found := strings.Cut(line, " - ")
-		l, r := strings.Fields(left), strings.Fields(right)
-		if !found || len(l) < 5 || len(r) < 3 {
-			continue
-		}
-		if !v1 && r[0] == "cgroup2" || v1 && r[0] == "cgroup" && hasItem(r[2], "cpu") {
-			return l[3], l[4], true
-		}
-	}
-	return "", "", false
-}
-
-func hasItem(list, item string) bool {
-	for s := range strings.SplitSeq(list, ",") {
-		if s == item {
-			return true
-		}
-	}
-	return false
 }
 
 // read returns a small file, "" when there is none: every fact here is optional.

@@ -50,9 +50,6 @@ func Snapshot() Sample {
 	return s
 }
 
-// ticks is USER_HZ, which Linux fixes at 100 for every architecture we build for.
-const ticks = 100
-
 func snapshot(root fs.FS) Sample {
 	s := Sample{threads: map[string]thread{}, throttle: map[string][2]float64{}}
 	tasks, _ := fs.ReadDir(root, "proc/self/task")
@@ -61,29 +58,12 @@ func snapshot(root fs.FS) Sample {
 			s.threads[t.Name()] = thread{number(f[0]) / 1e9, number(f[1]) / 1e9}
 		}
 	}
-	for _, dir := range cgroupDirs(root) {
+	for _, dir := range cgroupDirs(root, "cpu") {
 		kv := table(read(root, path.Join(dir, "cpu.stat")))
 		s.throttle[dir] = [2]float64{kv["nr_throttled"], kv["throttled_usec"]/1e6 + kv["throttled_time"]/1e9}
 	}
-	for line := range strings.Lines(read(root, "proc/stat")) {
-		f := strings.Fields(line)
-		if len(f) < 9 || !strings.HasPrefix(f[0], "cpu") {
-			break
-		}
-		if f[0] != "cpu" {
-			s.cpus++
-			continue
-		}
-		// user nice system idle iowait irq softirq steal
-		s.busy = (number(f[1]) + number(f[2]) + number(f[3]) + number(f[6]) + number(f[7])) / ticks
-		s.steal = number(f[8]) / ticks
-	}
-	for f := range strings.FieldsSeq(read(root, "proc/pressure/cpu")) {
-		if v, ok := strings.CutPrefix(f, "total="); ok {
-			s.pressure = number(v) / 1e6
-			break // the first line is "some"
-		}
-	}
+	m, cpus := machineTime(root)
+	s.busy, s.steal, s.pressure, s.cpus = m.Busy.Seconds(), m.Steal.Seconds(), m.Pressure.Seconds(), cpus
 	return s
 }
 

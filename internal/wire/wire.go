@@ -28,8 +28,9 @@ type Port struct {
 	Shape []int64
 }
 
-// Request is an inference request of any protocol. It is made to be used again: Reset keeps its memory. Tensors may
-// be views of the decoded body, which must stay as it is as long as they are in use.
+// Request is an inference request of any protocol. It is made to be used again: decoders and Reset empty it and keep
+// its memory. Its tensors are views of that memory or of the decoded body, which must stay as it is as long as they
+// are in use; names, parameters and the id are strings of their own. Not safe for concurrent use.
 type Request struct {
 	Model, Version string // of gRPC and TF Serving messages; the path says it in REST
 	ID             string
@@ -43,6 +44,8 @@ type Request struct {
 	Params         []Param         // every other parameter of the request, in order
 
 	arena arena
+	scan  scanner
+	nests []nest // of TF Serving requests, one for each of Inputs
 }
 
 // Output is an output that a request asks for.
@@ -58,9 +61,34 @@ type Param struct {
 	Value any
 }
 
-// Response is an answer to be encoded.
+// Response is an answer to be encoded, or one that a client decodes. It is made to be used again, as Request is.
 type Response struct {
 	Model, Version, ID string
 	Outputs            []tensor.Tensor // Name set
 	Params             []Param
+
+	arena arena
+	scan  scanner
+}
+
+// Reset empties r and keeps its memory. Tensors of an earlier message are not valid any more.
+func (r *Request) Reset() { r.begin(0) }
+
+// begin empties r for a message of at most limit decoded bytes.
+func (r *Request) begin(limit int64) {
+	clear(r.Inputs)
+	clear(r.Params)
+	r.arena.reset(limit)
+	*r = Request{Inputs: r.Inputs[:0], Outputs: r.Outputs[:0], Params: r.Params[:0], arena: r.arena, scan: r.scan, nests: r.nests[:0]}
+}
+
+// Reset empties r and keeps its memory, as Request.Reset does.
+func (r *Response) Reset() { r.begin(0) }
+
+// begin empties r for a message of at most limit decoded bytes.
+func (r *Response) begin(limit int64) {
+	clear(r.Outputs)
+	clear(r.Params)
+	r.arena.reset(limit)
+	*r = Response{Outputs: r.Outputs[:0], Params: r.Params[:0], arena: r.arena, scan: r.scan}
 }

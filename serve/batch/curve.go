@@ -16,12 +16,13 @@ type curve struct {
 	cells []cell // ascending by rows
 	like  *curve // of another shape, whose form is borrowed as long as this one knows one size only
 
-	table   []estimate // by rows, from 1 on (index 0 unused); made anew when stale
-	stale   int        // observations since it was made
-	slope   float64    // seconds a row beyond the table
-	recent  [10]float64
-	seen    int // observations in all; the last ten lie in recent, as ratios to the mean of their size
-	rescale int // times that all sizes were scaled after a change of speed
+	table    []estimate // by rows, from 1 on (index 0 unused); made anew when stale
+	cheapest []int      // by rows: the size up to there at which a row is cheapest
+	stale    int        // observations since they were made
+	slope    float64    // seconds a row beyond the table
+	recent   [10]float64
+	seen     int // observations in all; the last ten lie in recent, as ratios to the mean of their size
+	rescale  int // times that all sizes were scaled after a change of speed
 }
 
 type cell struct {
@@ -44,6 +45,9 @@ const (
 func (c *curve) observe(rows int, y float64) {
 	if !(y > 0) || rows < 1 {
 		return
+	}
+	if rows > largestBatch { // no run that the scheduler makes, but a request can be so large
+		rows, y = largestBatch, y*largestBatch/float64(rows)
 	}
 	i, known := slices.BinarySearchFunc(c.cells, rows, func(c cell, rows int) int { return c.rows - rows })
 	if !known {
@@ -138,8 +142,14 @@ func (c *curve) build() {
 		}
 		prev = e.rows
 	}
+	c.cheapest = append(c.cheapest[:0], 1, 1)
 	for n := 2; n <= last; n++ {
 		c.table[n].upper = max(c.table[n].upper, c.table[n-1].upper)
+		best := c.cheapest[n-1]
+		if cheaper(c.table[n], n, c.table[best], best) {
+			best = n
+		}
+		c.cheapest = append(c.cheapest, best)
 	}
 }
 
@@ -190,21 +200,34 @@ func (c *curve) beyond(means []float64) float64 {
 	return mean / float64(last.rows)
 }
 
-// best returns the rows up to limit at which a row is cheapest. A larger size must be cheaper by the gain, and by more
-// than chance would make it seem: two standard errors.
+// best returns the rows up to limit at which a row is cheapest.
 func (c *curve) best(limit int) int {
-	at, cost, doubt := 1, math.Inf(1), 0.0
-	for n := 1; n <= limit; n++ {
-		e, ok := c.at(n)
-		if !ok || e.mean <= 0 {
-			return 1
-		}
-		perRow, err := e.mean/float64(n), e.err/e.mean
-		if perRow < cost*(1-gain-2*math.Hypot(err, doubt)) {
-			at, cost, doubt = n, perRow, err
-		}
+	if _, ok := c.at(1); !ok || limit <= 1 {
+		return 1
+	}
+	if len(c.cells) == 0 {
+		return c.like.best(limit)
+	}
+	if limit < len(c.table) {
+		return c.cheapest[limit]
+	}
+	// Beyond the table the cost of a row falls or rises all the way: the last size is the only other candidate.
+	at := c.cheapest[len(c.table)-1]
+	from, _ := c.at(at)
+	if to, _ := c.at(limit); cheaper(to, limit, from, at) {
+		return limit
 	}
 	return at
+}
+
+// cheaper reports whether a row of a run of n rows costs less than one of a smaller run of m: by the gain, and by more
+// than chance would make it seem, two standard errors.
+func cheaper(e estimate, n int, than estimate, m int) bool {
+	if e.mean <= 0 || than.mean <= 0 {
+		return false
+	}
+	doubt := math.Hypot(e.err/e.mean, than.err/than.mean)
+	return e.mean/float64(n) < than.mean/float64(m)*(1-gain-2*doubt)
 }
 
 // contention is what a run costs more beside others: the factor by the number of runs that were going on when it

@@ -182,8 +182,8 @@ func TestOpenFaults(t *testing.T) {
 	if added, _ := ask(t, r, "good", "", ""); added != 1 {
 		t.Errorf("good adds %v", added)
 	}
-	if r.Ready() {
-		t.Error("ready with a model that should serve and cannot")
+	if !r.Ready() {
+		t.Error("a model that fails keeps the others from serving")
 	}
 	if _, err := r.Acquire("bad", "", ""); err == nil {
 		t.Error("a broken model is served")

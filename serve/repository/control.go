@@ -64,7 +64,7 @@ func (r *Repository) Unload(ctx context.Context, name string) error {
 	r.mu.Unlock()
 	for _, h := range handles {
 		select {
-		case <-h.idle:
+		case <-h.freed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -220,8 +220,8 @@ func (r *Repository) Close(ctx context.Context) error {
 	}
 }
 
-// Ready reports whether every model that should serve can: those that were there at the start and those that have
-// served since, but for those that were unloaded.
+// Ready reports whether every model that should serve can: before the end of Start those that were found, then those that
+// have served, but for those that were unloaded.
 func (r *Repository) Ready() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -40,6 +40,21 @@ type source struct {
 	info     os.FileInfo
 }
 
+// File is a file behind a model.
+type File struct {
+	Path     string // where it lies
+	Location string // as the model names it, relative to the model's folder, with slashes; "" for the model file
+}
+
+// Files returns the files that the model was loaded from: the model file, then its external data.
+func (m *Model) Files() []File {
+	list := make([]File, 0, len(m.sources))
+	for _, s := range m.sources {
+		list = append(list, File{Path: s.path, Location: s.location})
+	}
+	return list
+}
+
 // Load opens and checks a model file. It reads the structure alone: tensor bytes, in the file and in its external
 // data, stay mapped until someone touches them, but external files must be there and large enough.
 // The caller closes the model. Errors: those of onnx.OpenFile, onnx.Model.Check and onnx.ResolveExternal.

@@ -25,33 +25,20 @@ func (p place) String() string {
 }
 
 // elements returns how many elements a shape from outside has. It fails for a negative dimension, a product that
-// overflows, and more than l.Elements, in one dimension too: beside an empty axis it would be in nobody's way until
-// somebody loops over it.
+// overflows, and more than l.Elements, in one dimension too: an empty axis beside it does not make it harmless.
 func elements(shape tensor.Shape, p place, l Limits) (int64, error) {
-	n, empty := int64(1), false
+	n, largest := int64(1), int64(0)
 	for _, d := range shape {
 		if d < 0 {
 			return 0, fault.New(fault.Usage, "", "invalid shape for %s: shape %v contains one or more invalid dimensions", p, shape)
 		}
-		empty = empty || d == 0
-	}
-	for _, d := range shape {
-		if d > 0 && n > math.MaxInt64/d && !empty {
+		if d > 0 && n > math.MaxInt64/d {
 			return 0, fault.New(fault.Usage, "", "invalid shape for %s: shape %v causes total element count to exceed maximum size of %d", p, shape, int64(math.MaxInt64))
 		}
-		if !empty {
-			n *= d
-		}
-		if d > l.Elements {
-			n = math.MaxInt64
-			break
-		}
+		n, largest = n*d, max(largest, d)
 	}
-	if n > l.Elements {
+	if max(n, largest) > l.Elements {
 		return 0, fault.New(fault.TooLarge, "", "shape %v of %s has more elements than the limit of %d", shape, p, l.Elements)
-	}
-	if empty {
-		n = 0
 	}
 	return n, nil
 }

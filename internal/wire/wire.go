@@ -44,6 +44,8 @@ type Request struct {
 	Params         []Param         // every other parameter of the request, in order
 
 	arena arena
+	scan  scanner
+	nests []nest // of TF Serving requests, one for each of Inputs
 }
 
 // Output is an output that a request asks for.
@@ -66,6 +68,7 @@ type Response struct {
 	Params             []Param
 
 	arena arena
+	scan  scanner
 }
 
 // Reset empties r and keeps its memory. Tensors of an earlier message are not valid any more.
@@ -76,7 +79,7 @@ func (r *Request) begin(limit int64) {
 	clear(r.Inputs)
 	clear(r.Params)
 	r.arena.reset(limit)
-	*r = Request{Inputs: r.Inputs[:0], Outputs: r.Outputs[:0], Params: r.Params[:0], arena: r.arena}
+	*r = Request{Inputs: r.Inputs[:0], Outputs: r.Outputs[:0], Params: r.Params[:0], arena: r.arena, scan: r.scan, nests: r.nests[:0]}
 }
 
 // Reset empties r and keeps its memory, as Request.Reset does.
@@ -87,5 +90,5 @@ func (r *Response) begin(limit int64) {
 	clear(r.Outputs)
 	clear(r.Params)
 	r.arena.reset(limit)
-	*r = Response{Outputs: r.Outputs[:0], Params: r.Params[:0], arena: r.arena}
+	*r = Response{Outputs: r.Outputs[:0], Params: r.Params[:0], arena: r.arena, scan: r.scan}
 }

@@ -1,2 +1,109 @@
-// Package page owns what people look at: the built-in page and the OpenAPI document of what is served.
+// Package page owns what a person sees of a server in a browser: the built-in page with its models, live charts and
+// try-it forms, and the OpenAPI document, made of the signatures of what is loaded. All of it lies in the program and
+// refers to nothing outside.
 package page
+
+import (
+	"embed"
+	"encoding/json"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+
+	"infer/serve/observe"
+	"infer/serve/repository"
+)
+
+// Policy is the Content-Security-Policy that the answers of Get can be sent with.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Source is what is shown. Its methods are called for every request of the page, from many goroutines.
+type Source interface {
+	Ready() bool                                             // whether the server is
+	Index() []repository.State                               // every model and version that is known
+	Infos() []*repository.Info                               // those that are loaded, by name, then version from old to new
+	Stats(model, version string) ([]repository.Stats, error) // "", "": of all that are loaded
+	Live() []observe.Live                                    // figures of the last minute
+}
+
+// Page answers the requests of a browser. Safe for concurrent use.
+type Page struct {
+	source Source
+
+	mu    sync.Mutex
+	known map[*repository.Info]modelRow // of the versions that are loaded
+}
+
+// New returns the page of a server.
+func New(source Source) *Page { return &Page{source: source} }
+
+//go:embed assets
+var assets embed.FS
+
+// types are the content types of the embedded files, by ending.
+var types = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".svg":  "image/svg+xml",
+}
+
+// Get returns what stands at a path, and false where nothing of the page does: "/" and "/docs" (the page), "/page/…"
+// (its scripts, styles and icon), "/live" (what it polls), "/openapi.json" ("/v2/openapi.json") and "/openapi/…" (long
+// examples of it). Only /live and the
+// OpenAPI document tell of the models: where keys are needed, they need one, and the page asks for it.
+func (p *Page) Get(name string) (contentType string, body []byte, ok bool) {
+	switch name {
+	case "/", "/docs":
+		return asset("index.html")
+	case "/live":
+		return document(p.live())
+	case "/openapi.json", "/v2/openapi.json":
+		return document(p.openAPI())
+	}
+	if file, ok := strings.CutPrefix(name, "/page/"); ok {
+		return asset(file)
+	}
+	if name, ok := strings.CutPrefix(name, "/openapi/"); ok {
+		return p.example(name)
+	}
+	return "", nil, false
+}
+
+// example answers the address of an example request: MODEL/VERSION/FILE, with / and % escaped in the names.
+func (p *Page) example(name string) (string, []byte, bool) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 3 || parts[2] != inferJSON && parts[2] != predictJSON {
+		return "", nil, false
+	}
+	for _, info := range p.source.Infos() {
+		if url.PathEscape(info.Name) != parts[0] || url.PathEscape(info.Version) != parts[1] {
+			continue
+		}
+		in, err := example(info)
+		if err != nil {
+			return "", nil, false
+		}
+		body, err := exampleBody(in, parts[2])
+		return "application/json", body, err == nil
+	}
+	return "", nil, false
+}
+
+func asset(file string) (string, []byte, bool) {
+	body, err := assets.ReadFile("assets/" + file)
+	if err != nil {
+		return "", nil, false
+	}
+	return types[path.Ext(file)], body, true
+}
+
+func document(v any) (string, []byte, bool) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return "", nil, false
+	}
+	return "application/json", body, true
+}

@@ -6,6 +6,7 @@ import (
 
 	"infer/internal/wire"
 	"infer/model/tensor"
+	"infer/serve/batch"
 )
 
 // Call is one inference: what a front end asks, and what it gets. It is made to be used again: take one with NewCall
@@ -29,6 +30,8 @@ type Call struct {
 	Timing  Timing
 	Batch   Batch
 
+	job     batch.Job
+	err     error           // of its run
 	in      []tensor.Tensor // the inputs in the order of the model
 	want    []int           // the outputs wanted, as indices of those of the model
 	memory  []tensor.Tensor // where outputs are received, by position of Outputs: empty slices
@@ -88,7 +91,9 @@ func (c *Call) Free() {
 	}
 	clear(c.in)
 	clear(c.Outputs)
-	*c = Call{Outputs: c.Outputs[:0], in: c.in[:0], want: c.want[:0], memory: c.memory, aligned: c.aligned}
+	job := c.job // its channel and slice serve the next
+	job.Value, job.Gone = nil, nil
+	*c = Call{Outputs: c.Outputs[:0], in: c.in[:0], want: c.want[:0], memory: c.memory, aligned: c.aligned, job: job}
 	calls.Put(c)
 }
 
@@ -100,7 +105,9 @@ func (c *Call) receive(outputs []wire.Port) {
 	c.Outputs = c.Outputs[:0]
 	for i, at := range c.want {
 		t := c.memory[i]
-		t.Name = outputs[at].Name
+		if outputs != nil {
+			t.Name = outputs[at].Name
+		}
 		c.Outputs = append(c.Outputs, t)
 	}
 }
@@ -108,6 +115,6 @@ func (c *Call) receive(outputs []wire.Port) {
 // remember notes the memory of the outputs, which may have grown, for the next call.
 func (c *Call) remember() {
 	for i, t := range c.Outputs {
-		c.memory[i] = tensor.Tensor{Shape: t.Shape[:0], Data: t.Data[:0], Strings: t.Strings[:0]}
+		c.memory[i] = emptied(t)
 	}
 }

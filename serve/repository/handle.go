@@ -2,22 +2,27 @@ package repository
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"infer/internal/fault"
 	"infer/model/engine"
+	"infer/serve/batch"
 )
 
 // Handle is a version of a model that is held.
 type Handle struct {
+	r        *Repository
 	info     Info
 	sessions []engine.Session // one for all instances, or one an instance
+	runner   *batch.Runner
+	benches  []bench         // one an instance
+	perRow   time.Duration   // of a run, as measured at load; 0: not known
+	ran      bool            // on made-up inputs
+	finite   map[string]bool // by output: whether the answers to them were
+	counters counters
 
 	holders atomic.Int64  // the repository while it serves the version, and every call
 	idle    chan struct{} // closed when the last holder has gone
-	close   sync.Once
 }
 
 // hold takes one more share of the version; false where the last one was given back.
@@ -43,32 +48,20 @@ func (h *Handle) Release() {
 // Info describes the version: a pointer to what does not change as long as it is loaded.
 func (h *Handle) Info() *Info { return &h.info }
 
-// Refuses says at once, before a body is decoded, whether a call with this deadline would be refused; nil: try.
-func (h *Handle) Refuses(priority int, deadline time.Time) error { return nil }
+// Explain returns what the batcher of the version knows and does now.
+func (h *Handle) Explain() batch.Explanation { return h.runner.Explain() }
 
-// Infer runs a call, perhaps together with others, and fills its results. ctx cancels it.
-// Errors: fault.Usage (it does not fit the model; the text names the field), *batch.Refusal inside fault.Unavailable,
-// fault.Deadline or context.Canceled, fault.Internal (the runtime failed).
-func (h *Handle) Infer(ctx context.Context, c *Call) error {
-	if err := h.check(c); err != nil {
-		return err
+func (h *Handle) session(instance int) engine.Session {
+	if len(h.sessions) == 1 {
+		return h.sessions[0]
 	}
-	c.Timing = Timing{Queued: time.Now()}
-	c.receive(h.info.Outputs)
-	if err := h.sessions[0].Run(ctx, c.in, c.Outputs); err != nil {
-		return fault.Wrap(err, "model %q", h.info.Name)
-	}
-	c.Timing.Compute = time.Since(c.Timing.Queued)
-	c.remember()
-	c.Batch = Batch{Rows: c.Rows, Calls: 1}
-	return nil
+	return h.sessions[instance]
 }
 
-// free closes the sessions. Nobody may hold the version.
-func (h *Handle) free() {
-	h.close.Do(func() {
-		for _, s := range h.sessions {
-			s.Close()
-		}
-	})
+// free closes the batcher and the sessions. Nobody may hold the version any more.
+func (h *Handle) free() error {
+	if h.runner != nil {
+		h.runner.Close(context.Background()) // without holders it has no work
+	}
+	return closeAll(h.sessions)
 }

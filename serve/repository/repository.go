@@ -4,11 +4,16 @@ package repository
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"infer/internal/fault"
+	"infer/internal/host"
 	"infer/model/engine"
 )
 
@@ -49,93 +54,159 @@ type ModelOptions struct {
 
 // Repository is a set of models that are being served. Safe for concurrent use.
 type Repository struct {
-	o      Options
-	models map[string]*Handle
+	o      Options // Model and Models change under mu, by who has the turn
+	log    *slog.Logger
+	routes atomic.Pointer[routes]
+	turn   chan struct{} // full while somebody loads or unloads
+	life   context.Context
+	stop   context.CancelFunc // ends life
+	watch  sync.WaitGroup
+	drains sync.WaitGroup
+
+	mu       sync.Mutex // never held while a model is loaded
+	slots    map[string]*slot
+	draining map[*Handle]bool
+	closed   bool
 }
 
 // Open loads everything and returns when every model is warm. A model that fails to load leaves the others serving
 // where there are others; with none left it is an error. Close it.
 func Open(ctx context.Context, o Options) (*Repository, error) {
-	models, err := scan(o.Sources)
+	r, faults, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{o: o, models: map[string]*Handle{}}
-	for _, m := range models {
-		for _, f := range m.files {
-			h, err := r.load(ctx, m.name, f)
-			if err != nil {
-				return nil, err
-			}
-			r.models[m.name] = h
-		}
+	serving := false
+	for _, s := range r.all() {
+		s.expected = true
+		serving = serving || len(s.ready()) > 0
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case !serving && faults != nil:
+		err = faults
+	case !serving && o.Watch == 0 && !o.Explicit:
+		err = fault.New(fault.Usage, "a folder holds NAME.onnx, NAME/VERSION/model.onnx or VERSION/model.onnx", "no model found")
+	}
+	if err != nil {
+		r.Close(context.Background())
+		return nil, err
+	}
+	if o.Watch > 0 {
+		r.watch.Go(func() { r.follow(r.life) })
 	}
 	return r, nil
 }
 
-// Check loads and validates everything that Open would serve, without keeping it.
-func Check(ctx context.Context, o Options) error { return nil }
+// Check loads and validates everything that Open would serve, without keeping it. Any fault is an error.
+func Check(ctx context.Context, o Options) error {
+	r, faults, err := open(ctx, o)
+	if err != nil {
+		return err
+	}
+	models := len(r.all())
+	err = r.Close(context.Background())
+	switch {
+	case faults != nil:
+		return faults
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case models == 0:
+		return fault.New(fault.Usage, "a folder holds NAME.onnx, NAME/VERSION/model.onnx or VERSION/model.onnx", "no model found")
+	}
+	return err
+}
 
-// Close stops the watch, refuses new calls, waits until ctx for running ones and frees the sessions.
-func (r *Repository) Close(ctx context.Context) error {
-	for _, h := range r.models {
-		h.Release()
-		<-h.idle
-		h.free()
+// open makes a repository and loads what there is. faults are those of models.
+func open(ctx context.Context, o Options) (r *Repository, faults, err error) {
+	if err := o.validate(); err != nil {
+		return nil, nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.CPUs < 1 {
+		o.CPUs = host.EffectiveCPUs().Count
+	}
+	r = &Repository{o: o, log: o.Log, turn: make(chan struct{}, 1), slots: map[string]*slot{}, draining: map[*Handle]bool{}}
+	r.life, r.stop = context.WithCancel(context.Background())
+	r.routes.Store(&routes{})
+	r.turn <- struct{}{}
+	defer r.leave()
+	if err := r.look(always); err != nil {
+		return nil, nil, err
+	}
+	if err := o.known(r.slots); err != nil {
+		return nil, nil, err
+	}
+	var list []error
+	for _, s := range r.all() {
+		if err := r.bring(ctx, s); err != nil {
+			list = append(list, err)
+		}
+	}
+	return r, joinFaults(list), nil
+}
+
+// known reports options for a model that is not there.
+func (o Options) known(slots map[string]*slot) error {
+	names := slices.Sorted(maps.Keys(slots))
+	for _, name := range slices.Sorted(maps.Keys(o.Models)) {
+		if slots[name] == nil && o.Watch == 0 && !o.Explicit {
+			return fault.New(fault.Usage, "the models are "+strings.Join(names, ", "), "options for model %q, which is not there", name)
+		}
 	}
 	return nil
 }
 
-// Ready reports whether every model that should serve can.
-func (r *Repository) Ready() bool { return true }
-
-// Acquire finds the version of a model that a call goes to and holds it until Release, so that a switch waits for it.
-// model "": the only model. version "": by the split and sticky, else the newest.
-// Errors: fault.NotFound, fault.Unavailable while it loads.
-func (r *Repository) Acquire(model, version, sticky string) (*Handle, error) {
-	h := r.models[model]
-	if h == nil || !h.hold() {
-		return nil, fault.New(fault.NotFound, "", "Request for unknown model: '%s' is not found", model)
+// all returns the models by name.
+func (r *Repository) all() []*slot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]*slot, 0, len(r.slots))
+	for _, name := range slices.Sorted(maps.Keys(r.slots)) {
+		list = append(list, r.slots[name])
 	}
-	return h, nil
+	return list
 }
 
-// State is a row of the index.
-type State struct {
-	Name, Version string
-	State         string // "READY", "LOADING", "UNLOADING", "UNAVAILABLE"
-	Reason        string
-}
-
-// Index lists every model and version that is known.
-func (r *Repository) Index() []State { return nil }
-
-// Versions lists the ready versions of a model, oldest first; fault.NotFound where there is no such model.
-func (r *Repository) Versions(model string) ([]string, error) { return nil, nil }
-
-// ModelReady reports whether a model (and version, where given) can serve. fault.NotFound where it is not known.
-func (r *Repository) ModelReady(model, version string) (bool, error) { return false, nil }
-
-// Load loads or reloads a model from where it lies; see the model repository extension. It returns when it serves.
-func (r *Repository) Load(ctx context.Context, name string) error { return nil }
-
-// Unload stops serving a model, after its running calls.
-func (r *Repository) Unload(ctx context.Context, name string) error { return nil }
-
-// SetSplit changes the split of a model; nil goes back to the newest version alone.
-func (r *Repository) SetSplit(model string, percent map[string]int) error { return nil }
-
-// Split returns the split of a model.
-func (r *Repository) Split(model string) (map[string]int, error) { return nil, nil }
-
-// Apply takes new options for the models (SLO, batching, split, versions) without a restart. It returns what changed,
-// one line each.
-func (r *Repository) Apply(o Options) ([]string, error) { return nil, nil }
-
-// joinFaults is errors.Join that keeps the kind and hint of the first.
-func joinFaults(list []error) error {
-	if len(list) == 0 {
+// Close stops the watch, refuses new calls, waits until ctx for running ones and frees the sessions. A second Close is a
+// no-op. Where ctx ends first, the sessions of the calls that still run are freed when those end.
+func (r *Repository) Close(ctx context.Context) error {
+	r.stop()
+	r.watch.Wait()
+	r.take(context.Background()) // what loads is cut short by the end of life
+	defer r.leave()
+	r.mu.Lock()
+	r.closed = true
+	for _, s := range r.slots {
+		r.drop(s)
+	}
+	r.publish()
+	r.mu.Unlock()
+	done := make(chan struct{})
+	go func() { // ends with the last call
+		r.drains.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
 		return nil
+	case <-ctx.Done():
+		return fault.New(fault.Deadline, "", "calls are still running: %w", ctx.Err())
 	}
-	return fault.New(fault.KindOf(list[0]), fault.HintOf(list[0]), "%w", errors.Join(list...))
+}
+
+// Ready reports whether every model that should serve can: those that were there at the start and those that have
+// served since, but for those that were unloaded.
+func (r *Repository) Ready() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.slots {
+		if s.expected && !s.unloaded && len(s.ready()) == 0 {
+			return false
+		}
+	}
+	return !r.closed
 }

@@ -1,0 +1,99 @@
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"infer/internal/atomicfile"
+	"infer/internal/fault"
+)
+
+// Written is a file that was written.
+type Written struct {
+	Path   string // relative to the folder, with slashes
+	Bytes  int64
+	SHA256 string // hex
+}
+
+// Write puts files into dir, each whole or not at all, and makes the folders that are missing. Nothing is written where
+// a path leaves dir, where a file would overwrite what it is a copy of, or where one is there already and force is not
+// set: fault.Usage.
+func Write(dir string, files []File, force bool) ([]Written, error) {
+	if err := check(dir, files, force); err != nil {
+		return nil, err
+	}
+	var out []Written
+	for _, f := range files {
+		w, err := f.write(dir)
+		if err != nil {
+			return out, fault.Wrap(err, "write %q", f.Path)
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+func check(dir string, files []File, force bool) error {
+	var there []string
+	for _, f := range files {
+		if !filepath.IsLocal(filepath.FromSlash(f.Path)) {
+			return fault.New(fault.Usage, "", "%q is no path inside the folder", f.Path)
+		}
+		target := filepath.Join(dir, filepath.FromSlash(f.Path))
+		info, err := os.Lstat(target)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fault.New(fault.Usage, "name another folder with -o", "%w", err)
+		}
+		if !info.Mode().IsRegular() {
+			return fault.New(fault.Usage, "name another folder with -o", "%q is in the way: it is no regular file", target)
+		}
+		if f.From != "" && same(f.From, info) {
+			return fault.New(fault.Usage, "name another folder with -o", "%q is the file that would be copied there", target)
+		}
+		there = append(there, f.Path)
+	}
+	if len(there) > 0 && !force {
+		return fault.New(fault.Usage, "pass --force to replace them, or name another folder with -o", "%q has already %s", dir, strings.Join(there, ", "))
+	}
+	return nil
+}
+
+func same(path string, info fs.FileInfo) bool {
+	other, err := os.Stat(path)
+	return err == nil && os.SameFile(info, other)
+}
+
+func (f File) write(dir string) (Written, error) {
+	target := filepath.Join(dir, filepath.FromSlash(f.Path))
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return Written{}, err
+	}
+	w, sum := Written{Path: f.Path}, sha256.New()
+	err := atomicfile.Write(target, func(out io.Writer) (err error) {
+		both := io.MultiWriter(out, sum)
+		if f.From == "" {
+			var n int
+			n, err = both.Write(f.Body)
+			w.Bytes = int64(n)
+			return err
+		}
+		in, err := os.Open(f.From)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		w.Bytes, err = io.Copy(both, in)
+		return err
+	})
+	w.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return w, err
+}

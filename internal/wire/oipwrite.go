@@ -1,0 +1,225 @@
+package wire
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"infer/internal/fault"
+	"infer/model/tensor"
+)
+
+// AppendOIP appends the answer to a request: JSON, then the binary outputs. It returns the length of the JSON part,
+// -1 where there is no binary part. outputs says how each of r.Outputs, in the same order, is to be sent; empty: as
+// binary says. Float16 and bfloat16 go in the binary form alone, and strings in JSON only where they are UTF-8
+// (fault.Usage); a dtype that the protocol cannot carry is fault.Unsupported.
+func AppendOIP(dst []byte, r *Response, outputs []Output, binary bool) (body []byte, jsonLen int, err error) {
+	if len(outputs) > 0 && len(outputs) != len(r.Outputs) {
+		return dst, -1, fault.New(fault.Internal, "", "%d outputs for an answer to %d", len(r.Outputs), len(outputs))
+	}
+	start := len(dst)
+	dst = append(dst, '{')
+	if r.ID != "" {
+		dst = appendField(dst, "id", r.ID)
+	}
+	dst = appendField(dst, "model_name", r.Model)
+	if r.Version != "" {
+		dst = appendField(dst, "model_version", r.Version)
+	}
+	if len(r.Params) > 0 {
+		dst = append(appendParams(append(dst, `,"parameters":{`...), r.Params), '}')
+	}
+	dst = append(dst, `,"outputs":[`...)
+	anyBinary := false
+	for i := range r.Outputs {
+		inBinary := binary
+		if len(outputs) > 0 {
+			inBinary = outputs[i].Binary
+		}
+		anyBinary = anyBinary || inBinary
+		if dst, err = appendTensor(separate(dst), &r.Outputs[i], "output", inBinary); err != nil {
+			return dst, -1, err
+		}
+	}
+	dst = append(dst, ']', '}')
+	if !anyBinary {
+		return dst, -1, nil
+	}
+	jsonLen = len(dst) - start
+	for i := range r.Outputs {
+		if len(outputs) == 0 || outputs[i].Binary {
+			dst = appendRaw(dst, &r.Outputs[i])
+		}
+	}
+	return dst, jsonLen, nil
+}
+
+// appendTensor appends a tensor, kind "input" or "output", as an object: with its data, or with their size.
+func appendTensor(dst []byte, t *tensor.Tensor, kind string, binary bool) ([]byte, error) {
+	datatype := Datatype(t.DType)
+	if datatype == "" {
+		return dst, fault.New(fault.Unsupported, "", "%s '%s' is %s, which the protocol cannot carry", kind, t.Name, t.DType)
+	}
+	if err := t.Check(); err != nil {
+		return dst, err
+	}
+	dst = appendField(append(dst, '{'), "name", t.Name)
+	dst = appendField(dst, "datatype", datatype)
+	dst = appendShape(append(dst, `,"shape":`...), t.Shape)
+	if binary {
+		dst = append(dst, `,"parameters":{"binary_data_size":`...)
+		dst = strconv.AppendInt(dst, int64(rawSize(t)), 10)
+		return append(dst, '}', '}'), nil
+	}
+	if t.DType == tensor.Float16 || t.DType == tensor.BFloat16 {
+		return dst, fault.New(fault.Usage, "", "sending %s data via JSON is not supported. Please use the binary data format for %s %s", datatype, kind, t.Name)
+	}
+	n, err := t.Shape.Elements()
+	if err != nil {
+		return dst, err
+	}
+	dst, err = appendElements(append(dst, `,"data":[`...), t, 0, int(n))
+	return append(dst, ']', '}'), err
+}
+
+// AppendOIPRequest appends a request as a client sends it: JSON, then the binary inputs where binary is set. It returns
+// the length of the JSON part, -1 where there is no binary part. Its errors are those of AppendOIP.
+func AppendOIPRequest(dst []byte, r *Request, binary bool) (body []byte, jsonLen int, err error) {
+	start := len(dst)
+	dst = append(dst, '{')
+	if r.ID != "" {
+		dst = appendField(dst, "id", r.ID)
+	}
+	dst = appendRequestParams(dst, r)
+	dst = append(separate(dst), `"inputs":[`...)
+	for i := range r.Inputs {
+		if dst, err = appendTensor(separate(dst), &r.Inputs[i], "input", binary); err != nil {
+			return dst, -1, err
+		}
+	}
+	dst = append(dst, ']')
+	if len(r.Outputs) > 0 {
+		dst = appendWanted(append(dst, `,"outputs":[`...), r.Outputs)
+	}
+	dst = append(dst, '}')
+	if !binary || len(r.Inputs) == 0 {
+		return dst, -1, nil
+	}
+	jsonLen = len(dst) - start
+	for i := range r.Inputs {
+		dst = appendRaw(dst, &r.Inputs[i])
+	}
+	return dst, jsonLen, nil
+}
+
+// appendRequestParams appends the parameters of r, if it has any.
+func appendRequestParams(dst []byte, r *Request) []byte {
+	if r.Priority == 0 && r.Timeout < time.Microsecond && !r.Binary && len(r.Params) == 0 {
+		return dst
+	}
+	dst = append(separate(dst), `"parameters":{`...)
+	if r.Priority != 0 {
+		dst = strconv.AppendInt(append(dst, `"priority":`...), int64(min(r.Priority, math.MaxInt32)), 10)
+	}
+	if us := r.Timeout.Microseconds(); us > 0 {
+		dst = strconv.AppendInt(append(separate(dst), `"timeout":`...), us, 10)
+	}
+	if r.Binary {
+		dst = append(separate(dst), `"binary_data_output":true`...)
+	}
+	return append(appendParams(dst, r.Params), '}')
+}
+
+// appendWanted appends the outputs that a request asks for and closes their array.
+func appendWanted(dst []byte, outputs []Output) []byte {
+	for i := range outputs {
+		o := &outputs[i]
+		dst = appendField(append(separate(dst), '{'), "name", o.Name)
+		dst = append(dst, `,"parameters":{"binary_data":`...)
+		dst = strconv.AppendBool(dst, o.Binary)
+		if o.Classes > 0 {
+			dst = strconv.AppendInt(append(dst, `,"classification":`...), int64(o.Classes), 10)
+		}
+		dst = append(dst, '}', '}')
+	}
+	return append(dst, ']')
+}
+
+// DecodeOIPResponse reads an answer as a client does; jsonLen is as in Request.DecodeOIP. Tensors are views of body
+// where they are binary. Errors are fault.Usage, fault.TooLarge over a limit. What r held before is gone.
+func (r *Response) DecodeOIPResponse(body []byte, jsonLen int, l Limits) error {
+	r.begin(l.Bytes)
+	text, blobs, err := splitBody(body, jsonLen)
+	if err != nil {
+		return err
+	}
+	d := decoder{scanner: &r.scan, arena: &r.arena, limits: l, kind: "output", blobs: blobs}
+	d.start(text, l.Depth)
+	if err := d.response(r); err != nil {
+		return err
+	}
+	if len(d.blobs) > 0 {
+		return fault.New(fault.Usage, "", "unexpected additional output data: %d bytes", len(d.blobs))
+	}
+	return nil
+}
+
+// response reads the JSON of an answer.
+func (d *decoder) response(r *Response) error {
+	if err := d.enter('{'); err != nil {
+		return err
+	}
+	var seen keys
+	for first := true; ; first = false {
+		k, ok, err := d.member(first)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return d.finish()
+		}
+		switch string(k) {
+		case "id":
+			if err = seen.add("id"); err == nil {
+				r.ID, err = d.identifier()
+			}
+		case "model_name":
+			if err = seen.add("model_name"); err == nil {
+				r.Model, err = d.name()
+			}
+		case "model_version":
+			if err = seen.add("model_version"); err == nil {
+				r.Version, err = d.name()
+			}
+		case "parameters":
+			if err = seen.add("parameters"); err == nil {
+				r.Params, err = d.params(r.Params)
+			}
+		case "outputs":
+			if err = seen.add("outputs"); err == nil {
+				r.Outputs, err = d.tensors(r.Outputs)
+			}
+		default:
+			err = d.skip()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// params reads the parameters of an answer.
+func (d *decoder) params(list []Param) ([]Param, error) {
+	if err := d.enter('{'); err != nil {
+		return list, fault.Wrap(err, "unable to parse 'parameters'")
+	}
+	for first := true; ; first = false {
+		k, ok, err := d.member(first)
+		if !ok || err != nil {
+			return list, err
+		}
+		if list, err = d.param(list, k); err != nil {
+			return list, fault.Wrap(err, "unable to parse parameter '%s'", clip(k))
+		}
+	}
+}

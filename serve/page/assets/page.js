@@ -1,0 +1,69 @@
+// The page asks the server once a second what it serves and how it does, and shows it. A hidden page does not ask.
+import { call } from "./api.js";
+import { charts } from "./charts.js";
+import { h, shown } from "./dom.js";
+import { cards } from "./models.js";
+
+const period = 1000;
+const state = document.getElementById("state");
+const select = document.getElementById("live-model");
+const pause = document.getElementById("pause");
+const draw = charts(document.getElementById("charts"));
+const show = cards(document.getElementById("cards"));
+let figures = [];
+let timer = 0;
+let paused = false;
+let asking = false;
+
+async function poll() {
+  clearTimeout(timer);
+  if (asking || paused || document.hidden) return;
+  asking = true;
+  let next = period;
+  try {
+    const answer = await call("/live");
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    update(await answer.json());
+  } catch {
+    pill("no answer", "bad");
+    next = 3 * period;
+  }
+  asking = false;
+  timer = setTimeout(poll, next);
+}
+
+function update(live) {
+  pill(live.ready ? "ready" : "not ready", live.ready ? "good" : "wait");
+  show(live.models);
+  figures = live.figures;
+  choices();
+  drawChosen();
+}
+
+function pill(text, tone) {
+  shown(state, text);
+  state.className = `pill ${tone}`;
+}
+
+// choices keeps the list of versions to look at, and what was chosen.
+function choices() {
+  const names = figures.map((f) => (f.version ? `${f.model}, version ${f.version}` : f.model));
+  if ([...select.options].map((o) => o.text).join("\n") === names.join("\n")) return;
+  const chosen = select.value;
+  select.replaceChildren(...names.map((text) => h("option", { text, value: text })));
+  select.value = names.includes(chosen) ? chosen : names[0] ?? "";
+}
+
+function drawChosen() {
+  draw(figures[Math.max(0, select.selectedIndex)] ?? {});
+}
+
+select.addEventListener("change", drawChosen);
+pause.addEventListener("click", () => {
+  paused = !paused;
+  pause.setAttribute("aria-pressed", paused);
+  poll();
+});
+document.addEventListener("visibilitychange", poll);
+drawChosen();
+poll();

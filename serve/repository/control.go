@@ -1,0 +1,214 @@
+package repository
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"infer/internal/fault"
+)
+
+// Load loads or reloads a model from where it lies; see the model repository extension. It returns when it serves. A
+// model that has not changed goes on as it is. Errors: fault.Denied without Options.Explicit, fault.NotFound, what is
+// wrong with the model.
+func (r *Repository) Load(ctx context.Context, name string) error {
+	if err := r.explicit(); err != nil {
+		return err
+	}
+	ctx, cancel := r.within(ctx)
+	defer cancel()
+	if err := r.take(ctx); err != nil {
+		return err
+	}
+	defer r.leave()
+	found := r.look(always)
+	r.mu.Lock()
+	s := r.slots[name]
+	if s == nil || len(s.files) == 0 {
+		r.mu.Unlock()
+		if found != nil {
+			return found
+		}
+		return fault.New(fault.NotFound, "", "failed to load '%s', no such model in the repository", name)
+	}
+	s.unloaded = false
+	for _, v := range s.versions {
+		v.failed, v.reason = "", ""
+	}
+	r.mu.Unlock()
+	return r.bring(ctx, s)
+}
+
+// Unload stops serving a model, after its running calls. It returns when they have ended, or ctx.
+func (r *Repository) Unload(ctx context.Context, name string) error {
+	if err := r.explicit(); err != nil {
+		return err
+	}
+	ctx, cancel := r.within(ctx)
+	defer cancel()
+	if err := r.take(ctx); err != nil {
+		return err
+	}
+	defer r.leave()
+	r.mu.Lock()
+	s := r.slots[name]
+	if s == nil {
+		r.mu.Unlock()
+		return unknown(r.routes.Load(), name)
+	}
+	s.unloaded = true
+	handles := s.ready()
+	r.drop(s)
+	r.mu.Unlock()
+	for _, h := range handles {
+		select {
+		case <-h.idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// within returns a context that ends with ctx and with the repository.
+func (r *Repository) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(r.life, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// drop gives up every version of a model. The caller holds mu.
+func (r *Repository) drop(s *slot) {
+	handles := s.ready()
+	for _, v := range s.versions {
+		v.handle, v.print = nil, ""
+	}
+	r.publish()
+	for _, h := range handles {
+		r.retire(h)
+	}
+}
+
+func (r *Repository) explicit() error {
+	if r.o.Explicit {
+		return nil
+	}
+	return fault.New(fault.Denied, "the server takes them with --model-control explicit", "explicit model load / unload is not allowed")
+}
+
+// SetSplit changes the split of a model; nil goes back to the newest version alone. A version that is not loaded is
+// loaded first; where that fails the split stays as it was.
+func (r *Repository) SetSplit(model string, percent map[string]int) error {
+	if err := checkSplit(percent); err != nil {
+		return err
+	}
+	if _, err := r.route(model); err != nil {
+		return err
+	}
+	if err := r.take(r.life); err != nil {
+		return err
+	}
+	defer r.leave()
+	r.mu.Lock()
+	s := r.slots[model]
+	before := s.o.Split
+	for _, name := range slices.Sorted(maps.Keys(percent)) {
+		if percent[name] > 0 && !slices.Contains(s.known(), name) {
+			r.mu.Unlock()
+			return fault.New(fault.NotFound, "", "Request for unknown model: '%s' version %s is not found", model, name)
+		}
+	}
+	s.o.Split = maps.Clone(percent)
+	for name := range percent {
+		if v := s.versions[name]; v != nil {
+			v.failed = "" // asked for by name: try again
+		}
+	}
+	r.mu.Unlock()
+	err := r.bring(r.life, s)
+	if err != nil {
+		r.mu.Lock()
+		s.o.Split = before
+		r.publish()
+		r.mu.Unlock()
+	}
+	return err
+}
+
+// Split returns the split of a model, nil where the newest version takes all.
+func (r *Repository) Split(model string) (map[string]int, error) {
+	if _, err := r.route(model); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.slots[model]; s != nil {
+		return maps.Clone(s.o.Split), nil
+	}
+	return nil, nil
+}
+
+// Apply takes new options for the models (SLO, batching, split, versions) without a restart: Model and Models of o. It
+// returns what changed, one line each, when that serves. A split that SetSplit changed stays where o has the split that
+// it had before.
+func (r *Repository) Apply(o Options) ([]string, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if err := r.take(r.life); err != nil {
+		return nil, err
+	}
+	defer r.leave()
+	r.mu.Lock()
+	before := r.o
+	r.o.Model, r.o.Models = o.Model, o.Models
+	var lines []string
+	changed := map[string]*slot{}
+	for _, name := range slices.Sorted(maps.Keys(r.slots)) {
+		s := r.slots[name]
+		was, is := before.of(name), r.o.of(name)
+		differences := was.changes(is)
+		if len(differences) == 0 {
+			continue
+		}
+		if maps.Equal(was.Split, is.Split) {
+			is.Split = s.o.Split
+		}
+		s.o = is
+		changed[name] = s
+		for _, d := range differences {
+			lines = append(lines, fmt.Sprintf("model %q: %s", name, d))
+		}
+	}
+	r.mu.Unlock()
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(changed)) {
+		if err := r.bring(r.life, changed[name]); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return lines, joinFaults(faults)
+}
+
+// of returns the options of the model of a name.
+func (o Options) of(name string) ModelOptions { return o.Models[name].over(o.Model) }
+
+// validate reports what is wrong with the options.
+func (o Options) validate() error {
+	var faults []error
+	if err := o.Model.validate("default"); err != nil {
+		faults = append(faults, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Models)) {
+		if err := o.Models[name].validate(name); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return joinFaults(faults)
+}
+
+func always(string, file) bool { return true }

@@ -28,6 +28,7 @@ var rooms = map[string][]string{
 	"optimize/quantize/affine":    {"model/tensor", "internal/fault"},
 	"optimize/quantize/calibrate": {"optimize/quantize/affine", core, "internal/…"},
 	"optimize/quantize/emit":      {"optimize", "optimize/quantize/affine", core, "internal/…"},
+	"deploy":                      {"model", "configs", "internal/…"},
 	"report":                      {"internal/…"},
 	"report/render":               {"report", "internal/…"},
 	"model":                       {"model/onnx", "model/tensor", "internal/fault", "internal/atomicfile"},

@@ -193,23 +193,38 @@ func canonical(encoding string) string {
 // largest weight that Compress knows, of equals the first named, "identity" where none is wanted.
 func AcceptEncoding(header string) string {
 	best, weight := "identity", 0.0
+	others, gzipNamed := 0.0, false
 	for part := range strings.SplitSeq(header, ",") {
 		name, params, _ := strings.Cut(part, ";")
-		q := 1.0
-		if key, value, ok := strings.Cut(params, "="); ok && strings.EqualFold(strings.TrimSpace(key), "q") {
-			v, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			if err != nil || !(v >= 0 && v <= 1) {
-				continue
-			}
-			q = v
-		}
-		name = strings.TrimSpace(name)
+		name, q := strings.TrimSpace(name), quality(params)
 		if name == "*" {
-			name = "gzip"
+			others = q
+			continue
 		}
-		if e := canonical(name); name != "" && e != "" && q > weight {
+		e := canonical(name)
+		if name == "" || e == "" {
+			continue
+		}
+		gzipNamed = gzipNamed || e == "gzip"
+		if q > weight {
 			best, weight = e, q
 		}
 	}
+	if others > weight && !gzipNamed {
+		return "gzip"
+	}
 	return best
+}
+
+// quality returns the weight that the parameters of an encoding give it, 0 where it cannot be read.
+func quality(params string) float64 {
+	key, value, ok := strings.Cut(params, "=")
+	if !ok || !strings.EqualFold(strings.TrimSpace(key), "q") {
+		return 1
+	}
+	q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	if err != nil || !(q >= 0 && q <= 1) {
+		return 0
+	}
+	return q
 }

@@ -129,6 +129,15 @@ func (x *IO) Kind() Kind {
 // HasLabels reports whether Decode has something to tell.
 func (x *IO) HasLabels() bool { return x.labels != nil }
 
+// LabelNames returns the names of the classes, by index, and the output that they belong to; "" and nil where none are
+// declared. The caller does not change them.
+func (x *IO) LabelNames() (output string, names []string) {
+	if x.labels == nil {
+		return "", nil
+	}
+	return x.labels.output, x.labels.names
+}
+
 // Encode makes the inputs of one row, with a batch axis of 1, from an image file or a text. contentType is that of
 // HTTP, "" for unknown: multipart/form-data gives its first part, application/json a string or {"text": "…"},
 // anything else is the body as it is. Errors: fault.Usage and fault.Media for a body that is not what was declared,

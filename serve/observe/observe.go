@@ -80,6 +80,11 @@ func (b *Observe) register() error {
 	for i, c := range all {
 		errs[i] = b.registry.Register(c)
 	}
+	// From 0 on, so that the first one is an increase.
+	for _, result := range []string{"ok", "failed"} {
+		b.metrics.configReloads.WithLabelValues(result)
+		b.metrics.spans.WithLabelValues(result)
+	}
 	b.metrics.build.WithLabelValues(b.o.Version, runtime.Version(), b.o.Runtime).Set(1)
 	return errors.Join(errs...)
 }

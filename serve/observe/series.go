@@ -217,12 +217,13 @@ func (s *series) refresh() {
 }
 
 func (s *series) refreshLocked() {
-	s.m.slo.Reset()
 	for key, v := range *s.versions.Load() {
 		slo := s.slo(key.model)
 		v.slo.Store(int64(slo))
 		if slo > 0 && key.model != "" {
 			s.m.slo.WithLabelValues(key.model).Set(slo.Seconds())
+		} else {
+			s.m.slo.DeleteLabelValues(key.model)
 		}
 	}
 }

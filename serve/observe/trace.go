@@ -55,7 +55,7 @@ func newTraces(o Options, spans *prometheus.CounterVec, log *slog.Logger) (*trac
 		return nil, fault.New(fault.Usage, "see OTEL_RESOURCE_ATTRIBUTES: key=value,key=value", "describe this process for traces: %w", err)
 	}
 	send := sdk.NewBatchSpanProcessor(&exporter{SpanExporter: client, log: log,
-		ok: spans.WithLabelValues("exported"), failed: spans.WithLabelValues("failed")})
+		ok: spans.WithLabelValues("ok"), failed: spans.WithLabelValues("failed")})
 	t := &traces{slow: o.Slow, keep: strings.Contains(env("OTEL_TRACES_SAMPLER"), "ratio")}
 	// The first provider's sampler comes from OTEL_TRACES_SAMPLER; parentbased_always_on by default.
 	t.both[0] = sdk.NewTracerProvider(sdk.WithSpanProcessor(send), sdk.WithResource(about))

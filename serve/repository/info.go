@@ -5,6 +5,7 @@ import (
 
 	"infer/internal/wire"
 	"infer/model"
+	"infer/model/declared"
 )
 
 // Info is what is known of a loaded version.
@@ -19,7 +20,8 @@ type Info struct {
 	BatchNote     string // why there is no batching, or how it was proven
 	Instances     int
 	Threads       int
-	Labels        []string // of the classes of the first output, where declared
+	Labels        []string     // of the classes of the first output, where declared
+	Declared      *declared.IO // of the MODEL.io.yaml beside the model; nil where there is none
 	Metadata      map[string]string
 	Loaded        time.Time
 	Model         []model.Port

@@ -102,7 +102,11 @@ func (l *loader) open(ctx context.Context, threads int) (engine.Session, error) 
 			l.r.log.Warn(text, "model", l.h.info.Name, "version", l.h.info.Version)
 		}
 	}
-	if err := l.h.sign(s); err != nil {
+	err = l.h.sign(s)
+	if err == nil {
+		err = l.h.declare(s)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	l.trial.init(l.h, l.m)

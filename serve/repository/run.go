@@ -30,7 +30,7 @@ func (h *Handle) Infer(ctx context.Context, c *Call) error {
 	if err := h.check(c); err != nil {
 		return err
 	}
-	c.err = nil
+	c.err, c.job.Queued = nil, time.Now()
 	c.job.Rows, c.job.Key, c.job.Value = c.Rows, h.key(c.in), c
 	c.job.Priority, c.job.Deadline, c.job.Gone = c.Priority, c.Deadline, c.Gone
 	err := h.runner.Do(ctx, &c.job)

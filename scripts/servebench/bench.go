@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type bench struct {
 	library            string // of ONNX Runtime
 	parts              map[string]string
 	skipped            []string
+	servers            *regexp.Regexp // the servers that are measured
 	rounds             int
 	seconds            time.Duration
 	out                io.Writer
@@ -88,6 +90,9 @@ func (b *bench) findLibrary() error {
 
 // run starts a peer, ready; errMissing where a part of it is not here.
 func (b *bench) run(p peer, s subject) (*server, error) {
+	if !b.servers.MatchString(p.name) {
+		return nil, fmt.Errorf("%s: %w: not asked for", p.name, errMissing)
+	}
 	for _, part := range p.parts {
 		if b.parts[part] == "" {
 			return nil, fmt.Errorf("%s: %w: %s", p.name, errMissing, part)

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -47,10 +49,15 @@ func main() {
 	flag.StringVar(&b.root, "root", ".", "the repository")
 	flag.StringVar(&b.models, "models", "../shared/models", "the shared models")
 	flag.StringVar(&b.infer, "infer", "", "a built infer, instead of building one")
+	servers := flag.String("servers", "", "a regular expression: the servers to measure (all)")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each comparison")
 	flag.DurationVar(&b.seconds, "seconds", 3*time.Second, "that each measurement of a round takes")
 	flag.Usage = usage
 	flag.Parse()
+	var err error
+	if b.servers, err = regexp.Compile(*servers); err != nil {
+		log.Fatal(err)
+	}
 	if err := runAll(b, *parts, flag.Args()); err != nil {
 		log.Fatal(err)
 	}
@@ -77,6 +84,9 @@ func runAll(b *bench, parts string, names []string) error {
 	}
 	defer os.RemoveAll(dir)
 	b.work = dir
+	if b.root, err = filepath.Abs(b.root); err != nil {
+		return err
+	}
 	if err := b.setUp(parts); err != nil {
 		return err
 	}

@@ -72,6 +72,13 @@ func throughput(b *bench) error {
 		b.row(l.title(), strconv.Itoa(l.answers()), spread(l.rate, "%.0f"), spread(scaled(l.p50, 1e3), "%.2f"), spread(scaled(l.p99, 1e3), "%.2f"),
 			fmt.Sprintf("%.0f", 1e6*stats.Median(l.client)), fmt.Sprintf("%.0f", 1e6*stats.Median(l.other)), faster(lanes, l))
 	}
+	for _, form := range []string{"HTTP binary", "HTTP JSON", "gRPC"} {
+		ours, theirs := find(lanes, "infer", form), best(lanes, form, func(name string) bool { return strings.HasPrefix(name, "Triton") })
+		if ours != nil && theirs != nil {
+			fmt.Fprintf(b.out, "\n%s: infer over the best of Triton's settings (%s): %s", form, theirs.name, spread(ratios(ours.rate, theirs.rate), "%.2f"))
+		}
+	}
+	fmt.Fprintln(b.out)
 	return nil
 }
 

@@ -135,7 +135,9 @@ func (c *chrome) next() message {
 	case "Runtime.exceptionThrown":
 		c.errors = append(c.errors, string(m.Params))
 	case "Log.entryAdded":
-		var p struct{ Entry struct{ Level, Text, URL string } }
+		var p struct {
+			Entry struct{ Level, Text, URL string }
+		}
 		if json.Unmarshal(m.Params, &p) == nil && p.Entry.Level == "error" {
 			c.errors = append(c.errors, p.Entry.Text+" "+p.Entry.URL)
 		}

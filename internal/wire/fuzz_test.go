@@ -44,7 +44,7 @@ func hasHalf(list []tensor.Tensor) bool {
 func notUTF8(err error) bool { return err != nil && strings.Contains(err.Error(), "not UTF-8") }
 
 func FuzzDecodeOIP(f *testing.F) {
-	for _, c := range malformed {
+	for _, c := range malformedOIP {
 		if len(c.body) < 1<<12 {
 			f.Add([]byte(c.body), -1)
 		}

@@ -90,8 +90,8 @@ func TestDecodeOIPFields(t *testing.T) {
 	}
 }
 
-// malformed are bodies that are refused, with a part of the message.
-var malformed = []struct {
+// malformedOIP are bodies that are refused, with a part of the message.
+var malformedOIP = []struct {
 	name, body string
 	kind       fault.Kind
 	want       string
@@ -173,7 +173,7 @@ var malformed = []struct {
 }
 
 func TestDecodeOIPRefuses(t *testing.T) {
-	for _, c := range malformed {
+	for _, c := range malformedOIP {
 		t.Run(c.name, func(t *testing.T) {
 			var r Request
 			var before, after runtime.MemStats
@@ -398,7 +398,7 @@ func TestClientRoundTrip(t *testing.T) {
 // sameRequest compares two requests.
 func sameRequest(t *testing.T, got, want *Request) {
 	t.Helper()
-	sameTensors(t, got.Inputs, want.Inputs)
+	equalTensors(t, got.Inputs, want.Inputs)
 	if got.ID != want.ID || got.Priority != want.Priority || got.Timeout != want.Timeout || got.Binary != want.Binary || got.Row != want.Row {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -411,7 +411,7 @@ func sameRequest(t *testing.T, got, want *Request) {
 // sameResponse compares two answers.
 func sameResponse(t *testing.T, got, want *Response) {
 	t.Helper()
-	sameTensors(t, got.Outputs, want.Outputs)
+	equalTensors(t, got.Outputs, want.Outputs)
 	if got.ID != want.ID || got.Model != want.Model || got.Version != want.Version {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -426,8 +426,8 @@ func sameParams(t *testing.T, got, want []Param) {
 	}
 }
 
-// sameTensors compares tensors bit by bit; NaN equals NaN.
-func sameTensors(t *testing.T, got, want []tensor.Tensor) {
+// equalTensors compares tensors bit by bit; NaN equals NaN.
+func equalTensors(t *testing.T, got, want []tensor.Tensor) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("%d tensors, want %d", len(got), len(want))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"infer/internal/fault"
 )
@@ -63,7 +64,7 @@ func (r *Repository) Unload(ctx context.Context, name string) error {
 	r.mu.Unlock()
 	for _, h := range handles {
 		select {
-		case <-h.idle:
+		case <-h.freed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -212,3 +213,13 @@ func (o Options) validate() error {
 }
 
 func always(string, file) bool { return true }
+
+// SLO returns the objective of a model as it is now; 0 for none, and for a model that is not known.
+func (r *Repository) SLO(model string) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.slots[model]; s != nil {
+		return s.o.SLO
+	}
+	return 0
+}

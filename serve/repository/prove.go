@@ -47,7 +47,7 @@ func (l *loader) prove(ctx context.Context) error {
 	}
 	switch {
 	case !t.batch:
-		i.BatchNote = "no batching: axis 0 of the inputs and outputs is not one dynamic axis"
+		i.BatchNote = "no batching: axis 0 of every input and output would have to be dynamic"
 		return nil
 	case l.o.MaxBatch == 1:
 		i.BatchNote = "no batching: switched off by max batch 1"
@@ -141,7 +141,7 @@ func compare(a, b tensor.Tensor) (diff, scale float64, ok bool) {
 			continue
 		}
 		d := math.Abs(x[i] - y[i])
-		if !(d <= tol.rel*math.Abs(x[i])+tol.abs*scale) {
+		if math.IsInf(x[i], 0) || !(d <= tol.rel*math.Abs(x[i])+tol.abs*scale) {
 			ok = false
 		}
 		if d > diff || math.IsNaN(d) {

@@ -174,6 +174,7 @@ func (r *Repository) retire(h *Handle) {
 		r.mu.Lock()
 		delete(r.draining, h)
 		r.mu.Unlock()
+		close(h.freed)
 		r.tell(ModelEvent{Model: h.info.Name, Version: h.info.Version, Digest: h.info.Digest, What: "unload", Duration: time.Since(begin), Err: err})
 	}()
 	h.Release()

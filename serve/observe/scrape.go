@@ -74,7 +74,10 @@ func (b *Observe) statsByVersion() map[modelVersion]repository.Stats {
 		for _, d := range []struct {
 			to   *repository.Duration
 			from repository.Duration
-		}{{&t.Success, s.Success}, {&t.Fail, s.Fail}, {&t.Queue, s.Queue}, {&t.Input, s.Input}, {&t.Compute, s.Compute}, {&t.Output, s.Output}} {
+		}{
+			{&t.Success, s.Success}, {&t.Fail, s.Fail}, {&t.Queue, s.Queue},
+			{&t.Input, s.Input}, {&t.Compute, s.Compute}, {&t.Output, s.Output},
+		} {
 			d.to.Count, d.to.Time = d.to.Count+d.from.Count, d.to.Time+d.from.Time
 		}
 		all[k] = t

@@ -34,9 +34,9 @@ type series struct {
 
 // loaded is what Model events told of a version.
 type loaded struct {
-	digest  string
-	took    time.Duration // the load
-	retired time.Time     // when it was unloaded; zero: it is not
+	handles int           // loads less unloads: two while one file replaces another
+	took    time.Duration // the last load
+	retired time.Time     // when the last handle was unloaded; zero: it is not
 }
 
 func newSeries(m *metrics, slo func(string) time.Duration) *series {
@@ -52,6 +52,7 @@ type version struct {
 	runs, failedRuns, rows, within     prometheus.Counter
 	refusals                           *prometheus.CounterVec // by why
 	slo                                atomic.Int64           // in nanoseconds; 0: none
+	digest                             atomic.Pointer[string] // of the model; nil: never loaded
 	failures                           tritonFailures
 	ring                               ring
 }
@@ -182,27 +183,39 @@ func (s *series) model(e repository.ModelEvent, now time.Time) {
 	defer s.mu.Unlock()
 	s.prune(now)
 	key := modelVersion{e.Model, e.Version}
+	k := s.known[key]
+	if k == nil {
+		k = &loaded{}
+		s.known[key] = k
+	}
 	switch e.What {
-	case "ready":
-		s.ready(key, e)
+	case "load":
+		s.m.reloads.WithLabelValues(e.Model, "ok") // from 0 on, so that the first one is an increase
+		s.m.reloads.WithLabelValues(e.Model, "failed")
+	case "ready", "switch":
+		s.ready(key, k, e)
 	case "failed":
 		s.m.reloads.WithLabelValues(e.Model, "failed").Inc()
+		if k.handles == 0 && k.retired.IsZero() { // it never served
+			delete(s.known, key)
+			s.drop(key)
+		}
 	case "unload":
-		if k := s.known[key]; k != nil && (e.Digest == "" || e.Digest == k.digest) {
-			k.retired = now
+		if k.handles--; k.handles <= 0 {
+			k.handles, k.retired = 0, now
 			s.m.info.DeletePartialMatch(prometheus.Labels{"model": e.Model, "version": e.Version})
 		}
 	}
 }
 
-func (s *series) ready(key modelVersion, e repository.ModelEvent) {
-	s.known[key] = &loaded{digest: e.Digest, took: e.Duration}
+func (s *series) ready(key modelVersion, k *loaded, e repository.ModelEvent) {
+	k.handles++
+	k.took, k.retired = e.Duration, time.Time{}
 	s.m.info.DeletePartialMatch(prometheus.Labels{"model": e.Model, "version": e.Version})
 	s.m.info.WithLabelValues(e.Model, e.Version, e.Digest).Set(1)
 	s.m.loadDuration.WithLabelValues(e.Model, e.Version).Set(e.Duration.Seconds())
 	s.m.reloads.WithLabelValues(e.Model, "ok").Inc()
-	s.m.reloads.WithLabelValues(e.Model, "failed") // from 0 on, so that the first one is an increase
-	s.versionLocked(key)
+	s.versionLocked(key).digest.Store(&e.Digest)
 	s.refreshLocked()
 }
 
@@ -266,7 +279,7 @@ func (s *series) loads() map[modelVersion]time.Duration {
 	defer s.mu.Unlock()
 	m := map[modelVersion]time.Duration{}
 	for key, k := range s.known {
-		if k.retired.IsZero() {
+		if k.handles > 0 {
 			m[key] = k.took
 		}
 	}

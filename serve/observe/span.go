@@ -36,9 +36,9 @@ func (carrier) Set(string, string) {}
 // Keys names the headers.
 func (carrier) Keys() []string { return []string{"traceparent", "tracestate"} }
 
-// request makes the span of a request that is over and the spans of its parts, with their times. It returns the id of
-// the trace, "" where it is not sampled.
-func (t *traces) request(e *repository.RequestEvent) string {
+// request makes the span of a request that is over and the spans of its parts, with their times. digest is that of its
+// model, nil where none was found. It returns the id of the trace, "" where it is not sampled.
+func (t *traces) request(e *repository.RequestEvent, digest *string) string {
 	ctx := context.Background()
 	if e.Trace.Parent != "" {
 		ctx = propagation.TraceContext{}.Extract(ctx, carrier(e.Trace))
@@ -47,13 +47,17 @@ func (t *traces) request(e *repository.RequestEvent) string {
 	if t.keep && !trace.SpanContextFromContext(ctx).IsValid() && t.remarkable(e) {
 		tracer = t.always
 	}
-	ctx, span := tracer.Start(ctx, e.Protocol+" infer", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(e.Arrived))
+	ctx, span := tracer.Start(ctx, e.Protocol+" infer",
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(e.Arrived))
 	if !span.IsRecording() {
 		return ""
 	}
 	end := e.Arrived.Add(e.Total)
 	defer span.End(trace.WithTimestamp(end))
 	span.SetAttributes(attributes(e)...)
+	if digest != nil {
+		span.SetAttributes(attribute.String("infer.digest", *digest))
+	}
 	if e.Reason == repository.Failed || e.Reason == repository.Late || e.Reason == repository.Unavailable {
 		span.SetStatus(codes.Error, text(e.Err))
 	} else if e.Err != nil {

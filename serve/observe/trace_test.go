@@ -177,7 +177,8 @@ func checkSpans(t *testing.T, spans []*otlp.Span, end time.Time, ofRun repositor
 		if want := []string{"decode", "queue", "input", "compute", "output", "encode"}; !slices.Equal(names, want) || at != s.EndTimeUnixNano {
 			t.Errorf("parts %v until %d", names, at)
 		}
-		for key, want := range map[string]string{"infer.model": "m", "infer.version": "1", "infer.reason": "ok", "infer.request.id": "r1"} {
+		for key, want := range map[string]string{"infer.model": "m", "infer.version": "1", "infer.digest": "d1", "infer.reason": "ok",
+			"infer.request.id": "r1"} {
 			if got := attributeOf(s, key); got != want {
 				t.Errorf("%s is %q", key, got)
 			}

@@ -6,11 +6,11 @@ set -eu
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/infer
 
-axe=$cache/axe-core-4.11.0
+axe=$cache/axe-core-4.14.1
 if [ ! -f "$axe/node_modules/axe-core/axe.min.js" ]; then
 	rm -rf "$axe"
 	mkdir -p "$axe"
-	npm install --silent --no-audit --no-fund --prefix "$axe" axe-core@4.11.0 >/dev/null 2>&1 || { rm -rf "$axe"; echo "skipped: axe-core: npm has none"; }
+	npm install --silent --no-audit --no-fund --prefix "$axe" axe-core@4.14.1 >/dev/null 2>&1 || { rm -rf "$axe"; echo "skipped: axe-core: npm has none"; }
 fi
 if [ -d "$axe" ]; then
 	INFER_TEST_AXE=$axe/node_modules/axe-core/axe.min.js

@@ -25,6 +25,7 @@ func (r *Repository) look(complete func(model string, f file) bool) error {
 			s = &slot{name: m.name, o: r.o.of(m.name), versions: map[string]*version{}}
 		}
 		s.files = settled(s, m, complete)
+		s.calm()
 		if len(s.files) > 0 {
 			r.slots[m.name] = s
 		}

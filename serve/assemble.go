@@ -39,7 +39,7 @@ func (s *Server) assemble() error {
 func (s *Server) observeOptions() observe.Options {
 	return observe.Options{
 		Version: s.o.Version, Runtime: s.o.Runtime, Triton: s.o.MetricsCompat == "triton", Endpoint: s.o.OTLP, Log: s.o.Log,
-		Slow: s.o.Repository.Model.SLO, SLO: s.slo, Connections: s.connections,
+		SLO: s.slo, Connections: s.connections,
 		Stats: func() []repository.Stats {
 			if s.models == nil {
 				return nil

@@ -40,9 +40,6 @@ type loaded struct {
 }
 
 func newSeries(m *metrics, slo func(string) time.Duration) *series {
-	if slo == nil {
-		slo = func(string) time.Duration { return 0 }
-	}
 	s := &series{m: m, slo: slo, known: map[modelVersion]*loaded{}}
 	s.versions.Store(&map[modelVersion]*version{})
 	s.children.Store(&map[childKey]*child{})

@@ -44,8 +44,7 @@ func (t *traces) request(e *repository.RequestEvent) string {
 		ctx = propagation.TraceContext{}.Extract(ctx, carrier(e.Trace))
 	}
 	tracer := t.sampled
-	if t.keep && !trace.SpanContextFromContext(ctx).IsValid() && (e.Reason == repository.Failed ||
-		e.Reason == repository.Late || t.slow > 0 && e.Total > t.slow) {
+	if t.keep && !trace.SpanContextFromContext(ctx).IsValid() && t.remarkable(e) {
 		tracer = t.always
 	}
 	ctx, span := tracer.Start(ctx, e.Protocol+" infer", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(e.Arrived))
@@ -66,6 +65,12 @@ func (t *traces) request(e *repository.RequestEvent) string {
 	}
 	parts(ctx, tracer, e, end)
 	return span.SpanContext().TraceID().String()
+}
+
+// remarkable reports whether a request went wrong: these are few, and what one looks for.
+func (t *traces) remarkable(e *repository.RequestEvent) bool {
+	slo := t.slo(e.Model)
+	return e.Reason == repository.Failed || e.Reason == repository.Late || slo > 0 && e.Total > slo
 }
 
 // parts makes the children of a request's span, one after the other; decoding and encoding are what the Timing leaves.

@@ -30,8 +30,8 @@ type traces struct {
 	sampled trace.Tracer // asks the sampler
 	always  trace.Tracer // does not
 	both    [2]*sdk.TracerProvider
-	keep    bool // failed and slow requests are kept against a ratio
-	slow    time.Duration
+	keep    bool // requests that failed or missed the SLO are kept against a ratio
+	slo     func(model string) time.Duration
 	runs    pendingRuns
 }
 
@@ -56,7 +56,7 @@ func newTraces(o Options, spans *prometheus.CounterVec, log *slog.Logger) (*trac
 	}
 	send := sdk.NewBatchSpanProcessor(&exporter{SpanExporter: client, log: log,
 		ok: spans.WithLabelValues("ok"), failed: spans.WithLabelValues("failed")})
-	t := &traces{slow: o.Slow, keep: strings.Contains(env("OTEL_TRACES_SAMPLER"), "ratio")}
+	t := &traces{slo: o.SLO, keep: strings.Contains(env("OTEL_TRACES_SAMPLER"), "ratio")}
 	// The first provider's sampler comes from OTEL_TRACES_SAMPLER; parentbased_always_on by default.
 	t.both[0] = sdk.NewTracerProvider(sdk.WithSpanProcessor(send), sdk.WithResource(about))
 	t.both[1] = sdk.NewTracerProvider(sdk.WithSpanProcessor(send), sdk.WithResource(about),

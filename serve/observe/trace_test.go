@@ -217,7 +217,7 @@ func TestSampling(t *testing.T) {
 		{"a broken parent is none", nil, "00-x", repository.OK, time.Millisecond, true},
 		{"a ratio of nothing", none, "", repository.OK, time.Millisecond, false},
 		{"failed against a ratio", none, "", repository.Failed, time.Millisecond, true},
-		{"slow against a ratio", none, "", repository.OK, time.Second, true},
+		{"above the SLO against a ratio", none, "", repository.OK, time.Second, true},
 		{"failed, and the caller says no", none, not, repository.Failed, time.Millisecond, false},
 		{"off is off", map[string]string{"OTEL_TRACES_SAMPLER": "always_off"}, "", repository.Failed, time.Second, false},
 	} {
@@ -227,7 +227,7 @@ func TestSampling(t *testing.T) {
 				t.Setenv(k, v)
 			}
 			r, _, overHTTP := receive(t)
-			b := newObserve(t, Options{Endpoint: overHTTP, Slow: 100 * time.Millisecond})
+			b := newObserve(t, Options{Endpoint: overHTTP, SLO: func(string) time.Duration { return 100 * time.Millisecond }})
 			e := request(time.Now())
 			e.Trace.Parent, e.Reason, e.Total, e.Batch.Span = c.parent, c.reason, c.total, b.Run(run(time.Now()))
 			b.Request(e)

@@ -104,7 +104,7 @@ func TestServeModelsInTheFile(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"serve: {models: [{name: a, path: m.onnx, sloo: 5ms}]}":               "sloo",
-		"serve: {models: [{name: a, path: m.onnx, slo: soon}]}":               "soon",
+		"serve: {models: [{name: a, path: m.onnx, slo: soon}]}":               "slo",
 		"serve: {models: [{path: m.onnx}]}":                                   "no name",
 		"serve: {models: {a: 1}}":                                             "no list",
 		"serve: {models: [a]}":                                                "must hold the options",

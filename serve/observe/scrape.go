@@ -43,7 +43,7 @@ func (m *models) Collect(ch chan<- prometheus.Metric) {
 	}
 	ready := map[modelVersion]float64{}
 	for _, s := range m.b.o.Index() {
-		k := modelVersion{s.Name, s.Version}
+		k := named(s.Name, s.Version)
 		if s.State == "READY" {
 			ready[k] = 1
 		} else if _, known := ready[k]; !known {
@@ -63,7 +63,7 @@ func (b *Observe) statsByVersion() map[modelVersion]repository.Stats {
 	}
 	all := map[modelVersion]repository.Stats{}
 	for _, s := range b.o.Stats() {
-		k := modelVersion{s.Name, s.Version}
+		k := named(s.Name, s.Version)
 		t, twice := all[k]
 		if !twice {
 			all[k] = s

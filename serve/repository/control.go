@@ -203,6 +203,7 @@ func (r *Repository) Apply(o Options) ([]string, error) {
 			lines = append(lines, fmt.Sprintf("model %q: %s", name, d))
 		}
 	}
+	r.publish()
 	r.mu.Unlock()
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(changed)) {

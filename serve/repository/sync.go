@@ -26,8 +26,9 @@ func (r *Repository) look(complete func(model string, f file) bool) error {
 		}
 		s.files = settled(s, m, complete)
 		s.calm()
-		if len(s.files) > 0 {
+		if len(s.files) > 0 && r.slots[m.name] == nil {
 			r.slots[m.name] = s
+			r.publish()
 		}
 	}
 	if err != nil {
@@ -40,6 +41,7 @@ func (r *Repository) look(complete func(model string, f file) bool) error {
 		s.forget()
 		if len(s.files)+len(s.versions) == 0 {
 			delete(r.slots, name)
+			r.publish()
 		}
 	}
 	return nil
@@ -95,7 +97,6 @@ func (r *Repository) bring(ctx context.Context, s *slot) error {
 		r.publish()
 		r.retire(h)
 	}
-	r.publish()
 	return joinFaults(faults)
 }
 

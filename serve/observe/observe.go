@@ -112,10 +112,11 @@ func (b *Observe) Run(e repository.RunEvent) repository.SpanContext {
 // Request counts a request and traces it, where its sampler says so.
 func (b *Observe) Request(e *repository.RequestEvent) {
 	var trace string
+	c := b.series.child(e.Model, e.Version, e.Protocol)
 	if b.traces != nil {
-		trace = b.traces.request(e)
+		trace = b.traces.request(e, c.digest.Load())
 	}
-	b.series.child(e.Model, e.Version, e.Protocol).request(e, trace)
+	c.request(e, trace)
 }
 
 // Model follows what is served. Only models that it was told of have a label of their own, so that a client cannot

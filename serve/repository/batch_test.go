@@ -113,7 +113,7 @@ func TestNotAlike(t *testing.T) {
 			c.job.Rows, c.job.Value = 1, c
 			jobs = append(jobs, &c.job)
 		}
-		if err := h.run(t.Context(), 0, jobs); err != nil {
+		if err := h.run(t.Context(), 0, jobs); err != errApart {
 			t.Fatal(err)
 		}
 		for k, j := range jobs {

@@ -45,12 +45,8 @@ func (l *loader) prove(ctx context.Context) error {
 	if err := t.answer(ctx, s); err != nil {
 		return err
 	}
-	switch {
-	case !t.batch:
+	if !t.batch {
 		i.BatchNote = "no batching: axis 0 of every input and output would have to be dynamic"
-		return nil
-	case l.o.MaxBatch == 1:
-		i.BatchNote = "no batching: switched off by max batch 1"
 		return nil
 	}
 	worst := 0.0
@@ -75,6 +71,9 @@ func (l *loader) prove(ctx context.Context) error {
 	}
 	t.key = l.h.key(t.rows[0])
 	i.BatchNote = fmt.Sprintf("proven: rows together and alone differ by %.2g of the largest value at most", worst)
+	if i.MaxBatch == 1 {
+		i.BatchNote += "; switched off by max batch 1"
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -414,5 +415,34 @@ func TestUnknown(t *testing.T) {
 	c.Inputs = []tensor.Tensor{enginetest.Floats("x", tensor.Shape{1, 2}, 10, 20)}
 	if err := mustHold(t, r, "mnist").Infer(ctx, c); err == nil {
 		t.Error("a call with a context that has ended runs")
+	}
+}
+
+// TestNothingIsLeft: sessions and goroutines end with the repository.
+func TestNothingIsLeft(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "m")
+	publishVersion(t, 1, dir, 1)
+	f := &enginetest.Fake{}
+	before := runtime.NumGoroutine()
+	for range 3 {
+		r, err := Open(t.Context(), Options{Sources: []Source{{Path: dir}}, Provider: f, CPUs: 2, Watch: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, by := ask(t, r, "m", "", ""); by != "1" {
+			t.Errorf("version %s", by)
+		}
+		if err := r.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Close(t.Context()); err != nil {
+			t.Errorf("a second Close: %v", err)
+		}
+	}
+	for limit := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(limit); {
+		runtime.Gosched() // those that closed their channel last may still be returning
+	}
+	if n := runtime.NumGoroutine(); n > before || f.Sessions() != 0 {
+		t.Errorf("%d goroutines, %d before; %d sessions", n, before, f.Sessions())
 	}
 }

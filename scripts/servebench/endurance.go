@@ -72,9 +72,7 @@ func reload(b *bench) error {
 			}
 		}
 	}()
-	l, err := measured(srv, func() (load, error) {
-		return closed(srv, s.binaryRequest(), 16, time.Duration(b.rounds)*b.seconds)
-	})
+	l, err := closed(srv, s.binaryRequest(), 16, time.Duration(b.rounds)*b.seconds)
 	close(stop)
 	versions := <-added
 	if err != nil {

@@ -26,7 +26,7 @@ func (a *app) checkOutputs(m *model.Model, reads []string, files ...outputFile) 
 		if f.path == "" {
 			continue
 		}
-		if m.IsSource(f.path) {
+		if m != nil && m.IsSource(f.path) {
 			return fault.New(fault.Usage, "write to another file", "%s %q is a file that the model is read from", f.flag, f.path)
 		}
 		for _, r := range reads {

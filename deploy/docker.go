@@ -4,6 +4,7 @@ package deploy
 
 import (
 	"bytes"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -77,11 +78,10 @@ func (d Docker) Files() ([]File, error) {
 	}
 	view := struct {
 		Docker
-		Image   string
 		Command []string
 		OTLP    string
 		Grace   string
-	}{d, imageName(d.Name), d.command(), otlp, grace.String()}
+	}{d, d.command(), otlp, grace.String()}
 	var out []File
 	for _, f := range []struct{ template, path string }{
 		{"Dockerfile.tmpl", "Dockerfile"}, {"dockerignore.tmpl", ".dockerignore"}, {"runtime.txt.tmpl", "runtime.txt"}, {"compose.yaml.tmpl", "compose.yaml"},
@@ -92,11 +92,16 @@ func (d Docker) Files() ([]File, error) {
 		}
 		out = append(out, File{Path: f.path, Body: body})
 	}
-	for _, c := range []struct{ from, to, ending string }{
-		{"docker/prometheus.yml", "prometheus/prometheus.yml", ""},
-		{"docker/provisioning", "grafana/provisioning", ".yaml"},
+	for _, c := range []struct {
+		in       embed.FS
+		from, to string
+	}{
+		{configs.Docker, "docker/provisioning", "grafana/provisioning"},
+		{configs.Monitoring, "grafana", "grafana/dashboards"},
+		{configs.Monitoring, "prometheus/prometheus.yml", "prometheus/prometheus.yml"},
+		{configs.Monitoring, "prometheus/rules.yaml", "prometheus/rules.yaml"},
 	} {
-		files, err := copies(c.from, c.to, c.ending)
+		files, err := copies(c.in, c.from, c.to)
 		if err != nil {
 			return nil, err
 		}
@@ -137,14 +142,14 @@ func quote(v any) (string, error) {
 	return strings.TrimSpace(b.String()), nil
 }
 
-// copies returns the files of the embedded folder (or the file) from, to be written below to.
-func copies(from, to, ending string) ([]File, error) {
+// copies returns the files of the embedded folder (or the file) from, to be written below (or to) to.
+func copies(in embed.FS, from, to string) ([]File, error) {
 	var out []File
-	err := fs.WalkDir(configs.Docker, from, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() || !strings.HasSuffix(name, ending) {
+	err := fs.WalkDir(in, from, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
 			return err
 		}
-		body, err := configs.Docker.ReadFile(name)
+		body, err := in.ReadFile(name)
 		out = append(out, File{Path: to + strings.TrimPrefix(name, from), Body: body})
 		return err
 	})
@@ -156,9 +161,9 @@ func copies(from, to, ending string) ([]File, error) {
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// imageName makes the name of an image and of a compose project of a model's name: lower case, digits and dashes.
-func imageName(model string) string {
-	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(model), "-"), "-")
+// Image is the name of the image and of the compose project: the model's, in lower case, digits and dashes.
+func (d Docker) Image() string {
+	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(d.Name), "-"), "-")
 	if name == "" {
 		return "infer-model"
 	}

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"infer/internal/atomicfile"
@@ -97,30 +96,4 @@ func (f File) write(dir string) (Written, error) {
 	})
 	w.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	return w, err
-}
-
-// Tree returns every regular file below dir, links followed, as a copy below to: a folder of models. Names that start
-// with a dot are left out.
-func Tree(dir, to string) ([]File, error) {
-	var out []File
-	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if strings.HasPrefix(e.Name(), ".") && name != dir {
-			if e.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		info, err := os.Stat(name)
-		if err != nil || !info.Mode().IsRegular() {
-			return err
-		}
-		inner, err := filepath.Rel(dir, name)
-		out = append(out, File{Path: to + "/" + filepath.ToSlash(inner), From: name})
-		return err
-	})
-	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	return out, err
 }

@@ -209,6 +209,24 @@ type ClassCount struct {
 	Predicted int64  `json:"predicted"` // rows predicted as this class
 }
 
+// DeployDetails is the details of kind "deploy".
+type DeployDetails struct {
+	Target string       `json:"target"` // "docker"
+	Folder string       `json:"folder"`
+	Files  []FileDigest `json:"files"`
+	Image  string       `json:"image"`            // name of the image
+	Built  bool         `json:"built"`            // whether it was built
+	Reason string       `json:"reason,omitempty"` // why not
+	Next   *NextStep    `json:"next,omitempty"`
+}
+
+// FileDigest is one written file.
+type FileDigest struct {
+	Path   string `json:"path"` // relative to the folder, with slashes
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
 // RuntimeDetails is the details of kind "runtime".
 type RuntimeDetails struct {
 	Libraries []Library `json:"libraries"`

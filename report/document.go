@@ -30,7 +30,7 @@ const (
 // Document is one result, whatever the verb. Fields that a reader does not know are kept in Extra and written back.
 type Document struct {
 	Schema   string                     `json:"schema"`
-	Kind     string                     `json:"kind"` // inspect predict profile quantize convert optimize loadtest compare tune report runtime version
+	Kind     string                     `json:"kind"` // inspect predict profile quantize convert optimize loadtest compare tune report deploy runtime version
 	Created  time.Time                  `json:"created"`
 	Verdict  Verdict                    `json:"verdict"`
 	Manifest Manifest                   `json:"manifest"`

@@ -10,7 +10,7 @@ import (
 
 // kinds are the kinds of documents of the contract.
 func kinds() []string {
-	return []string{"inspect", "predict", "profile", "quantize", "convert", "optimize", "loadtest", "compare", "tune", "report", "runtime", "version"}
+	return []string{"inspect", "predict", "profile", "quantize", "convert", "optimize", "loadtest", "compare", "tune", "report", "deploy", "runtime", "version"}
 }
 
 func verdicts() []Verdict {

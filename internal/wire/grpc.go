@@ -9,12 +9,6 @@ import (
 	"infer/model/tensor"
 )
 
-// Bounds of a protobuf message that no honest one comes near: without them, one byte of it could cost eight of memory.
-const (
-	maxRank   = 64
-	maxParams = 256
-)
-
 // Wire types of protobuf fields. A tag is number<<3 | type.
 const (
 	varintType  = protowire.VarintType
@@ -81,20 +75,31 @@ func malformed(what string, err error) error {
 	return fault.New(fault.Usage, "", "malformed %s: %w", what, err)
 }
 
-// text interns a string in the field or message called what; it is UTF-8 in every valid message.
+// text interns a string in the field or message called what.
 func (a *arena) text(b []byte, what string) (string, error) {
-	if !utf8.Valid(b) {
-		return "", fault.New(fault.Usage, "", "malformed message: a string in %s is not valid UTF-8", what)
+	if err := checkText(b, what); err != nil {
+		return "", err
 	}
 	return a.intern(b), nil
 }
 
-// ownText is text for a string that never comes again.
+// ownText is text for a string that does not come again.
 func ownText(b []byte, what string) (string, error) {
-	if !utf8.Valid(b) {
-		return "", fault.New(fault.Usage, "", "malformed message: a string in %s is not valid UTF-8", what)
+	if err := checkText(b, what); err != nil {
+		return "", err
 	}
 	return string(b), nil
+}
+
+// checkText refuses a string that is not UTF-8, which protobuf does not allow, or too long for logs and answers.
+func checkText(b []byte, what string) error {
+	if len(b) > maxNameLen {
+		return fault.New(fault.TooLarge, "", "a string of %d bytes in %s is over the limit of %d", len(b), what, maxNameLen)
+	}
+	if !utf8.Valid(b) {
+		return fault.New(fault.Usage, "", "a string in %s is not valid UTF-8", what)
+	}
+	return nil
 }
 
 // dims appends the dimensions of a field of a repeated int64, packed or not, to shape, which is memory of a.

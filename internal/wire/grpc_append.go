@@ -18,7 +18,7 @@ func AppendModelInferResponse(dst []byte, r *Response, typed bool) ([]byte, erro
 	dst = appendText(dst, 1, r.Model)
 	dst = appendText(dst, 2, r.Version)
 	dst = appendText(dst, 3, r.ID)
-	dst, err := appendParams(dst, 4, r.Params)
+	dst, err := appendParameters(dst, 4, r.Params)
 	if err != nil {
 		return dst, err
 	}
@@ -32,13 +32,13 @@ func AppendModelInfer(dst []byte, r *Request) ([]byte, error) {
 	dst = appendText(dst, 3, r.ID)
 	var err error
 	if r.Priority != 0 {
-		dst, err = appendParams(dst, 4, []Param{{"priority", uint64(r.Priority)}})
+		dst, err = appendParameters(dst, 4, []Param{{"priority", uint64(r.Priority)}})
 	}
 	if err == nil && r.Timeout != 0 {
-		dst, err = appendParams(dst, 4, []Param{{"timeout", int64(r.Timeout / time.Microsecond)}})
+		dst, err = appendParameters(dst, 4, []Param{{"timeout", int64(r.Timeout / time.Microsecond)}})
 	}
 	if err == nil {
-		dst, err = appendParams(dst, 4, r.Params)
+		dst, err = appendParameters(dst, 4, r.Params)
 	}
 	if err == nil {
 		dst, err = appendTensors(dst, r.Inputs, "input", false, 5, 0)
@@ -59,7 +59,7 @@ func appendOutput(dst []byte, o Output) ([]byte, error) {
 	var params []byte
 	if o.Classes != 0 {
 		var err error
-		if params, err = appendParams(nil, 2, []Param{{"classification", int64(o.Classes)}}); err != nil {
+		if params, err = appendParameters(nil, 2, []Param{{"classification", int64(o.Classes)}}); err != nil {
 			return dst, err
 		}
 	}

@@ -48,7 +48,7 @@ func readParameter(data []byte) (parameter, error) {
 func (p parameter) whole(limit uint64) (uint64, error) {
 	switch {
 	case p.field != 2 && p.field != 5:
-		return 0, fault.New(fault.Usage, "", "invalid value type for '%s' parameter, expected int64_param or uint64_param", p.name)
+		return 0, fault.New(fault.Usage, "", "invalid value type for '%s' parameter, expected int64_param or uint64_param", clip(p.name))
 	case p.field == 2 && int64(p.num) < 0:
 		return 0, fault.New(fault.Usage, "", "invalid value for '%s', expected value >= 0", p.name)
 	case p.num > limit:
@@ -82,41 +82,55 @@ func (p parameter) param(a *arena) (Param, error) {
 }
 
 // parameter reads an entry of the parameters of a request.
-func (r *Request) parameter(data []byte) error {
+func (r *Request) parameter(data []byte, l Limits) error {
 	p, err := readParameter(data)
 	if err != nil {
 		return err
 	}
-	switch string(p.name) {
-	case "priority":
-		v, err := p.whole(math.MaxInt32)
+	var v uint64
+	switch name := view(p.name); {
+	case name == "priority":
+		v, err = p.whole(math.MaxInt32)
 		r.Priority = int(v)
-		return err
-	case "timeout": // microseconds
-		v, err := p.whole(math.MaxInt64 / uint64(time.Microsecond))
+	case name == "timeout": // microseconds
+		v, err = p.whole(math.MaxInt64 / uint64(time.Microsecond))
 		r.Timeout = time.Duration(v) * time.Microsecond
-		return err
+	case name == "sequence_id", name == "sequence_start", name == "sequence_end":
+		if p.num != 0 || len(p.text) > 0 {
+			err = fault.New(fault.Unsupported, "", "sequences are not supported")
+		}
+	case strings.HasPrefix(name, "triton_") && name != FinalResponse:
+		err = fault.New(fault.Usage, "", "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following keys starting with 'triton_' are allowed: %s", FinalResponse)
+	default:
+		r.Params, err = appendParam(r.Params, p, &r.arena, l)
 	}
-	r.Params, err = appendParam(r.Params, p, &r.arena)
 	return err
 }
+
+// FinalResponse is the parameter by which a client of a stream asks to be told which answer to a request is the last.
+const FinalResponse = "triton_enable_empty_final_response"
 
 // parameter reads an entry of the parameters of an answer.
-func (r *Response) parameter(data []byte) error {
+func (r *Response) parameter(data []byte, l Limits) error {
 	p, err := readParameter(data)
 	if err == nil {
-		r.Params, err = appendParam(r.Params, p, &r.arena)
+		r.Params, err = appendParam(r.Params, p, &r.arena, l)
 	}
 	return err
 }
 
-func appendParam(list []Param, p parameter, a *arena) ([]Param, error) {
-	if len(list) == maxParams {
-		return list, fault.New(fault.TooLarge, "", "the message has more than %d parameters", maxParams)
+func appendParam(list []Param, p parameter, a *arena, l Limits) ([]Param, error) {
+	if len(list) >= l.Inputs {
+		return list, fault.New(fault.TooLarge, "", "there are more parameters than the limit of %d", l.Inputs)
 	}
 	o, err := p.param(a)
 	if err != nil {
 		return list, err
+	}
+	for i := range list {
+		if list[i].Name == o.Name {
+			return list, fault.New(fault.Usage, "", "parameter '%s' is given twice", o.Name)
+		}
 	}
 	return append(list, o), nil
 }
@@ -128,32 +142,35 @@ func (o *Output) parameter(data []byte) error {
 	if err != nil {
 		return err
 	}
-	if string(p.name) == "classification" {
+	if view(p.name) == "classification" {
 		v, err := p.whole(math.MaxInt32)
 		o.Classes = int(v)
 		return err
 	}
-	return p.refuseSharedMemory(place{kind: "output", name: o.Name})
+	return p.refuseSharedMemory()
 }
 
 // tensorParameter reads an entry of the parameters of a tensor, of which none means anything here.
 func tensorParameter(data []byte, where place) error {
 	p, err := readParameter(data)
-	if err != nil {
-		return err
+	if err == nil {
+		err = p.refuseSharedMemory()
 	}
-	return p.refuseSharedMemory(where)
-}
-
-// refuseSharedMemory fails for a tensor that lies in shared memory: passed over, its data would seem to be missing.
-func (p parameter) refuseSharedMemory(where place) error {
-	if strings.HasPrefix(string(p.name), "shared_memory_") {
-		return fault.New(fault.Unsupported, "", "%s is in shared memory, which this server does not have", where)
+	if err != nil {
+		return fault.Wrap(err, "%s", where)
 	}
 	return nil
 }
 
-// size returns the bytes of the InferParameter of a value, its tag and length not counted; 0 for a type that has none.
+// refuseSharedMemory fails for a tensor that lies in shared memory: passed over, its data would seem to be missing.
+func (p parameter) refuseSharedMemory() error {
+	if strings.HasPrefix(view(p.name), "shared_memory_") {
+		return errSharedMemory()
+	}
+	return nil
+}
+
+// paramSize returns the bytes of the InferParameter of a value, its tag and length not counted; 0 for a type that has none.
 func paramSize(value any) int {
 	switch v := value.(type) {
 	case bool:
@@ -170,9 +187,9 @@ func paramSize(value any) int {
 	return 0
 }
 
-// appendParams appends a map of InferParameter as a field of a number. A value of another type than Param has is an
+// appendParameters appends a map of InferParameter as a field of a number. A value of another type than Param has is an
 // error of the program.
-func appendParams(dst []byte, number protowire.Number, params []Param) ([]byte, error) {
+func appendParameters(dst []byte, number protowire.Number, params []Param) ([]byte, error) {
 	for _, p := range params {
 		size := paramSize(p.Value)
 		if size == 0 {

@@ -93,10 +93,10 @@ func (a *arena) modelSpec(data []byte) (model, version string, err error) {
 			version = a.intern(strconv.AppendInt(digits[:0], number, 10))
 		case 3<<3 | uint64(bytesType):
 			if len(m.bytes) > 0 && string(m.bytes) != Signature {
-				return "", "", fault.New(fault.Usage, "", "the model has no signature %q; its only one is %q", m.bytes, Signature)
+				return "", "", fault.New(fault.Usage, "", "the model has no signature %q; its only one is %q", clip(m.bytes), Signature)
 			}
 		case 4<<3 | uint64(bytesType):
-			return "", "", fault.New(fault.Usage, "", "version_label %q: versions have numbers here, not labels", m.bytes)
+			return "", "", fault.New(fault.Usage, "", "version_label %q: versions have numbers here, not labels", clip(m.bytes))
 		}
 	}
 	return model, version, malformed("ModelSpec", m.err)

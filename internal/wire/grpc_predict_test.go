@@ -11,19 +11,19 @@ import (
 
 	"infer/internal/fault"
 	"infer/model/tensor"
-	"infer/serve/rpc/pb/tfs"
+	tfspb "infer/serve/rpc/pb/tfs"
 )
 
 // tensorProto builds the generated message of a tensor: its bytes, or its elements where typed.
-func tensorProto(x *tensor.Tensor, typed bool) *tfs.TensorProto {
-	m := &tfs.TensorProto{TensorShape: &tfs.TensorShapeProto{}}
+func tensorProto(x *tensor.Tensor, typed bool) *tfspb.TensorProto {
+	m := &tfspb.TensorProto{TensorShape: &tfspb.TensorShapeProto{}}
 	for _, c := range tensorProtoTypes {
 		if c.dtype == x.DType {
-			m.Dtype = tfs.DataType(c.number)
+			m.Dtype = tfspb.DataType(c.number)
 		}
 	}
 	for _, d := range x.Shape {
-		m.TensorShape.Dim = append(m.TensorShape.Dim, &tfs.TensorShapeProto_Dim{Size: d})
+		m.TensorShape.Dim = append(m.TensorShape.Dim, &tfspb.TensorShapeProto_Dim{Size: d})
 	}
 	c := contentsOf(x)
 	switch x.DType {
@@ -49,10 +49,10 @@ func tensorProto(x *tensor.Tensor, typed bool) *tfs.TensorProto {
 	return m
 }
 
-func predictRequest(list []tensor.Tensor, typed bool) *tfs.PredictRequest {
-	m := &tfs.PredictRequest{
-		ModelSpec:    &tfs.ModelSpec{Name: "m", SignatureName: Signature, VersionChoice: &tfs.ModelSpec_Version{Version: wrapperspb.Int64(3)}},
-		Inputs:       map[string]*tfs.TensorProto{},
+func predictRequest(list []tensor.Tensor, typed bool) *tfspb.PredictRequest {
+	m := &tfspb.PredictRequest{
+		ModelSpec:    &tfspb.ModelSpec{Name: "m", SignatureName: Signature, VersionChoice: &tfspb.ModelSpec_Version{Version: wrapperspb.Int64(3)}},
+		Inputs:       map[string]*tfspb.TensorProto{},
 		OutputFilter: []string{"y"},
 	}
 	for i := range list {
@@ -91,7 +91,7 @@ func TestPredictToProto(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m tfs.PredictRequest
+	var m tfspb.PredictRequest
 	if err := proto.Unmarshal(data, &m); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestPredictToProto(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var answer tfs.PredictResponse
+	var answer tfspb.PredictResponse
 	if err := proto.Unmarshal(data, &answer); err != nil {
 		t.Fatal(err)
 	}
@@ -139,36 +139,36 @@ func TestPredictFill(t *testing.T) {
 	one := tensorProto(&x, true)
 	one.FloatVal = one.FloatVal[:1]
 	var r Request
-	if err := r.DecodePredict(marshal(t, &tfs.PredictRequest{Inputs: map[string]*tfs.TensorProto{"x": one}}), DefaultLimits); err != nil {
+	if err := r.DecodePredict(marshal(t, &tfspb.PredictRequest{Inputs: map[string]*tfspb.TensorProto{"x": one}}), DefaultLimits); err != nil {
 		t.Fatal(err)
 	}
 	sameTensors(t, r.Inputs, []tensor.Tensor{x})
 }
 
 func TestPredictRefuses(t *testing.T) {
-	float := func(dims []int64, v ...float32) *tfs.TensorProto {
-		m := &tfs.TensorProto{Dtype: tfs.DataType_DT_FLOAT, FloatVal: v, TensorShape: &tfs.TensorShapeProto{}}
+	float := func(dims []int64, v ...float32) *tfspb.TensorProto {
+		m := &tfspb.TensorProto{Dtype: tfspb.DataType_DT_FLOAT, FloatVal: v, TensorShape: &tfspb.TensorShapeProto{}}
 		for _, d := range dims {
-			m.TensorShape.Dim = append(m.TensorShape.Dim, &tfs.TensorShapeProto_Dim{Size: d})
+			m.TensorShape.Dim = append(m.TensorShape.Dim, &tfspb.TensorShapeProto_Dim{Size: d})
 		}
 		return m
 	}
-	one := func(x *tfs.TensorProto) *tfs.PredictRequest {
-		return &tfs.PredictRequest{Inputs: map[string]*tfs.TensorProto{"x": x}}
+	one := func(x *tfspb.TensorProto) *tfspb.PredictRequest {
+		return &tfspb.PredictRequest{Inputs: map[string]*tfspb.TensorProto{"x": x}}
 	}
 	content := float([]int64{2})
 	content.TensorContent = []byte("abcd")
 	strings7 := float([]int64{1})
-	strings7.Dtype, strings7.TensorContent = tfs.DataType_DT_STRING, []byte("\x01a")
+	strings7.Dtype, strings7.TensorContent = tfspb.DataType_DT_STRING, []byte("\x01a")
 	small := float([]int64{1})
-	small.Dtype, small.IntVal = tfs.DataType_DT_INT8, []int32{128}
+	small.Dtype, small.IntVal = tfspb.DataType_DT_INT8, []int32{128}
 	rank := float(nil, 1)
 	rank.TensorShape.UnknownRank = true
 	complex64 := float([]int64{1})
-	complex64.Dtype = tfs.DataType_DT_COMPLEX64
+	complex64.Dtype = tfspb.DataType_DT_COMPLEX64
 	for _, c := range []struct {
 		name string
-		m    *tfs.PredictRequest
+		m    *tfspb.PredictRequest
 		kind fault.Kind
 		text string
 	}{
@@ -183,9 +183,9 @@ func TestPredictRefuses(t *testing.T) {
 		{"a large shape of one element", one(float([]int64{1 << 20}, 1)), fault.Usage, "got at most"},
 		{"huge shape", one(float([]int64{1e9, 1}, 1)), fault.TooLarge, "limit"},
 		{"negative dimension", one(float([]int64{-1}, 1)), fault.Usage, "invalid dimensions"},
-		{"another signature", &tfs.PredictRequest{ModelSpec: &tfs.ModelSpec{SignatureName: "train"}}, fault.Usage, `no signature "train"`},
-		{"a label", &tfs.PredictRequest{ModelSpec: &tfs.ModelSpec{VersionChoice: &tfs.ModelSpec_VersionLabel{VersionLabel: "stable"}}}, fault.Usage, "version_label"},
-		{"an output twice", &tfs.PredictRequest{OutputFilter: []string{"y", "y"}}, fault.Usage, "output 'y' is asked for twice"},
+		{"another signature", &tfspb.PredictRequest{ModelSpec: &tfspb.ModelSpec{SignatureName: "train"}}, fault.Usage, `no signature "train"`},
+		{"a label", &tfspb.PredictRequest{ModelSpec: &tfspb.ModelSpec{VersionChoice: &tfspb.ModelSpec_VersionLabel{VersionLabel: "stable"}}}, fault.Usage, "version_label"},
+		{"an output twice", &tfspb.PredictRequest{OutputFilter: []string{"y", "y"}}, fault.Usage, "output 'y' already exists in request"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var r Request
@@ -236,7 +236,7 @@ func FuzzPredict(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := proto.Unmarshal(again, &tfs.PredictRequest{}); err != nil {
+		if err := proto.Unmarshal(again, &tfspb.PredictRequest{}); err != nil {
 			t.Fatal(err)
 		}
 		var back Request

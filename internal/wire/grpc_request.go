@@ -22,7 +22,7 @@ func (r *Request) DecodeModelInfer(data []byte, l Limits) error {
 		case 3<<3 | uint64(bytesType):
 			r.ID, err = ownText(m.bytes, "id")
 		case 4<<3 | uint64(bytesType):
-			err = r.parameter(m.bytes)
+			err = r.parameter(m.bytes, l)
 		case 5<<3 | uint64(bytesType):
 			err = r.input(m.bytes, l)
 		case 6<<3 | uint64(bytesType):
@@ -84,14 +84,14 @@ func (r *Request) once() error {
 	for i := range r.Inputs {
 		for j := range i {
 			if r.Inputs[i].Name == r.Inputs[j].Name {
-				return fault.New(fault.Usage, "", "input '%s' is in the request twice", r.Inputs[i].Name)
+				return fault.New(fault.Usage, "", "input '%s' already exists in request", r.Inputs[i].Name)
 			}
 		}
 	}
 	for i := range r.Outputs {
 		for j := range i {
 			if r.Outputs[i].Name == r.Outputs[j].Name {
-				return fault.New(fault.Usage, "", "output '%s' is asked for twice", r.Outputs[i].Name)
+				return fault.New(fault.Usage, "", "output '%s' already exists in request", r.Outputs[i].Name)
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func (r *Response) DecodeModelInferResponse(data []byte, l Limits) error {
 		case 3<<3 | uint64(bytesType):
 			r.ID, err = ownText(m.bytes, "id")
 		case 4<<3 | uint64(bytesType):
-			err = r.parameter(m.bytes)
+			err = r.parameter(m.bytes, l)
 		case 5<<3 | uint64(bytesType):
 			err = r.output(m.bytes, l)
 		case 6<<3 | uint64(bytesType):
@@ -173,7 +173,7 @@ func (a *arena) inferTensor(t *tensor.Tensor, data []byte, kind, model string, l
 	}
 	var known bool
 	if t.DType, known = ParseDatatype(string(datatype)); !known {
-		return fault.New(fault.Usage, "", "%s has the unknown datatype %q", p, datatype)
+		return fault.New(fault.Usage, "", "%s has the unknown datatype %q", p, clip(datatype))
 	}
 	if !typed {
 		return nil

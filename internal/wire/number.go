@@ -4,72 +4,101 @@ import (
 	"encoding/binary"
 	"math"
 	"strconv"
+	"strings"
 
 	"infer/internal/fault"
 	"infer/model/tensor"
 )
 
-// decimal is a number as JSON writes it: ±mant × 10^exp, or one of the tokens for what is not finite.
+// decimal is a number as JSON writes it: ±mant × 10^exp. It is small, to stay in registers; the digits stand in the
+// scanner from start to i as long as nothing else is read.
 type decimal struct {
-	text  []byte  // the whole token
-	mant  uint64  // right where digits ≤ maxDigits
-	exp   int     // clamped to ±maxExp
-	token float64 // NaN or Inf, 0 for a finite number
-	// digits are those of mant without leading zeros where there are more than maxDigits, else possibly with them.
-	digits  int
-	neg     bool
-	integer bool // neither a point nor an exponent
+	mant  uint64
+	exp   int // clamped to about ±maxExp
+	start int
+	traits
 }
+
+// traits are what else there is to say of a decimal, as bits.
+type traits uint8
+
+const (
+	negative traits = 1 << iota
+	whole           // written without a point or an exponent
+	long            // of more than maxDigits digits: mant is not right
+	notANumber
+	infinite
+)
 
 const (
 	maxDigits = 19 // 10^19 < 2^64
 	maxExp    = 100_000
 )
 
+// is reports whether one of the traits is there.
+func (t traits) is(one traits) bool { return t&one != 0 }
+
 // number reads a number that starts at i.
 func (s *scanner) number() (decimal, error) {
-	d, start := s.data, s.i
-	n := decimal{integer: true}
-	i := start
+	d, i := s.data, s.i
+	n := decimal{start: i, traits: whole}
 	if i < len(d) && d[i] == '-' {
-		n.neg = true
+		n.traits |= negative
 		i++
 	}
 	first := i
-	for ; i < len(d) && d[i]-'0' <= 9; i++ {
-		n.mant = n.mant*10 + uint64(d[i]-'0')
+	n.mant, i = digits(d, i, 0)
+	count := i - first
+	if count == 0 {
+		return s.notFinite(n.traits & negative)
 	}
-	n.digits = i - first
-	if n.digits == 0 {
-		return s.notFinite(n, i)
-	}
-	if n.digits > 1 && d[first] == '0' {
+	if count > 1 && d[first] == '0' {
 		return n, s.fail("a number starts with 0")
 	}
 	if i < len(d) && d[i] == '.' {
-		n.integer = false
 		point := i
-		for i++; i < len(d) && d[i]-'0' <= 9; i++ {
-			n.mant = n.mant*10 + uint64(d[i]-'0')
-		}
+		n.mant, i = digits(d, i+1, n.mant)
 		n.exp = point + 1 - i
-		n.digits -= n.exp
+		n.traits &^= whole
 		if n.exp == 0 {
 			return n, s.fail("a number has no digit behind its point")
 		}
+		count -= n.exp
 	}
 	if i < len(d) && d[i]|0x20 == 'e' {
 		e, end := exponent(d, i+1)
 		if end == 0 {
 			return n, s.fail("a number has no digit in its exponent")
 		}
-		n.integer, n.exp, i = false, n.exp+e, end
+		n.exp, i = n.exp+e, end
+		n.traits &^= whole
 	}
-	n.text, s.i = d[start:i], i
-	if n.digits > maxDigits {
-		n.digits -= leadingZeros(d[first:i])
+	if count > maxDigits && count-leadingZeros(d[first:i]) > maxDigits {
+		n.traits |= long
 	}
+	s.i = i
 	return n, nil
+}
+
+// digits reads digits from i on behind those of mant, and returns where they end. Eight at a time: in the eight bytes
+// of a word neighbours are joined to numbers of two, four and eight digits (Lemire, "Quickly parsing eight digits").
+func digits(d []byte, i int, mant uint64) (uint64, int) {
+	for len(d)-i >= 8 {
+		w := binary.LittleEndian.Uint64(d[i:])
+		const nibbles, six = 0xf0f0f0f0f0f0f0f0, 0x0606060606060606
+		if w&nibbles != 0x3030303030303030 || (w+six)&nibbles != 0x3030303030303030 {
+			break
+		}
+		w -= 0x3030303030303030
+		w = (w*10 + w>>8) & 0x00ff00ff00ff00ff
+		w = (w*100 + w>>16) & 0x0000ffff0000ffff
+		mant = mant*100_000_000 + (w*10_000+w>>32)&0xffffffff
+		i += 8
+	}
+	for ; i < len(d) && d[i]-'0' <= 9; i++ {
+		mant = mant*10 + uint64(d[i]-'0')
+	}
+	return mant, i
 }
 
 // exponent reads an exponent behind its e at i, clamped to ±maxExp. end is 0 where there is none.
@@ -103,23 +132,21 @@ func leadingZeros(b []byte) (n int) {
 	return n
 }
 
-// notFinite reads NaN, Infinity or Inf at i, behind the sign of n.
-func (s *scanner) notFinite(n decimal, i int) (decimal, error) {
-	start := s.i
-	s.i = i
+// notFinite reads NaN, Infinity or Inf, behind the sign that it is told.
+func (s *scanner) notFinite(sign traits) (decimal, error) {
+	n := decimal{start: s.i, traits: sign}
+	if sign.is(negative) {
+		s.i++
+	}
 	switch {
 	case s.literal("NaN"):
-		n.token = math.NaN()
+		n.traits |= notANumber
 	case s.literal("Infinity"), s.literal("Inf"):
-		n.token = math.Inf(1)
+		n.traits |= infinite
 	default:
-		s.i = start
+		s.i = n.start
 		return n, s.fail("expected a number")
 	}
-	if n.neg {
-		n.token = -n.token
-	}
-	n.text, n.integer = s.data[start:s.i], false
 	return n, nil
 }
 
@@ -131,86 +158,97 @@ var powers = [...]float64{
 
 // near returns the value of a number of few digits and a small exponent, wrong by at most two units in the last place,
 // and by none where mant < 2^53: then one rounding is all there is.
-func (n *decimal) near() (f float64, ok bool) {
-	if n.digits > maxDigits || n.exp > 22 || n.exp < -22 {
+func (n decimal) near() (f float64, ok bool) {
+	if n.is(long|notANumber|infinite) || n.exp > 22 || n.exp < -22 {
 		return 0, false
 	}
 	if f = float64(n.mant); n.exp < 0 {
 		f /= powers[-n.exp]
-	} else {
+	} else if n.exp > 0 {
 		f *= powers[n.exp]
 	}
-	if n.neg {
+	if n.is(negative) {
 		f = -f
 	}
 	return f, true
 }
 
-// float64 returns the nearest float64; ok is false for a number out of range.
-func (n *decimal) float64() (f float64, ok bool) {
-	if n.token != 0 {
-		return n.token, true
-	}
+// float64 returns the float64 nearest to n, which was read last; ok is false for a number out of range.
+func (s *scanner) float64(n decimal) (f float64, ok bool) {
 	if n.mant < 1<<53 {
 		if f, ok = n.near(); ok {
 			return f, true
 		}
 	}
-	f, err := strconv.ParseFloat(view(n.text), 64)
-	return f, err == nil
+	return s.parse(n, 64)
 }
 
-// float32 returns the nearest float32; ok is false for a number out of range.
-func (n *decimal) float32() (f float32, ok bool) {
-	if n.token != 0 {
-		return float32(n.token), true
-	}
+// float32 returns the float32 nearest to n, which was read last; ok is false for a number out of range.
+func (s *scanner) float32(n decimal) (f float32, ok bool) {
 	if f, ok := n.near(); ok {
-		if n.mant == 0 {
-			return float32(f), true
-		}
 		// The value near the number rounds to the same float32 as the number, unless it is as near to the middle of two
 		// of them, where the 29 bits that are dropped are a one and zeros.
 		const middle = 1 << 28
-		a := math.Abs(f)
-		if low := math.Float64bits(f) & (2*middle - 1); low-(middle-4) > 8 && a >= 0x1p-126 && a < math.MaxFloat32 {
+		low, a := math.Float64bits(f)&(2*middle-1), math.Abs(f)
+		if low-(middle-4) > 8 && a >= 0x1p-126 && a < math.MaxFloat32 || n.mant == 0 {
 			return float32(f), true
 		}
 	}
-	v, err := strconv.ParseFloat(view(n.text), 32)
-	return float32(v), err == nil
+	wide, ok := s.parse(n, 32)
+	return float32(wide), ok
 }
 
-// integerOf returns the bits of an integer of dtype d, those above its width of no meaning.
-func (n *decimal) integerOf(d tensor.DType, size int) (uint64, error) {
-	if !n.integer {
-		return 0, fault.New(fault.Usage, "", "%s is not an integer, as %s needs it", clip(n.text), Datatype(d))
+// parse returns the float of 32 or 64 bits nearest to n.
+func (s *scanner) parse(n decimal, bits int) (f float64, ok bool) {
+	sign := 1
+	if n.is(negative) {
+		sign = -1
+	}
+	switch {
+	case n.is(notANumber):
+		return math.NaN(), true
+	case n.is(infinite):
+		return math.Inf(sign), true
+	}
+	f, err := strconv.ParseFloat(view(s.written(n)), bits)
+	return f, err == nil
+}
+
+// written returns n, which was read last, as it stands in the JSON.
+func (s *scanner) written(n decimal) []byte { return s.data[n.start:s.i] }
+
+// integer returns the bits of n, which was read last, as an integer of dtype d and a size in bytes; those above its
+// width mean nothing.
+func (s *scanner) integer(n decimal, d tensor.DType, size int) (uint64, error) {
+	if !n.is(whole) {
+		return 0, fault.New(fault.Usage, "", "%s is not an integer, as %s needs it", clip(s.written(n)), Datatype(d))
 	}
 	m, ok := n.mant, true
-	if n.digits > maxDigits {
-		digits := n.text
-		if n.neg {
-			digits = digits[1:]
-		}
-		v, err := strconv.ParseUint(view(digits), 10, 64)
+	if n.is(long) {
+		v, err := strconv.ParseUint(strings.TrimPrefix(view(s.written(n)), "-"), 10, 64)
 		m, ok = v, err == nil
 	}
 	limit := uint64(1)<<(8*size-1) - 1 // the largest of a signed type
 	switch unsigned := d == tensor.Uint8 || d == tensor.Uint16 || d == tensor.Uint32 || d == tensor.Uint64; {
-	case unsigned && n.neg:
+	case unsigned && n.is(negative):
 		limit = 0
 	case unsigned:
 		limit = 2*limit + 1
-	case n.neg:
+	case n.is(negative):
 		limit++
 	}
 	if !ok || m > limit {
-		return 0, fault.New(fault.Usage, "", "%s is out of the range of %s", clip(n.text), Datatype(d))
+		return 0, s.outOfRange(n, d)
 	}
-	if n.neg {
+	if n.is(negative) {
 		m = -m
 	}
 	return m, nil
+}
+
+// outOfRange returns the error for a number that a dtype does not hold.
+func (s *scanner) outOfRange(n decimal, d tensor.DType) error {
+	return fault.New(fault.Usage, "", "%s is out of the range of %s", clip(s.written(n)), Datatype(d))
 }
 
 // put reads a bool or number into dst, which has the size of d's elements.
@@ -227,37 +265,44 @@ func (s *scanner) put(dst []byte, d tensor.DType) error {
 		return err
 	}
 	le, ok := binary.LittleEndian, true
-	var f float32
 	switch d {
 	case tensor.Float32:
-		f, ok = n.float32()
+		var f float32
+		f, ok = s.float32(n)
 		le.PutUint32(dst, math.Float32bits(f))
 	case tensor.Float64:
-		var wide float64
-		wide, ok = n.float64()
-		le.PutUint64(dst, math.Float64bits(wide))
-	case tensor.Float16:
-		f, ok = n.float32()
+		var f float64
+		f, ok = s.float64(n)
+		le.PutUint64(dst, math.Float64bits(f))
+	case tensor.Float16, tensor.BFloat16:
+		var f float32
+		f, ok = s.float32(n)
 		h := tensor.Float16Bits(f)
-		ok = ok && (n.token != 0 || h&0x7fff < 0x7c00)
+		if d == tensor.BFloat16 {
+			h = tensor.BFloat16Bits(f)
+		}
 		le.PutUint16(dst, h)
-	case tensor.BFloat16:
-		f, ok = n.float32()
-		h := tensor.BFloat16Bits(f)
-		ok = ok && (n.token != 0 || h&0x7fff < 0x7f80)
-		le.PutUint16(dst, h)
+		ok = ok && (n.is(infinite) || !isInf16(h, d))
 	default:
-		return putInteger(dst, d, &n)
+		return s.putInteger(dst, d, n)
 	}
 	if !ok {
-		return fault.New(fault.Usage, "", "%s is out of the range of %s", clip(n.text), Datatype(d))
+		return s.outOfRange(n, d)
 	}
 	return nil
 }
 
+// isInf16 reports whether the bits of a float16 or bfloat16 are an infinity.
+func isInf16(h uint16, d tensor.DType) bool {
+	if d == tensor.BFloat16 {
+		return h&0x7fff == 0x7f80
+	}
+	return h&0x7fff == 0x7c00
+}
+
 // putInteger writes n as an integer of dtype d.
-func putInteger(dst []byte, d tensor.DType, n *decimal) error {
-	m, err := n.integerOf(d, len(dst))
+func (s *scanner) putInteger(dst []byte, d tensor.DType, n decimal) error {
+	m, err := s.integer(n, d, len(dst))
 	if err != nil {
 		return err
 	}
@@ -281,7 +326,7 @@ func (s *scanner) uint(limit uint64) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	v, err := n.integerOf(tensor.Uint64, 8)
+	v, err := s.integer(n, tensor.Uint64, 8)
 	if err == nil && v > limit {
 		err = fault.New(fault.Usage, "", "%d is more than %d", v, limit)
 	}

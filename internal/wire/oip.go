@@ -386,15 +386,15 @@ func (d *decoder) paramValue() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v, err := n.integerOf(tensor.Int64, 8); err == nil {
+	if v, err := d.integer(n, tensor.Int64, 8); err == nil {
 		return int64(v), nil
 	}
-	if v, err := n.integerOf(tensor.Uint64, 8); err == nil {
+	if v, err := d.integer(n, tensor.Uint64, 8); err == nil {
 		return v, nil
 	}
-	f, ok := n.float64()
+	f, ok := d.float64(n)
 	if !ok {
-		return nil, fault.New(fault.Usage, "", "%s is out of the range of a double", clip(n.text))
+		return nil, d.outOfRange(n, tensor.Float64)
 	}
 	return f, nil
 }

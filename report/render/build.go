@@ -360,6 +360,10 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 		return decoded(d.Details, func(p report.PredictDetails) layout { return layout{sections: predictSections(p, o), next: p.Next} })
 	case "quantize":
 		return decoded(d.Details, func(q report.QuantizeDetails) layout { return layQuantize(q, o) })
+	case "deploy":
+		return decoded(d.Details, func(x report.DeployDetails) layout {
+			return layout{summary: deploySummary(x), sections: deploySections(x), next: x.Next}
+		})
 	case "runtime":
 		return decoded(d.Details, func(r report.RuntimeDetails) layout { return layout{sections: runtimeSections(r), next: r.Next} })
 	case "version":

@@ -41,6 +41,21 @@ func predictSections(d report.PredictDetails, o Options) []section {
 	return []section{s, {title: "Outputs", table: out}, {title: "Classes", table: classes.compact()}}
 }
 
+func deploySections(d report.DeployDetails) []section {
+	t := &table{cols: []column{{head: "file", shrink: true}, {head: "size", right: true}, {head: "sha256", drop: 1}}}
+	for _, f := range d.Files {
+		t.rows = append(t.rows, []cell{code(f.Path), str(bytesText(f.Bytes)), code(f.SHA256[:min(12, len(f.SHA256))])})
+	}
+	return []section{{title: "Files of " + d.Folder, table: t}}
+}
+
+func deploySummary(d report.DeployDetails) string {
+	if d.Built {
+		return "the image " + d.Image + " was built"
+	}
+	return "the image was not built: " + d.Reason
+}
+
 func runtimeSections(d report.RuntimeDetails) []section {
 	t := &table{cols: []column{{head: ""}, {head: "version"}, {head: "source"}, {head: "providers", shrink: true}, {head: "path"}}}
 	for _, l := range d.Libraries {

@@ -21,7 +21,7 @@ func (b *Observe) Write(w io.Writer, accept string) (contentType string, err err
 			return "", fmt.Errorf("gather metrics: %w", err)
 		}
 	}
-	format := expfmt.NegotiateIncludingOpenMetrics(http.Header{"Accept": {accept}})
+	format := expfmt.NegotiateAccept(http.Header{"Accept": {accept}}, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	encoder := expfmt.NewEncoder(w, format)
 	for _, f := range families {
 		if err := encoder.Encode(f); err != nil {

@@ -40,7 +40,7 @@ func (r *Repository) load(ctx context.Context, name string, f file, o ModelOptio
 		return nil, err
 	}
 	defer m.Close()
-	h := &Handle{r: r, idle: make(chan struct{})}
+	h := &Handle{r: r, idle: make(chan struct{}), freed: make(chan struct{})}
 	h.holders.Store(1)
 	h.info = Info{Name: name, Version: f.version, Path: f.path, Metadata: metadata(m)}
 	if h.info.Digest, err = m.Digest(); err != nil {
@@ -102,7 +102,11 @@ func (l *loader) open(ctx context.Context, threads int) (engine.Session, error) 
 			l.r.log.Warn(text, "model", l.h.info.Name, "version", l.h.info.Version)
 		}
 	}
-	if err := l.h.sign(s); err != nil {
+	err = l.h.sign(s)
+	if err == nil {
+		err = l.h.declare(s)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	l.trial.init(l.h, l.m)

@@ -35,7 +35,7 @@ func (l *loader) measure(ctx context.Context) error {
 	begin := time.Now()
 	best, worse := t.single.Seconds(), 0
 	for n := 2; n <= min(i.MaxBatch, mostRows) && worse < 2; n *= 2 {
-		if time.Since(begin) > budget || int64(n)*t.bytes() > mostBytes {
+		if time.Since(begin) > budget || t.slow || int64(n)*t.bytes() > mostBytes {
 			break
 		}
 		took, err := l.measureRows(ctx, n, budget/4)

@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	trialSeed = 1                     // of made-up inputs
-	trialRows = 3                     // different rows that are made up
-	steadyFor = 30 * time.Millisecond // of warm-up at most, where a run is shorter
-	steadyBy  = 0.1                   // two runs in a row that differ by less are steady
+	trialSeed = 1                      // of made-up inputs
+	trialRows = 3                      // different rows that are made up
+	slow      = 250 * time.Millisecond // a first run that is longer is a slow one
+	steadyFor = 30 * time.Millisecond  // of warm-up at most, where a run is shorter
+	steadyBy  = 0.1                    // two runs in a row that differ by less are steady
 )
 
 // sizes are tried in turn for the dynamic axes that are no batch axis, until the model runs: sequences come first, then
@@ -29,7 +30,8 @@ type trial struct {
 	batch bool            // axis 0 of all inputs and outputs may count rows
 	lead  map[string]bool // names of axis 0 of the inputs
 	open  bool            // there are other dynamic axes
-	size  int64           // what they were given
+	guess guess           // what they were given
+	slow  bool            // a run is so long that it is tried as little as will do
 	key   uint64          // the shape bucket of the inputs
 
 	err     error             // why it was never run; nil where it was
@@ -65,10 +67,16 @@ func (t *trial) init(h *Handle, m *model.Model) {
 	}
 }
 
+// guess is a choice for the dynamic axes that are no batch axis.
+type guess struct {
+	size  int64
+	first bool // of the first input alone; those of the others, which may be states, are as many as the rows
+}
+
 // inputs makes up inputs of a number of rows.
-func (t *trial) inputs(rows, size int64) ([]tensor.Tensor, error) {
+func (t *trial) inputs(rows int64, g guess) ([]tensor.Tensor, error) {
 	shapes := map[string]tensor.Shape{}
-	for _, p := range t.h.info.Model {
+	for at, p := range t.h.info.Model {
 		if !p.Type.HasShape {
 			continue // said by Random
 		}
@@ -77,10 +85,10 @@ func (t *trial) inputs(rows, size int64) ([]tensor.Tensor, error) {
 			switch {
 			case d.Known:
 				s[i] = d.Size
-			case i == 0 || t.lead[d.Name]:
+			case i == 0 || t.lead[d.Name] || at > 0 && g.first && d.Name == "":
 				s[i] = rows
 			default:
-				s[i] = size
+				s[i] = g.size
 			}
 		}
 		shapes[p.Name] = s
@@ -92,20 +100,17 @@ func (t *trial) inputs(rows, size int64) ([]tensor.Tensor, error) {
 // find looks for sizes of the dynamic axes with which the model runs, and keeps the inputs. Where there are none err
 // says why; what is returned is the error of ctx alone.
 func (t *trial) find(ctx context.Context, s engine.Session) error {
-	try := sizes
-	if !t.open {
-		try = sizes[:1] // it is not used
-	}
-	for _, size := range try {
-		in, err := t.inputs(1, size)
+	for _, g := range t.guesses() {
+		in, err := t.inputs(1, g)
+		var took time.Duration
 		if err == nil {
-			_, _, err = t.run(ctx, s, in)
+			_, took, err = t.run(ctx, s, in)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err == nil {
-			t.size, t.err = size, nil
+			t.guess, t.err, t.slow = g, nil, took > slow
 			return t.makeRows(in)
 		}
 		if t.err == nil {
@@ -115,13 +120,27 @@ func (t *trial) find(ctx context.Context, s engine.Session) error {
 	return nil
 }
 
+func (t *trial) guesses() []guess {
+	if !t.open {
+		return []guess{{size: 1}} // it is not used
+	}
+	var list []guess
+	for _, n := range sizes {
+		list = append(list, guess{size: n})
+	}
+	for _, n := range sizes {
+		list = append(list, guess{size: n, first: true})
+	}
+	return list
+}
+
 // makeRows makes up the rows that everything is tried with.
 func (t *trial) makeRows(one []tensor.Tensor) error {
 	t.rows = [][]tensor.Tensor{one}
 	if !t.batch {
 		return nil
 	}
-	all, err := t.inputs(trialRows, t.size)
+	all, err := t.inputs(trialRows, t.guess)
 	if err != nil {
 		return err
 	}
@@ -149,7 +168,8 @@ func (t *trial) run(ctx context.Context, s engine.Session, in []tensor.Tensor) (
 	return out, time.Since(begin), err
 }
 
-// warm runs a session on one row until it is steady: at least twice, and at most for steadyFor or three runs.
+// warm runs a session on one row until it is steady: at least twice after the first, and at most for
+// steadyFor where that is longer. A slow one, which has run once to find the sizes, runs once more.
 func (t *trial) warm(ctx context.Context, s engine.Session) error {
 	if t.err != nil {
 		return nil
@@ -161,13 +181,16 @@ func (t *trial) warm(ctx context.Context, s engine.Session) error {
 		if err != nil {
 			return fmt.Errorf("run on made-up inputs: %w", err)
 		}
-		if last > 0 {
+		if last > 0 || t.slow {
 			t.runs = append(t.runs, took)
 		}
 		if t.single == 0 || took < t.single {
 			t.single = took
 		}
 		n := len(t.runs)
+		if t.slow && n >= 1 {
+			return nil
+		}
 		steady := n >= 2 && (took-last).Abs().Seconds() < steadyBy*last.Seconds()
 		if steady && n >= 8 || n >= 2 && time.Since(begin) >= steadyFor {
 			return nil

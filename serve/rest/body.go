@@ -21,7 +21,7 @@ func (x *exchange) body() ([]byte, error) {
 	if err != nil || len(x.head.encoding) == 0 || string(x.head.encoding) == "identity" {
 		return raw, err
 	}
-	x.plain, err = wire.Decompress(x.plain[:0], raw, view(x.head.encoding), x.s.o.MaxBody)
+	x.plain, err = wire.Decompress(x.plain[:0], view(x.head.encoding), raw, int64(x.s.o.MaxBody))
 	return x.plain, err
 }
 

@@ -65,7 +65,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 
 // begin reads the path and the header.
 func (x *exchange) begin(ctx *fasthttp.RequestCtx) {
-	x.ctx = ctx
+	x.ctx, x.end = ctx, &endpoints[nowhere]
 	if x.conn, _ = ctx.Conn().(*conn); x.conn != nil {
 		x.event.Arrived = x.conn.arrived
 		x.conn.linger.Store(false)

@@ -41,11 +41,15 @@ func (x *exchange) fail(err error) {
 	if x.ctx.Request.Header.ContentLength() != 0 && x.conn != nil {
 		x.conn.linger.Store(true) // the body may be unread
 	}
-	body := x.ctx.Response.SwapBody(nil)[:0]
-	if x.end != nil && x.end.torch {
-		body = appendTorchError(body, status, err.Error())
+	text := err.Error()
+	if hint := fault.HintOf(err); hint != "" {
+		text += " (" + hint + ")"
+	}
+	body := x.buffer()
+	if x.end.torch {
+		body = appendTorchError(body, status, text)
 	} else {
-		body = wire.AppendError(body, err.Error())
+		body = wire.AppendError(body, text)
 	}
 	x.answer(status, jsonType, body)
 }

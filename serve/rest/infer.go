@@ -29,13 +29,16 @@ func (x *exchange) inferOIP(info *repository.Info, body []byte) error {
 	if err := x.req.DecodeOIP(body, jsonLen, info.Name, info.Inputs, x.s.o.Limits); err != nil {
 		return err
 	}
+	if info, err = x.stick(info); err != nil {
+		return err
+	}
 	if err := x.run(); err != nil {
 		return err
 	}
 	if err := x.respond(info); err != nil {
 		return err
 	}
-	answer, jsonLen, err := wire.AppendOIP(x.ctx.Response.SwapBody(nil)[:0], &x.resp, x.asked, x.req.Binary)
+	answer, jsonLen, err := wire.AppendOIP(x.buffer(), &x.resp, x.asked, x.req.Binary)
 	if err != nil {
 		return err
 	}
@@ -74,7 +77,7 @@ func (x *exchange) inferTFS(info *repository.Info, body []byte) error {
 	if err := x.respond(info); err != nil {
 		return err
 	}
-	answer, err := wire.AppendTFS(x.ctx.Response.SwapBody(nil)[:0], &x.resp, x.req.Row)
+	answer, err := wire.AppendTFS(x.buffer(), &x.resp, x.req.Row)
 	if err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func (x *exchange) inferTFS(info *repository.Info, body []byte) error {
 // open finds the model of a request and asks whether it would take the call, before the body is looked at: what is
 // refused now costs neither its decoding nor its memory.
 func (x *exchange) open(model, version string) (*repository.Info, error) {
-	h, err := x.s.o.Repository.Acquire(model, version, view(x.head.requestID))
+	h, err := x.s.o.Repository.Acquire(model, version, x.sticky(model))
 	if err != nil {
 		return nil, err
 	}
@@ -101,6 +104,33 @@ func (x *exchange) open(model, version string) (*repository.Info, error) {
 		return nil, err
 	}
 	return info, h.Refuses(c.Priority, c.Deadline)
+}
+
+// sticky is the value that keeps requests at one version where a model is split: that of the header that the model
+// names, else the request id as far as the header tells it.
+func (x *exchange) sticky(model string) string {
+	if name := x.s.o.Repository.Sticky(model); name != "" {
+		return view(x.ctx.Request.Header.Peek(name))
+	}
+	return view(x.head.requestID)
+}
+
+// stick changes to the version that the request id in the body belongs to, where that decides: the id is known only
+// when the body is, and the body only by the model.
+func (x *exchange) stick(info *repository.Info) (*repository.Info, error) {
+	r := x.s.o.Repository
+	if x.req.ID == "" || len(x.route.version) > 0 || len(x.head.requestID) > 0 || r.Sticky(info.Name) != "" {
+		return info, nil
+	}
+	h, err := r.Acquire(info.Name, "", x.req.ID)
+	if err != nil {
+		return nil, err
+	}
+	x.handle.Release()
+	x.handle = h
+	info = h.Info()
+	x.event.Model, x.event.Version = info.Name, info.Version
+	return info, nil
 }
 
 // run gives the decoded request to the model. A parameter of the body wins over the header where it asks for less
@@ -176,8 +206,8 @@ const packFrom = 1 << 10
 func (x *exchange) pack(contentType, body []byte) error {
 	if len(body) >= packFrom && len(x.head.accept) > 0 {
 		x.ctx.Response.Header.SetCanonical(hVary, hAccept)
-		if encoding := wire.Negotiate(view(x.head.accept)); encoding != "" {
-			packed, err := wire.Compress(x.packed[:0], body, encoding)
+		if encoding := wire.AcceptEncoding(view(x.head.accept)); encoding != "" {
+			packed, err := wire.Compress(x.packed[:0], encoding, body)
 			if err != nil {
 				return err
 			}

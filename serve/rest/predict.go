@@ -2,11 +2,15 @@ package rest
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"mime"
 	"mime/multipart"
+	"strconv"
 
 	"infer/internal/fault"
+	"infer/internal/wire"
+	"infer/model/declared"
 	"infer/serve/repository"
 )
 
@@ -47,10 +51,60 @@ func (x *exchange) predictWith(model, version string) error {
 	return x.inferDeclared(info, body, contentType)
 }
 
-// inferDeclared runs a file or a text through the declared input of the model.
+// inferDeclared runs a file or a text through the declared input of the model, and answers with labels where the model
+// declares them, else as TensorFlow Serving does for a row.
 func (x *exchange) inferDeclared(info *repository.Info, body []byte, contentType string) error {
-	return fault.New(fault.Usage, "", `the body is none of {"instances": …}, {"inputs": {…}} and {"inputs": [{"name": …}]}, and model %q declares no other input: `+
-		"write a MODEL.io.yaml to send it images or text", info.Name)
+	io := info.Declared
+	if io == nil || io.Kind() == declared.None {
+		return fault.New(fault.Usage, "", `the body is none of {"instances": …}, {"inputs": {…}} and {"inputs": [{"name": …}]}, and model '%s' `+
+			"declares no image or text: write a MODEL.io.yaml beside it", info.Name)
+	}
+	inputs, err := io.Encode(body, contentType)
+	if err != nil {
+		return err
+	}
+	x.req.Inputs = append(x.req.Inputs[:0], inputs...)
+	if err := x.run(); err != nil {
+		return err
+	}
+	if err := x.respond(info); err != nil {
+		return err
+	}
+	var answer []byte
+	if io.HasLabels() {
+		answer, err = x.labels(io)
+	} else {
+		answer, err = wire.AppendTFS(x.buffer(), &x.resp, true)
+	}
+	if err != nil {
+		return err
+	}
+	return x.deliver(info, jsonType, answer)
+}
+
+// labels writes what the outputs mean: {"labels": [{"label": …, "index": …, "score": …}]}; to clients of TorchServe as
+// its image classifier does, {"label": score}, best first.
+func (x *exchange) labels(io *declared.IO) ([]byte, error) {
+	meaning, err := io.Decode(x.call.Outputs, 0)
+	if err != nil {
+		return nil, err
+	}
+	if !x.end.torch {
+		return json.Marshal(meaning)
+	}
+	dst := append(x.buffer(), '{')
+	for i, l := range meaning.Labels {
+		name, err := json.Marshal(l.Label)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(append(dst, name...), ':')
+		dst = strconv.AppendFloat(dst, l.Score, 'g', -1, 64)
+	}
+	return append(dst, '}'), nil
 }
 
 // filePart returns the file of a form as browsers and curl -F send it, and its content type: the first part that has

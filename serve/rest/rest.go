@@ -96,15 +96,17 @@ func New(o Options) (*Server, error) {
 		ConnState:    observeState,
 		Logger:       fastLog{o.Log},
 
-		ReadBufferSize:     o.MaxHeader,
-		MaxRequestBodySize: o.MaxBody,
-		ReadTimeout:        o.ReadTimeout,
-		WriteTimeout:       o.WriteTimeout,
-		IdleTimeout:        o.IdleTimeout,
-		Concurrency:        o.MaxConnections + spareWorkers,
+		ReadBufferSize: o.MaxHeader,
+		ReadTimeout:    o.ReadTimeout,
+		WriteTimeout:   o.WriteTimeout,
+		IdleTimeout:    o.IdleTimeout,
+		Concurrency:    o.MaxConnections + spareWorkers,
 
-		// A body is read by the exchange, as far as it has come: one that was only announced takes no memory.
+		// A body is read by the exchange, as far as it has come, once the model is known: one that was only announced
+		// takes no memory. Of a body that it streams fasthttp reads in advance, and waits for, as much as it allows to
+		// one that it does not: a byte.
 		StreamRequestBody:            true,
+		MaxRequestBodySize:           1,
 		DisablePreParseMultipartForm: true,
 		// What an idle connection holds is its read buffer: see RATIONALE.md for the measurement.
 		ReduceMemoryUsage:     true,

@@ -324,7 +324,7 @@ func TestManyAtOnce(t *testing.T) {
 				a, b := float32(g*1000+i), float32(g)
 				body := fmt.Sprintf(`{"inputs":[{"name":"a","shape":[1,2],"datatype":"FP32","data":[%g,%g]},{"name":"b","shape":[1,2],"datatype":"FP32","data":[%g,%g]}]}`, a, b, b, a)
 				got := ask(t, "POST", "http://"+address+"/v2/models/sum/infer", body)
-				if want := fmt.Sprintf(`"data":[%g,%g]`, a+b, a+b); got.status != 200 || !strings.Contains(got.body, want) {
+				if want := fmt.Sprintf(`"data":[%.1f,%.1f]`, a+b, a+b); got.status != 200 || !strings.Contains(got.body, want) {
 					t.Errorf("%d %s, want %s", got.status, got.body, want)
 					return
 				}

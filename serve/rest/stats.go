@@ -3,6 +3,7 @@ package rest
 import (
 	"github.com/valyala/fasthttp"
 
+	"infer/serve/batch"
 	"infer/serve/repository"
 )
 
@@ -78,34 +79,20 @@ func statisticsOf(s *repository.Stats) modelStatistics {
 	return m
 }
 
-// modelScheduler explains the batcher of a model: what it knows, what waits, what it refused.
+// modelScheduler explains the batcher of a model: how it was planned, what it has learned, what waits and what it
+// refused.
 func (x *exchange) modelScheduler() error {
 	info, err := x.find()
 	if err != nil {
 		return err
 	}
-	list, err := x.s.o.Repository.Stats(info.Name, info.Version)
-	if err != nil {
-		return err
-	}
-	answer := scheduler{Name: info.Name, Version: info.Version, MaxBatch: info.MaxBatch, BatchAxis: info.BatchAxis,
-		BatchNote: info.BatchNote, Instances: info.Instances, Threads: info.Threads, Batches: []batchStatistics{}}
-	for i := range list {
-		answer.Waiting, answer.Running = list[i].Waiting, list[i].Running
-		answer.Batches = statisticsOf(&list[i]).Batches
-	}
-	return x.json(fasthttp.StatusOK, answer)
-}
-
-type scheduler struct {
-	Name      string            `json:"name"`
-	Version   string            `json:"version"`
-	MaxBatch  int               `json:"max_batch"`
-	BatchAxis bool              `json:"batch_axis"`
-	BatchNote string            `json:"batch_note"`
-	Instances int               `json:"instances"`
-	Threads   int               `json:"threads"`
-	Waiting   int               `json:"waiting"`
-	Running   int               `json:"running"`
-	Batches   []batchStatistics `json:"batches"`
+	return x.json(fasthttp.StatusOK, struct {
+		Name      string            `json:"name"`
+		Version   string            `json:"version"`
+		MaxBatch  int               `json:"max_batch"`
+		BatchAxis bool              `json:"batch_axis"`
+		BatchNote string            `json:"batch_note"`
+		Threads   int               `json:"threads"`
+		Scheduler batch.Explanation `json:"scheduler"`
+	}{info.Name, info.Version, info.MaxBatch, info.BatchAxis, info.BatchNote, info.Threads, x.handle.Explain()})
 }

@@ -108,6 +108,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	closes bool // the connection
 }
 
 // ask sends a request; header lines come as "Name: value".
@@ -139,7 +140,7 @@ func ask(t testing.TB, method, url string, body any, lines ...string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, string(data)}
+	return answer{status: resp.StatusCode, header: resp.Header, body: string(data), closes: resp.Close}
 }
 
 // fields decodes a JSON object.

@@ -78,13 +78,14 @@ type conn struct {
 	net.Conn // TLS, where configured
 	s        *Server
 	raw      syscall.RawConn // of the socket; nil where there is none
+	client   string          // its address
 	arrived  time.Time       // when the first byte of the running request was seen
 	linger   atomic.Bool     // the client may still be sending: see Close
 }
 
 // track makes a connection known to the server; nil over the limit.
 func (s *Server) track(raw net.Conn) *conn {
-	c := &conn{Conn: raw, s: s, arrived: time.Now()}
+	c := &conn{Conn: raw, s: s, client: raw.RemoteAddr().String(), arrived: time.Now()}
 	if sc, ok := raw.(syscall.Conn); ok {
 		c.raw, _ = sc.SyscallConn()
 	}

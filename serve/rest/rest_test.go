@@ -128,8 +128,9 @@ func ask(t testing.TB, method, url string, body any, lines ...string) answer {
 		t.Fatal(err)
 	}
 	for _, line := range lines {
-		name, value, _ := strings.Cut(line, ": ")
-		req.Header.Set(name, value)
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			req.Header.Set(name, value)
+		}
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -45,7 +45,7 @@ var rooms = map[string][]string{
 	"model/engine/enginetest":     {"model/engine", "model/engine/ort", "model/engine/ort/library", "model", "model/onnx", "model/tensor", "internal/fault"},
 	"model/measure":               {"model/engine", "model/tensor", "internal/…"},
 	"model/trace":                 {},
-	"model/predict":               {"model/dataset", "model/engine", "model", "model/tensor", "internal/…"},
+	"model/predict":               {"model/dataset", "model/declared", "model/engine", "model", "model/tensor", "internal/…"},
 	"serve":                       {"serve/…", "internal/wire", core, "internal/…"},
 	"serve/batch":                 {"internal/stats"},
 	"serve/repository":            {"serve/batch", "internal/wire", core, "internal/…"},

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"infer/internal/fault"
@@ -129,13 +130,40 @@ func (x *IO) Kind() Kind {
 // HasLabels reports whether Decode has something to tell.
 func (x *IO) HasLabels() bool { return x.labels != nil }
 
-// LabelNames returns the names of the classes, by index, and the output that they belong to; "" and nil where none are
-// declared. The caller does not change them.
-func (x *IO) LabelNames() (output string, names []string) {
+// Output returns the name of the output that labels are declared for, "" where none are.
+func (x *IO) Output() string {
 	if x.labels == nil {
-		return "", nil
+		return ""
 	}
-	return x.labels.output, x.labels.names
+	return x.labels.output
+}
+
+// Names returns the names of the classes, by index; nil where none are declared. The caller does not change them.
+func (x *IO) Names() []string {
+	if x.labels == nil {
+		return nil
+	}
+	return x.labels.names
+}
+
+// HasRowAxis reports whether the inputs have a batch axis. Without one a run takes one row.
+func (x *IO) HasRowAxis() bool {
+	switch {
+	case x.image != nil:
+		return len(x.image.shape) == 4
+	case x.text != nil:
+		return x.text.columns[0].batch
+	}
+	return false
+}
+
+// ClassOf returns the index of a label's name; ok is false where no such label is declared.
+func (x *IO) ClassOf(label string) (index int64, ok bool) {
+	if x.labels == nil {
+		return 0, false
+	}
+	i := slices.Index(x.labels.names, label)
+	return int64(i), i >= 0
 }
 
 // Encode makes the inputs of one row, with a batch axis of 1, from an image file or a text. contentType is that of

@@ -130,20 +130,21 @@ func (x *IO) Kind() Kind {
 // HasLabels reports whether Decode has something to tell.
 func (x *IO) HasLabels() bool { return x.labels != nil }
 
+// LabelNames returns the names of the classes, by index, and the output that they belong to; "" and nil where none are
+// declared. The caller does not change them.
+func (x *IO) LabelNames() (output string, names []string) {
+	if x.labels == nil {
+		return "", nil
+	}
+	return x.labels.output, x.labels.names
+}
+
 // Output returns the name of the output that labels are declared for, "" where none are.
 func (x *IO) Output() string {
 	if x.labels == nil {
 		return ""
 	}
 	return x.labels.output
-}
-
-// Names returns the names of the classes, by index; nil where none are declared. The caller does not change them.
-func (x *IO) Names() []string {
-	if x.labels == nil {
-		return nil
-	}
-	return x.labels.names
 }
 
 // HasRowAxis reports whether the inputs have a batch axis. Without one a run takes one row.

@@ -161,8 +161,7 @@ func (x *exchange) fromPage() error {
 		return errNotFound
 	}
 	path := string(x.ctx.URI().PathOriginal())
-	if path == "/live" || path == "/openapi.json" || path == "/v2/openapi.json" {
-		// They tell of the models; the rest of the page is the same for every server.
+	if page.Private(path) {
 		if err := x.authorize(guard.Infer); err != nil {
 			return err
 		}

@@ -196,6 +196,13 @@ func (s *Server) Drain(ctx context.Context) error {
 	return fault.Wrap(err, "drain HTTP")
 }
 
+// Connections returns how many connections are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 // isReady is what the readiness endpoint answers.
 func (s *Server) isReady() bool {
 	return s.ready.Load() && !s.draining.Load() && s.o.Repository.Ready()

@@ -116,7 +116,7 @@ func (b *bench) flooded(s subject, p peer, slo time.Duration) error {
 		return err
 	}
 	defer srv.stop()
-	closedLoad, err := measured(srv, func() (load, error) { return closed(srv.http, s.binaryRequest(), 2, b.seconds) })
+	closedLoad, err := closed(srv, s.binaryRequest(), 2, b.seconds)
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,10 @@ const answerTimeout = 60 * time.Second
 
 // closed sends the request over n connections, on each the next as soon as the last is answered, from one thread that
 // waits in epoll: what is left of the machine is the server's. It counts what begins after the warm-up.
-func closed(address string, request []byte, n int, d time.Duration) (load, error) {
+func closed(s *server, request []byte, n int, d time.Duration) (load, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	c, err := newCloser(address, request, n)
+	c, err := newCloser(s.http, request, n)
 	if err != nil {
 		return load{}, err
 	}
@@ -30,9 +30,9 @@ func closed(address string, request []byte, n int, d time.Duration) (load, error
 		return load{}, err
 	}
 	c.l = load{latency: make([]float64, 0, 1<<20)}
-	begin := time.Now()
-	err = c.run(begin.Add(d))
-	c.l.seconds = time.Since(begin).Seconds()
+	clock := startClock(s)
+	err = c.run(clock.begin.Add(d))
+	clock.stop(&c.l)
 	return c.l, err
 }
 

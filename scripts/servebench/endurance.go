@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,7 +26,7 @@ func million(b *bench) error {
 	answered, failed := 0, 0
 	request := s.binaryRequest()
 	for part := 1; part <= parts; {
-		l, err := closed(srv.http, request, 16, time.Second)
+		l, err := closed(srv, request, 16, time.Second)
 		if err != nil {
 			return err
 		}
@@ -73,9 +72,7 @@ func reload(b *bench) error {
 			}
 		}
 	}()
-	l, err := measured(srv, func() (load, error) {
-		return closed(srv.http, s.binaryRequest(), 16, time.Duration(b.rounds)*b.seconds)
-	})
+	l, err := closed(srv, s.binaryRequest(), 16, time.Duration(b.rounds)*b.seconds)
 	close(stop)
 	versions := <-added
 	if err != nil {
@@ -151,19 +148,15 @@ func (b *bench) besides(srv *server, s subject, what string) error {
 	var rate, p50, p99 []float64
 	n, failed := 0, 0
 	for range b.rounds {
-		l, err := closed(srv.http, s.binaryRequest(), 16, b.seconds)
+		l, err := closed(srv, s.binaryRequest(), 16, b.seconds)
 		if err != nil {
 			return err
 		}
-		rate, p50, p99 = append(rate, l.rate()), append(p50, 1e3*rankOf(l.latency, .5)), append(p99, 1e3*rankOf(l.latency, .99))
+		rate, p50, p99 = append(rate, l.rate()), append(p50, 1e3*l.p(.5)), append(p99, 1e3*l.p(.99))
 		n, failed = n+len(l.latency), failed+l.failed
 	}
 	b.row(what, strconv.Itoa(n), strconv.Itoa(failed), spread(rate, "%.0f"), spread(p50, "%.2f"), spread(p99, "%.2f"), fmt.Sprintf("%.0f", srv.rss()/1e6))
 	return nil
-}
-
-func rankOf(values []float64, q float64) float64 {
-	return rank(slices.Sorted(slices.Values(values)), q)
 }
 
 func gather(address string, n int) ([]net.Conn, error) {

@@ -46,7 +46,7 @@ func (s subject) message() ([]byte, error) {
 }
 
 // closedGRPC is closed over gRPC, with the client of gRPC for Go.
-func closedGRPC(address string, s subject, n int, d time.Duration) (load, error) {
+func closedGRPC(srv *server, s subject, n int, d time.Duration) (load, error) {
 	message, err := s.message()
 	if err != nil {
 		return load{}, err
@@ -58,7 +58,7 @@ func closedGRPC(address string, s subject, n int, d time.Duration) (load, error)
 		}
 	}()
 	for range (n + streamsPerChannel - 1) / streamsPerChannel {
-		c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodec(raw{})))
+		c, err := grpc.NewClient(srv.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.ForceCodec(raw{})))
 		if err != nil {
 			return load{}, err
 		}
@@ -67,18 +67,21 @@ func closedGRPC(address string, s subject, n int, d time.Duration) (load, error)
 	if l := callers(channels, message, n, warmUp); l.failed > 0 {
 		return l, fmt.Errorf("gRPC: %s", l.why)
 	}
-	return callers(channels, message, n, d), nil
+	clock := startClock(srv)
+	l := callers(channels, message, n, d)
+	clock.stop(&l)
+	return l, nil
 }
 
 func callers(channels []*grpc.ClientConn, message []byte, n int, d time.Duration) load {
 	parts := make([]load, n)
-	begin := time.Now()
+	until := time.Now().Add(d)
 	var wg sync.WaitGroup
 	for i := range parts {
-		wg.Go(func() { parts[i] = caller(channels[i%len(channels)], message, begin.Add(d)) })
+		wg.Go(func() { parts[i] = caller(channels[i%len(channels)], message, until) })
 	}
 	wg.Wait()
-	whole := load{seconds: time.Since(begin).Seconds()}
+	var whole load
 	for _, p := range parts {
 		whole.latency, whole.failed = append(whole.latency, p.latency...), whole.failed+p.failed
 		if whole.why == "" {

@@ -47,11 +47,18 @@ func cpu() float64 {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
-// measured runs a load with the CPU time of both sides around it.
-func measured(s *server, run func() (load, error)) (load, error) {
-	client, other := cpu(), s.cpu()
-	l, err := run()
-	l.client, l.server = cpu()-client, s.cpu()-other
+// clock takes the CPU time of both sides around the part of a load that counts.
+type clock struct {
+	s              *server
+	begin          time.Time
+	client, server float64
+}
+
+func startClock(s *server) clock { return clock{s, time.Now(), cpu(), s.cpu()} }
+
+// stop fills the times of l and sorts its latencies.
+func (c clock) stop(l *load) {
+	l.seconds = time.Since(c.begin).Seconds()
+	l.client, l.server = cpu()-c.client, c.s.cpu()-c.server
 	slices.Sort(l.latency)
-	return l, err
 }

@@ -54,12 +54,13 @@ func (b *bench) race(s subject, targets []target, connections int) ([]*lane, err
 }
 
 func (b *bench) turn(l *lane, s subject, connections int) error {
-	m, err := measured(l.server, func() (load, error) {
-		if l.request == nil {
-			return closedGRPC(l.server.grpc, s, connections, b.seconds)
-		}
-		return closed(l.server.http, l.request(s), connections, b.seconds)
-	})
+	var m load
+	var err error
+	if l.request == nil {
+		m, err = closedGRPC(l.server, s, connections, b.seconds)
+	} else {
+		m, err = closed(l.server, l.request(s), connections, b.seconds)
+	}
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func ceiling(b *bench) error {
 	if err != nil {
 		return err
 	}
-	b.table("model", "bare run µs", "echo CPU µs", "limit/s", "infer/s", "of the limit", "of the echo's rate", "infer client µs", "infer server µs")
+	b.table("model", "bare run µs", "echo CPU µs", "limit/s", "infer/s", "of the limit", "of the limit by CPU time", "of the echo's rate", "infer client µs", "infer server µs")
 	for _, s := range []subject{b.mnist(), tiny} {
 		if err := b.ceilingOf(s); err != nil {
 			return err
@@ -166,13 +166,14 @@ func (b *bench) ceilingOf(s subject) error {
 		return err
 	}
 	echoed, ours := lanes[0], lanes[1]
-	var limits, part []float64
+	var limits, part, spent []float64
 	for i := range echoed.rate {
-		limit := float64(runtime.NumCPU()) / (echoed.loads[i].perRequest() + run)
-		limits, part = append(limits, limit), append(part, 100*ours.rate[i]/limit)
+		least := echoed.loads[i].perRequest() + run
+		limit := float64(runtime.NumCPU()) / least
+		limits, part, spent = append(limits, limit), append(part, 100*ours.rate[i]/limit), append(spent, 100*least/ours.loads[i].perRequest())
 	}
 	b.row(s.name, fmt.Sprintf("%.1f", 1e6*run), fmt.Sprintf("%.1f", 1e6*stats.Median(echoed.client)+1e6*stats.Median(echoed.other)), fmt.Sprintf("%.0f", stats.Median(limits)),
-		spread(ours.rate, "%.0f"), spread(part, "%.0f %%"), spread(scaled(ratios(ours.rate, echoed.rate), 100), "%.0f %%"),
+		spread(ours.rate, "%.0f"), spread(part, "%.0f %%"), spread(spent, "%.0f %%"), spread(scaled(ratios(ours.rate, echoed.rate), 100), "%.0f %%"),
 		fmt.Sprintf("%.1f", 1e6*stats.Median(ours.client)), fmt.Sprintf("%.1f", 1e6*stats.Median(ours.other)))
 	return nil
 }

@@ -99,7 +99,7 @@ func (s *Set) open(source string, o Options) error {
 	case ".jsonl", ".json", ".ndjson":
 		return s.openLines(source)
 	}
-	return fault.New(fault.Usage, hintFor(source), "the kind of file is not known")
+	return fault.New(fault.Usage, hintFor(source, o.IO), "the kind of file is not known")
 }
 
 // pathCause drops the path from an *os.PathError: the message names it already.

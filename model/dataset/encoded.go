@@ -116,7 +116,13 @@ func classOf(label string, io *declared.IO) (int64, error) {
 }
 
 // hintFor says what to do about a source of an unknown kind.
-func hintFor(source string) string {
+func hintFor(source string, io *declared.IO) string {
+	if io != nil && io.Kind() == declared.Image {
+		return "the model takes images: name one, or a folder of them"
+	}
+	if io != nil && io.Kind() == declared.Text {
+		return "the model takes texts: name a .txt, .csv, .tsv or .jsonl file"
+	}
 	switch strings.ToLower(filepath.Ext(source)) {
 	case ".txt", ".csv", ".tsv", ".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp":
 		return fmt.Sprintf("declare in MODEL.io.yaml how %s becomes inputs (docs/declared-io.md)", filepath.Base(source))

@@ -36,12 +36,28 @@ type IO struct {
 	labels *labelOutput
 }
 
-// Find returns the file that declares the input and output of the model at a path: resnet.io.yaml for resnet.onnx.
-// ok is false where there is none.
+// Find returns the file that declares the input and output of the model at a path: resnet.io.yaml for resnet.onnx, and
+// for resnet.int8.onnx and the like, which quantize and optimize made of it, where they have none of their own.
+// ok is false where there is none; path is then where one is looked for first.
 func Find(modelPath string) (path string, ok bool) {
-	path = strings.TrimSuffix(modelPath, filepath.Ext(modelPath)) + ".io.yaml"
+	const ending = ".io.yaml"
+	stem := strings.TrimSuffix(modelPath, filepath.Ext(modelPath))
+	path = stem + ending
+	if exists(path) {
+		return path, true
+	}
+	switch form := filepath.Ext(stem); form {
+	case ".int8", ".int4", ".fp16", ".bf16", ".opt":
+		if base := strings.TrimSuffix(stem, form) + ending; exists(base) {
+			return base, true
+		}
+	}
+	return path, false
+}
+
+func exists(path string) bool {
 	_, err := os.Stat(path)
-	return path, err == nil
+	return err == nil
 }
 
 // Open reads a declaration and checks it against the model's signature: names, dtypes, ranks and sizes. Files that it

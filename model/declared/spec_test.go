@@ -51,8 +51,13 @@ func TestFind(t *testing.T) {
 	if got, ok := Find(filepath.Join(filepath.Dir(path), "model.onnx")); !ok || got != path {
 		t.Errorf("%s, %v", got, ok)
 	}
-	if _, ok := Find(filepath.Join(filepath.Dir(path), "other.onnx")); ok {
-		t.Error("found what is not there")
+	if got, ok := Find(filepath.Join(filepath.Dir(path), "model.int8.onnx")); !ok || got != path {
+		t.Errorf("of a quantized model: %s, %v", got, ok)
+	}
+	for _, name := range []string{"other.onnx", "model.v2.onnx", "other.int8.onnx"} {
+		if got, ok := Find(filepath.Join(filepath.Dir(path), name)); ok {
+			t.Errorf("%s: found %s", name, got)
+		}
 	}
 }
 

@@ -163,6 +163,14 @@ func (x *IO) Output() string {
 	return x.labels.output
 }
 
+// Names returns the names of the classes, by index; nil where none are declared. The caller does not change them.
+func (x *IO) Names() []string {
+	if x.labels == nil {
+		return nil
+	}
+	return x.labels.names
+}
+
 // HasRowAxis reports whether the inputs have a batch axis. Without one a run takes one row.
 func (x *IO) HasRowAxis() bool {
 	switch {

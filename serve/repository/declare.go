@@ -17,8 +17,8 @@ func (h *Handle) declare(s engine.Session) error {
 		return err
 	}
 	h.info.Declared = io
-	if output, names := io.LabelNames(); len(h.info.Outputs) > 0 && output == h.info.Outputs[0].Name {
-		h.info.Labels = names
+	if io.Output() == h.info.Outputs[0].Name {
+		h.info.Labels = io.Names()
 	}
 	return nil
 }

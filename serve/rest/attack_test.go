@@ -176,7 +176,7 @@ func (a attack) run(t *testing.T, address string) {
 	}
 	<-sent // may have failed: the server need not read it all
 	took := allocated() - before
-	got := answer{resp.StatusCode, resp.Header, string(body)}
+	got := answer{status: resp.StatusCode, header: resp.Header, body: string(body)}
 	text, _ := got.fields(t)["error"].(string)
 	if got.status != a.status || !strings.Contains(text, a.says) || text == "" {
 		t.Errorf("%d %q, want %d and %q", got.status, got.body, a.status, a.says)

@@ -7,6 +7,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/wire"
+	"infer/serve/guard"
 	"infer/serve/page"
 	"infer/serve/repository"
 )
@@ -161,7 +162,7 @@ func (x *exchange) fromPage() error {
 	}
 	path := string(x.ctx.URI().PathOriginal())
 	if page.Private(path) {
-		if err := x.authorize("infer"); err != nil {
+		if err := x.authorize(guard.Infer); err != nil {
 			return err
 		}
 	}

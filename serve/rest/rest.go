@@ -21,6 +21,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/wire"
+	"infer/serve/guard"
 	"infer/serve/repository"
 )
 
@@ -32,9 +33,7 @@ type Options struct {
 	AccessLog  *slog.Logger        // a line a request; nil: none
 	TLS        *tls.Config         // nil: plain HTTP
 
-	// Authorize finds who a key belongs to and whether it has a scope ("infer", "admin"): fault.Unauthorized for no or
-	// an unknown key, fault.Denied for one without the scope. nil: everybody may do everything.
-	Authorize func(key []byte, scope string) (name string, err error)
+	Keys *guard.Keys // who may do what; nil: everybody everything
 
 	// Page delivers "/", "/openapi.json" and "/live". nil: none of them.
 	Page func(path string) (contentType string, body []byte, ok bool)

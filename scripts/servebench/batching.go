@@ -98,7 +98,7 @@ func overload(b *bench) error {
 		tritonWith("Triton, tuned by hand: queue of 4, 30 ms", fmt.Sprintf(queue, 4, 30000, 2)),
 		tritonWith("Triton, tuned by hand: queue of 8, 40 ms", fmt.Sprintf(queue, 8, 40000, 1)),
 	}
-	b.table("server", "capacity/s", "offered/s", "arrivals", "goodput/s", "of capacity", "p99 of the answered, ms", "refused", "refusal p50 ms", "refusal p99 ms", "failed", "dropped", "sent late, p99 ms", "memory before, peak, after, MB")
+	b.table("server", "capacity/s", "offered/s", "arrivals", "goodput/s", "of capacity", "p99 of the answered, ms", "refused", "refusal p50 ms", "refusal p99 ms", "expired", "failed", "dropped", "sent late, p99 ms", "memory before, peak, after, MB")
 	for _, p := range peers {
 		if err := b.flooded(s, p, slo); errors.Is(err, errMissing) {
 			b.skip(err.Error())
@@ -132,7 +132,7 @@ func (b *bench) flooded(s subject, p peer, slo time.Duration) error {
 	}
 	b.row(p.name, fmt.Sprintf("%.0f", capacity), fmt.Sprintf("%.0f", f.offered), strconv.Itoa(f.arrivals), fmt.Sprintf("%.0f", f.goodput()), fmt.Sprintf("%.0f %%", 100*f.goodput()/capacity),
 		fmt.Sprintf("%.1f", 1e3*rank(f.answered, .99)), strconv.Itoa(len(f.refused)), fmt.Sprintf("%.1f", 1e3*rank(f.refused, .5)), fmt.Sprintf("%.1f", 1e3*rank(f.refused, .99)),
-		failed, strconv.Itoa(f.dropped), fmt.Sprintf("%.1f", 1e3*rank(f.late, .99)), fmt.Sprintf("%.0f, %.0f, %.0f", before/1e6, <-peak/1e6, srv.rss()/1e6))
+		strconv.Itoa(len(f.expired)), failed, strconv.Itoa(f.dropped), fmt.Sprintf("%.1f", 1e3*rank(f.late, .99)), fmt.Sprintf("%.0f, %.0f, %.0f", before/1e6, <-peak/1e6, srv.rss()/1e6))
 	return nil
 }
 

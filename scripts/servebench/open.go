@@ -28,6 +28,7 @@ type flood struct {
 	good              int       // answered with 200 within the SLO
 	answered          []float64 // with 200
 	refused           []float64 // with 429 or 503
+	expired           []float64 // with 504: taken, and dropped when it could not be in time any more
 	failed            int
 	why               string
 	late              []float64 // how long after it was due a request was sent
@@ -75,9 +76,9 @@ func open(address string, request []byte, rate float64, d, slo time.Duration, se
 	for c := range o.idle {
 		c.Close()
 	}
-	slices.Sort(o.f.answered)
-	slices.Sort(o.f.refused)
-	slices.Sort(o.f.late)
+	for _, times := range [][]float64{o.f.answered, o.f.refused, o.f.expired, o.f.late} {
+		slices.Sort(times)
+	}
 	return o.f
 }
 
@@ -108,6 +109,8 @@ func (o *opener) one(due time.Time) {
 		}
 	case status == 429 || status == 503:
 		o.f.refused = append(o.f.refused, took.Seconds())
+	case status == 504:
+		o.f.expired = append(o.f.expired, took.Seconds())
 	default:
 		o.fail(fmt.Sprint("status ", status))
 	}

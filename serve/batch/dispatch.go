@@ -157,10 +157,17 @@ func (s *Scheduler) plan(now time.Duration, b *bucket) (jobs int, at time.Durati
 	}
 	jobs, rows = s.upTo(b, jobs, want)
 	need := s.needed(now, b, limit)
-	if rows >= need {
+	if rows >= need || !worthWaiting(b, rows, need) {
 		return jobs, now
 	}
 	return jobs, s.waitFor(now, b, rows, need)
+}
+
+// worthWaiting reports whether a row is so much cheaper in a run of more rows that an instance may stand idle for it.
+func worthWaiting(b *bucket, rows, more int) bool {
+	now, _ := b.curve.at(rows)
+	then, ok := b.curve.at(more)
+	return ok && then.mean/float64(more) < waitGain*now.mean/float64(rows)
 }
 
 // upTo cuts a run to at most rows.

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"infer/internal/fault"
 	"infer/model/tensor"
 	"infer/serve/repository"
 )
@@ -106,12 +105,7 @@ func digitOne(t *testing.T) string {
 // TestAsksForKey refuses the page until it has the key, which it must not store anywhere.
 func TestAsksForKey(t *testing.T) {
 	c := startChrome(t)
-	url := serving(t, func(key []byte, _ string) (string, error) {
-		if string(key) == "secret" {
-			return "me", nil
-		}
-		return "", fault.New(fault.Unauthorized, "", "no key")
-	}, digits(t))
+	url := serving(t, secret(t), digits(t))
 	c.open(url + "/")
 	enter := func(key string) {
 		c.wait(`!document.getElementById("key").hidden`)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"infer/internal/fault"
 	"infer/model"
 	"infer/model/tensor"
 	"infer/serve/repository"
@@ -233,12 +232,7 @@ func TestOpenAPIIsValid(t *testing.T) {
 
 // TestKeys: what tells of the models needs a key where there are keys, and the page itself does not.
 func TestKeys(t *testing.T) {
-	url := serving(t, func(key []byte, _ string) (string, error) {
-		if string(key) == "secret" {
-			return "me", nil
-		}
-		return "", fault.New(fault.Unauthorized, "", "no key")
-	}, digits(t))
+	url := serving(t, secret(t), digits(t))
 	for _, c := range []struct {
 		path          string
 		without, with int

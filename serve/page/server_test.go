@@ -2,6 +2,8 @@ package page_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -11,6 +13,7 @@ import (
 
 	"infer/model/engine/enginetest"
 	"infer/model/tensor"
+	"infer/serve/guard"
 	"infer/serve/observe"
 	"infer/serve/page"
 	"infer/serve/repository"
@@ -22,8 +25,8 @@ const (
 	sharedModels = "../../../shared/models"
 )
 
-// serving starts a real server with its page on a port of its own and returns its address.
-func serving(t *testing.T, authorize func(key []byte, scope string) (string, error), sources ...repository.Source) string {
+// serving starts a real server with its page on a port of its own and returns its address. keys nil: it needs none.
+func serving(t *testing.T, keys *guard.Keys, sources ...repository.Source) string {
 	t.Helper()
 	var r *repository.Repository
 	o, err := observe.New(observe.Options{Stats: func() []repository.Stats {
@@ -41,7 +44,7 @@ func serving(t *testing.T, authorize func(key []byte, scope string) (string, err
 		t.Fatal(err)
 	}
 	p := page.New(page.Of(r, o))
-	s, err := rest.New(rest.Options{Repository: r, Observer: o, Page: p.Get, Authorize: authorize})
+	s, err := rest.New(rest.Options{Repository: r, Observer: o, Page: p.Get, Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +73,20 @@ func serving(t *testing.T, authorize func(key []byte, scope string) (string, err
 		}
 	})
 	return "http://" + ln.Addr().String()
+}
+
+// secret returns keys of which there is one: "secret".
+func secret(t *testing.T) *guard.Keys {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(path, fmt.Appendf(nil, "me %x\n", sha256.Sum256([]byte("secret"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := guard.OpenKeys(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
 }
 
 // digits returns the model of handwritten digits, in a folder of its own with a declaration of its images.

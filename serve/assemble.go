@@ -80,12 +80,15 @@ func (s *Server) connections() map[string]int {
 
 func (s *Server) restOptions(admin bool) rest.Options {
 	o := rest.Options{
-		Repository: s.models, Observer: s.observe, Log: s.o.Log, TLS: s.o.TLS, Keys: s.o.Keys, Page: page.New(page.Of(s.models, s.observe)).Get,
+		Repository: s.models, Observer: s.observe, Log: s.o.Log, TLS: s.o.TLS, Page: page.New(page.Of(s.models, s.observe)).Get,
 		Name: "infer", Version: s.o.Version, Admin: admin || s.o.AllowLoad, CompatTriton: s.o.CompatTriton,
 		Limits: s.o.Limits, MaxBody: s.o.MaxBody, MaxConnections: s.o.MaxConnections,
 	}
 	if s.o.AccessLog {
 		o.AccessLog = s.o.Log
+	}
+	if s.o.Keys != nil {
+		o.Authorize = s.o.Keys.Check
 	}
 	return o
 }

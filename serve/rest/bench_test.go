@@ -62,6 +62,9 @@ func BenchmarkInfer(b *testing.B) {
 // encoding. The one small allocation that is allowed is fasthttp's, which wraps the body in a reader of its own when it
 // makes sure that none is left.
 func TestInferAllocates(t *testing.T) {
+	if raced {
+		t.Skip("pools lose what they hold under the race detector")
+	}
 	for _, c := range []struct {
 		name string
 		ask  []byte
@@ -87,7 +90,7 @@ func TestInferAllocates(t *testing.T) {
 // dialMemory serves a model that gives its input back, 784 floats a row, and returns a connection to it in memory.
 func dialMemory(t testing.TB, o Options) net.Conn {
 	t.Helper()
-	o.Repository = opened(t, repository.Options{}, saved(t, image(), t.TempDir(), "image.onnx"))
+	o.Repository = opened(t, repository.Options{}, saved(t, picture(), t.TempDir(), "image.onnx"))
 	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -103,8 +106,8 @@ func dialMemory(t testing.TB, o Options) net.Conn {
 	return conn
 }
 
-// image is the model of the benchmarks: rows of one image of 28 x 28, answered with ten numbers of it.
-func image() *model.Model { return enginetest.Identity(tensor.Float32, "n", 1, 28, 28) }
+// picture is the model of the benchmarks: rows of one image of 28 x 28, answered with ten numbers of it.
+func picture() *model.Model { return enginetest.Identity(tensor.Float32, "n", 1, 28, 28) }
 
 func binaryImage() []byte {
 	head := `{"inputs":[{"name":"x","shape":[1,1,28,28],"datatype":"FP32","parameters":{"binary_data_size":3136}}],"outputs":[{"name":"y","parameters":{"binary_data":true}}]}`

@@ -108,10 +108,10 @@ func (x *exchange) dispatch() error {
 
 // authorize checks the key of a request where the server has keys and the scope asks for one.
 func (x *exchange) authorize(scope string) error {
-	if x.s.o.Keys == nil || scope == "" {
+	if x.s.o.Authorize == nil || scope == "" {
 		return nil
 	}
-	name, err := x.s.o.Keys.Check(x.head.credential(), scope)
+	name, err := x.s.o.Authorize(x.head.credential(), scope)
 	x.event.Key = name
 	return err
 }

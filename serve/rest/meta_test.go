@@ -228,7 +228,7 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := &listenerOf{}
-	_, address := sums(t, Options{Keys: keys, Admin: true, Observer: told})
+	_, address := sums(t, Options{Authorize: keys.Check, Admin: true, Observer: told})
 	for _, c := range []struct {
 		name, method, path, header string
 		status                     int

@@ -21,7 +21,6 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/wire"
-	"infer/serve/guard"
 	"infer/serve/repository"
 )
 
@@ -33,7 +32,9 @@ type Options struct {
 	AccessLog  *slog.Logger        // a line a request; nil: none
 	TLS        *tls.Config         // nil: plain HTTP
 
-	Keys *guard.Keys // who may do what; nil: everybody everything
+	// Authorize finds whom a key belongs to and whether it has a scope of package guard, as guard.Keys.Check does. key is
+	// the value of the Authorization header, else that of X-API-Key. nil: everybody may do everything.
+	Authorize func(key []byte, scope string) (name string, err error)
 
 	// Page delivers "/", "/openapi.json" and "/live". nil: none of them.
 	Page func(path string) (contentType string, body []byte, ok bool)

@@ -83,6 +83,7 @@ var homes = map[string][]string{
 	"gonum.org/v1/gonum":                {"internal/stats"},
 	"google.golang.org/protobuf":        {"model/onnx", "internal/wire", "serve/rpc", "serve/rpc/pb", "serve/rpc/pb/tfs"},
 	"google.golang.org/grpc":            {"scripts/servebench", "serve/rpc", "serve/rpc/pb", "serve/rpc/pb/tfs"},
+	"google.golang.org/genproto":        {"serve/rpc"},
 	"github.com/valyala/fasthttp":       {"scripts/servebench", "serve/rest"},
 	"github.com/prometheus":             {"serve/observe"},
 	"go.opentelemetry.io":               {"serve/observe"},

@@ -9,6 +9,7 @@ import (
 	"infer/serve/page"
 	"infer/serve/repository"
 	"infer/serve/rest"
+	"infer/serve/rpc"
 )
 
 // assemble makes the parts of a server, who is told of what, and who answers where. Nothing runs yet.
@@ -31,6 +32,9 @@ func (s *Server) assemble() error {
 		if s.fronts[name], err = rest.New(s.restOptions(name == "admin")); err != nil {
 			return err
 		}
+	}
+	if s.sockets["grpc"] != nil {
+		s.fronts["grpc"] = rpc.New(s.rpcOptions())
 	}
 	s.metrics = &http.Server{Handler: s.metricsPage(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	return nil
@@ -90,6 +94,14 @@ func (s *Server) restOptions(admin bool) rest.Options {
 	if s.o.Keys != nil {
 		o.Authorize = s.o.Keys.Check
 	}
+	return o
+}
+
+func (s *Server) rpcOptions() rpc.Options {
+	o := rpc.DefaultOptions
+	o.Repository, o.Observer, o.Log, o.Keys, o.TLS = s.models, s.observe, s.o.Log, s.o.Keys, s.o.TLS
+	o.Name, o.Version, o.Admin = "infer", s.o.Version, s.o.AllowLoad
+	o.Limits, o.MaxMessage, o.MaxConnections = s.o.Limits, s.o.MaxBody, s.o.MaxConnections
 	return o
 }
 

@@ -195,3 +195,13 @@ func appendTensorShape(dst []byte, shape tensor.Shape, size int) []byte {
 	}
 	return dst
 }
+
+// TensorFlowType returns the number of a dtype in TensorFlow's DataType; 0 for one that its messages do not have here.
+func TensorFlowType(d tensor.DType) int32 {
+	for _, c := range tensorProtoTypes {
+		if c.dtype == d {
+			return int32(c.number)
+		}
+	}
+	return 0
+}

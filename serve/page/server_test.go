@@ -44,7 +44,11 @@ func serving(t *testing.T, keys *guard.Keys, sources ...repository.Source) strin
 		t.Fatal(err)
 	}
 	p := page.New(page.Of(r, o))
-	s, err := rest.New(rest.Options{Repository: r, Observer: o, Page: p.Get, Keys: keys})
+	front := rest.Options{Repository: r, Observer: o, Page: p.Get}
+	if keys != nil {
+		front.Authorize = keys.Check
+	}
+	s, err := rest.New(front)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -183,11 +183,12 @@ func (s *Server) SetReady(ready bool) { s.ready.Store(ready) }
 // client to close its connection.
 func (s *Server) SetDraining(draining bool) { s.draining.Store(draining) }
 
-// Drain stops accepting, answers what is running or has already arrived, and closes idle connections. It returns nil
-// when no connection is left. When ctx ends first, running calls are cancelled, connections are closed, and the error
-// is that of ctx.
+// Drain tells clients to close their connections, stops accepting, answers what is running or has already arrived, and
+// closes idle connections. It returns nil when no connection is left. When ctx ends first, running calls are cancelled,
+// connections are closed, and the error is that of ctx.
 func (s *Server) Drain(ctx context.Context) error {
 	s.SetDraining(true)
+	s.awaitGoodbyes(ctx)
 	err := s.fast.ShutdownWithContext(ctx)
 	s.stop()
 	if err == nil {
@@ -202,6 +203,26 @@ func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns)
+}
+
+// goodbye is how long a drain waits for clients to close their connections themselves. A client that is about to send
+// on a connection that the server closes gets a reset and cannot know whether its request was taken; one that sends
+// again within this time is answered, and asked to close.
+const goodbye = 100 * time.Millisecond
+
+// awaitGoodbyes waits until no connection is open, but not for longer than goodbye.
+func (s *Server) awaitGoodbyes(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, goodbye)
+	defer cancel()
+	tick := time.NewTicker(goodbye / 20)
+	defer tick.Stop()
+	for s.Connections() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // isReady is what the readiness endpoint answers.

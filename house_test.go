@@ -45,7 +45,7 @@ var rooms = map[string][]string{
 	"model/engine/enginetest":     {"model/engine", "model/engine/ort", "model/engine/ort/library", "model", "model/onnx", "model/tensor", "internal/fault"},
 	"model/measure":               {"model/engine", "model/tensor", "internal/…"},
 	"model/trace":                 {},
-	"model/predict":               {"model/dataset", "model/engine", "model", "model/tensor", "internal/…"},
+	"model/predict":               {"model/dataset", "model/declared", "model/engine", "model", "model/tensor", "internal/…"},
 	"serve":                       {"serve/…", "internal/wire", core, "internal/…"},
 	"serve/batch":                 {"internal/stats"},
 	"serve/repository":            {"serve/batch", "internal/wire", core, "internal/…"},
@@ -67,6 +67,7 @@ var rooms = map[string][]string{
 	"testdata/odd/gen":            {"model/onnx", "model/tensor", "model"},
 	"configs":                     {},
 	"scripts/bench":               {"model", "model/onnx", "testdata/arch", "internal/host"},
+	"scripts/servebench":          {"model", "model/onnx", "model/tensor", "testdata/arch", "internal/wire", "internal/stats"},
 }
 
 // homes names, for each third-party library, the only rooms that may import it.
@@ -78,12 +79,12 @@ var homes = map[string][]string{
 	"github.com/muesli/termenv":         {"internal/term"},
 	"github.com/schollz/progressbar/v3": {"internal/term"},
 	"golang.org/x/term":                 {"internal/term"},
-	"golang.org/x/sys":                  {"internal/host", "model/engine/ort/library", "model/engine/ort", "model/measure"},
+	"golang.org/x/sys":                  {"internal/host", "model/engine/ort/library", "model/engine/ort", "model/measure", "serve/rest"},
 	"gonum.org/v1/gonum":                {"internal/stats"},
 	"google.golang.org/protobuf":        {"model/onnx", "internal/wire", "serve/rpc", "serve/rpc/pb", "serve/rpc/pb/tfs"},
-	"google.golang.org/grpc":            {"serve/rpc", "serve/rpc/pb", "serve/rpc/pb/tfs"},
+	"google.golang.org/grpc":            {"scripts/servebench", "serve/rpc", "serve/rpc/pb", "serve/rpc/pb/tfs"},
 	"google.golang.org/genproto":        {"serve/rpc"},
-	"github.com/valyala/fasthttp":       {"serve/rest"},
+	"github.com/valyala/fasthttp":       {"scripts/servebench", "serve/rest"},
 	"github.com/prometheus":             {"serve/observe"},
 	"go.opentelemetry.io":               {"serve/observe"},
 	"github.com/fsnotify/fsnotify":      {"serve/guard", "serve"},

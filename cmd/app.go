@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,8 +23,9 @@ type app struct {
 	cfg    *config
 	log    *slog.Logger
 	bar    *term.Bar
-	top    int  // rows of long tables; 0: the renderer decides
-	strict bool // what is not trustworthy counts as a failure
+	top    int         // rows of long tables; 0: the renderer decides
+	strict bool        // what is not trustworthy counts as a failure
+	drains atomic.Bool // an interrupt begins an orderly end that the command speaks of itself
 }
 
 // outputFlags are the flags that every command has.

@@ -30,6 +30,9 @@ const defaultConfig = "infer.yaml"
 // fileKeys are the keys at the top of the file that are no flag.
 var fileKeys = []string{"model"}
 
+// sectionKeys are the keys of a section that are no flag.
+var sectionKeys = map[string][]string{"serve": {"models"}}
+
 // loadConfig reads the file that --config or INFER_CONFIG names, or infer.yaml of this folder where there is one, and
 // refuses keys that no command knows.
 func loadConfig(path string, std term.Streams, root *cobra.Command) (*config, error) {
@@ -72,7 +75,7 @@ func (c *config) checkKeys(root *cobra.Command) error {
 				top = append(top, f.Name)
 			}
 		})
-		sections[sub.Name()] = names
+		sections[sub.Name()] = append(names, sectionKeys[sub.Name()]...)
 	}
 	root.PersistentFlags().VisitAll(func(f *pflag.Flag) { top = append(top, f.Name) })
 	settings := c.v.AllSettings()

@@ -12,7 +12,9 @@ import (
 	"infer/internal/fault"
 	"infer/model"
 	"infer/model/dataset"
+	"infer/model/declared"
 	"infer/model/tensor"
+	"infer/profile"
 	"infer/report"
 )
 
@@ -20,12 +22,14 @@ import (
 type dataFlags struct {
 	Source string
 	Seed   uint64
+	IO     string // the declaration of inputs and outputs; "": the one beside the model, where there is one
 }
 
 func (d *dataFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&d.Source, "input", "random", "inputs: data set folder, .npz, .npy, .pb or .jsonl `FILE`, random or zeros")
+	f.StringVar(&d.Source, "input", "random", "inputs: data set folder, .npz, .npy, .pb or .jsonl `FILE`, images or texts (--io), random or zeros")
 	f.Uint64Var(&d.Seed, "seed", 1, "seed of random inputs")
 	markTop(f, "input", "seed")
+	addIOFlag(f, &d.IO)
 }
 
 // isMade reports whether inputs are generated instead of read.
@@ -37,6 +41,7 @@ type inputs struct {
 	flags dataFlags
 	bound model.Bound
 	set   *dataset.Set // nil for generated inputs
+	io    *declared.IO // nil where nothing is declared
 	notes []string
 }
 
@@ -47,8 +52,11 @@ func openData(m *model.Model, d dataFlags, b bindFlags) (*inputs, error) {
 		return nil, err
 	}
 	in := &inputs{m: m, flags: d}
+	if in.io, err = openIO(m, d); err != nil {
+		return nil, err
+	}
 	if !d.isMade() {
-		if in.set, err = dataset.Open(d.Source, m.Inputs(), dataset.Options{}); err != nil {
+		if in.set, err = dataset.Open(d.Source, m.Inputs(), dataset.Options{IO: in.io}); err != nil {
 			return nil, err
 		}
 		in.notes = in.set.Notes()
@@ -165,6 +173,34 @@ func (in *inputs) boundRows() int64 {
 		}
 	}
 	return max(fixed, 1)
+}
+
+// addStages lets a profile measure what comes before and behind the model: making a row of an image or a text, each in
+// its turn, and making an answer of the outputs.
+func (in *inputs) addStages(t *profile.Target) {
+	if in.set == nil || !in.set.Encoded() {
+		return
+	}
+	next, rows := int64(0), in.boundRows()
+	t.Pre = func(context.Context) error {
+		if next+rows > in.set.Rows() {
+			next = 0
+		}
+		_, err := in.set.Batch(next, next+rows)
+		next += rows
+		return err
+	}
+	if !in.io.HasLabels() {
+		return
+	}
+	t.Post = func(outputs []tensor.Tensor) error {
+		for row := range int(rows) {
+			if _, err := in.io.Decode(outputs, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // defaultPredictBatch rows a run keep every core busy on most models and the memory small.

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"infer/deploy"
 	"infer/internal/fault"
@@ -82,6 +84,9 @@ func runDeployDocker(ctx context.Context, a *app, f deployFlags) error {
 	if f.dir == "" {
 		return fault.New(fault.Usage, "pass -o DIR", "no folder is given for the files")
 	}
+	if err := checkServeArgs(a, f.serve); err != nil {
+		return err
+	}
 	if err := a.checkOutputs(nil, nil); err != nil {
 		return err
 	}
@@ -106,6 +111,31 @@ func runDeployDocker(ctx context.Context, a *app, f deployFlags) error {
 		return err
 	}
 	return failed
+}
+
+// checkServeArgs reports arguments that infer serve would refuse: an image that cannot start is found out too late.
+func checkServeArgs(a *app, args []string) error {
+	var parsed serveFlags
+	c := newServeCmd(a, func(_ context.Context, _ *app, _ []string, f serveFlags) error {
+		parsed = f
+		return nil
+	})
+	(&cobra.Command{Use: "infer"}).AddCommand(c) // its name in hints
+	var common outputFlags
+	common.add(c.Flags())
+	switch err := c.ParseFlags(args); {
+	case errors.Is(err, pflag.ErrHelp):
+		return fault.New(fault.Usage, "see 'infer serve --help'", "after --: --help is not for an image")
+	case err != nil:
+		return fault.Wrap(flagError(c, err), "after --")
+	}
+	if left := c.Flags().Args(); len(left) > 0 {
+		return fault.New(fault.Usage, "the model stands before --", "after --: %q is no flag of infer serve", left[0])
+	}
+	if err := c.RunE(c, nil); err != nil {
+		return err
+	}
+	return fault.Wrap(parsed.opts.Validate(), "after --")
 }
 
 // plan puts together what is written, and names the model in the document.

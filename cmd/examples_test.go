@@ -53,7 +53,10 @@ func TestHelpExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	for _, name := range []string{"model.onnx", "other.onnx"} {
+	if err := os.Mkdir("models", 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"model.onnx", "other.onnx", "a.onnx", "b.onnx", "models/model.onnx"} {
 		if err := os.WriteFile(name, model, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -95,6 +98,9 @@ func runExample(t *testing.T, line string) {
 	args = args[1:]
 	if args[0] == "profile" && !strings.Contains(line, "--runs") { // the timed phase is shortened, nothing else
 		args = append(args, "--duration", "100ms", "--cold", "1")
+	}
+	if args[0] == "serve" && !strings.Contains(line, "--check") { // it would never end; TestServe runs it for real
+		args = append(args, "--check")
 	}
 	if args[0] == "quantize" { // whether it pays is not for a test machine to say
 		args = append(args, "--race-time", "100ms", "--allow-slower")

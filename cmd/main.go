@@ -24,6 +24,7 @@ import (
 func Main(args []string, std term.Streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	a := &app{std: std, args: args}
 	finished := make(chan struct{})
 	defer close(finished)
 	context.AfterFunc(ctx, func() {
@@ -31,10 +32,12 @@ func Main(args []string, std term.Streams) int {
 		select {
 		case <-finished:
 		case <-time.After(time.Second): // one long kernel cannot be cut short
+			if a.drains.Load() {
+				return // the server says itself what it waits for
+			}
 			fmt.Fprintln(std.Err, "infer: stopping after the current step; press Ctrl-C again to end at once")
 		}
 	})
-	a := &app{std: std, args: args}
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(std.In)
@@ -61,7 +64,10 @@ func printError(std term.Streams, err error) {
 	}
 }
 
-func newRoot(a *app) *cobra.Command {
+func newRoot(a *app) *cobra.Command { return newRootWith(a, runServe) }
+
+// newRootWith is newRoot with another run function of serve, which reads its flags and configuration again that way.
+func newRootWith(a *app, serve func(context.Context, *app, []string, serveFlags) error) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "infer",
 		Short: "Profile, optimize, serve, load-test and compare ONNX models",
@@ -87,6 +93,7 @@ the result goes to stdout, everything else to stderr.`,
 		newProfileCmd(a, runProfile),
 		newPredictCmd(a, runPredict),
 		newQuantizeCmd(a, runQuantize),
+		newServeCmd(a, serve),
 		newDeployCmd(a),
 		newRuntimeCmd(a),
 		newVersionCmd(a, runVersion),

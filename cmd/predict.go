@@ -37,7 +37,8 @@ func newPredictCmd(a *app, run func(context.Context, *app, []string, predictFlag
 		Long: `predict runs every row of a data set through a model and writes one .npy file an output, rows along axis 0.
 
 An interrupted run keeps what it has; the same command goes on from there. With labels (--labels, or labels.npy in
-the data set) it tells the accuracy.`,
+the data set) it tells the accuracy. Where MODEL.io.yaml says how, images and texts are inputs too, and labels.jsonl
+tells in words what each row is.`,
 		Example: `  infer predict model.onnx --input data/ -o out/
   infer predict model.onnx --input data/ -o out/ --labels labels.npy --batch 32`,
 		Args: usageArgs(cobra.MaximumNArgs(1)),
@@ -51,7 +52,7 @@ the data set) it tells the accuracy.`,
 	f.bind.add(fs)
 	f.data.add(fs)
 	in := fs.Lookup("input")
-	in.Usage, in.DefValue = "data set folder, .npz, .npy, .pb or .jsonl `FILE`", ""
+	in.Usage, in.DefValue = "data set folder, .npz, .npy, .pb or .jsonl `FILE`, or images or texts (--io)", ""
 	return c
 }
 
@@ -108,15 +109,23 @@ func runPredict(ctx context.Context, a *app, args []string, f predictFlags) erro
 	if err := describePrediction(d, r, o, source); err != nil {
 		return err
 	}
+	if io := in.data.io; r.Done && io != nil && io.HasLabels() {
+		if err := predict.WriteAnswers(f.answers(), r, io, in.data.set.Name); err != nil {
+			return err
+		}
+	}
 	if err := a.emit(d, ""); err != nil {
 		return err
 	}
 	return outcome(d, false)
 }
 
+// answers is the file that tells what each row is, where labels are declared.
+func (f *predictFlags) answers() string { return filepath.Join(f.dir, "labels.jsonl") }
+
 // checkFolder makes the output folder. It refuses one that the data are read from: outputs would become inputs.
 func (f *predictFlags) checkFolder(a *app, m *model.Model) error {
-	outputs := []outputFile{}
+	outputs := []outputFile{{"--output", f.answers()}}
 	for _, p := range m.Outputs() {
 		outputs = append(outputs, outputFile{"--output", filepath.Join(f.dir, dataset.FileName(p.Name)+".npy")})
 	}

@@ -97,6 +97,7 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 		Model: o.model, Provider: o.provider, Config: o.config, Inputs: o.data.inputs, Progress: a.progress(),
 		Cold: func(ctx context.Context) *exec.Cmd { return coldStart(ctx, spec) },
 	}
+	o.data.addStages(&target)
 	if err := profile.Run(ctx, target, f.opts, d); err != nil {
 		return o.data.explain(err)
 	}

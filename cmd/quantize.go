@@ -34,6 +34,7 @@ type quantizeFlags struct {
 	calib       string
 	data        string
 	seed        uint64
+	io          string
 	method      string
 	memory      string
 	target      string
@@ -90,7 +91,7 @@ func (f *quantizeFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.mode, "mode", "", "auto|static|dynamic|weight-only|fp16|bf16 (default auto)")
 	fs.StringVar(&f.weights, "weights", "", "int8|int4: the type of the weights (default int8)")
 	fs.StringVar(&f.target, "target", "auto", "what the model is to run on: "+strings.Join(emit.TargetNames, "|"))
-	fs.StringVar(&f.calib, "calib", "", "calibration `DATA`: a data set folder or file, or random to make inputs up")
+	fs.StringVar(&f.calib, "calib", "", "calibration `DATA`: a data set folder or file, images or texts (--io), or random to make inputs up")
 	fs.Int64Var(&f.opts.Samples, "samples", 0, "calibration rows to use, evenly spread (default: all, 512 at most)")
 	fs.StringVar(&f.method, "method", f.opts.Method.String(), "how ranges are found: minmax|moving-average|mean-minmax|percentile=P|entropy|mse|auto")
 	fs.StringVar(&f.memory, "calib-mem", "1GiB", "memory for tensors while calibrating; ranges do not depend on it")
@@ -114,6 +115,7 @@ func (f *quantizeFlags) add(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.opts.RaceTime, "race-time", f.opts.RaceTime, "longest time for each measurement of speed")
 	fs.Uint64Var(&f.seed, "seed", 1, "seed of made-up inputs")
 	markTop(fs, "seed")
+	addIOFlag(fs, &f.io)
 	f.engine.add(fs)
 	f.bind.add(fs)
 }
@@ -211,7 +213,7 @@ func runQuantize(ctx context.Context, a *app, args []string, f quantizeFlags) er
 	if err := f.settle(); err != nil {
 		return err
 	}
-	source := dataFlags{Source: f.calib, Seed: f.seed}
+	source := dataFlags{Source: f.calib, Seed: f.seed, IO: f.io}
 	if source.Source == "" {
 		source.Source = "random"
 		if f.data != "" {
@@ -305,7 +307,11 @@ func (f *quantizeFlags) task(a *app, o *opened, d *report.Document) (t quantize.
 		}
 	}
 	if f.data != "" {
-		set, err := dataset.Open(f.data, o.model.Inputs(), dataset.Options{})
+		io, err := openIO(o.model, dataFlags{Source: f.data, IO: f.io})
+		if err != nil {
+			return t, closeData, err
+		}
+		set, err := dataset.Open(f.data, o.model.Inputs(), dataset.Options{IO: io})
 		if err != nil {
 			return t, closeData, fault.Wrap(err, "--data")
 		}

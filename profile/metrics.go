@@ -11,6 +11,25 @@ import (
 	"infer/report"
 )
 
+// stageRuns are timed of each stage at least: the fewest whose p90 has an interval.
+const stageRuns = 36
+
+// addStage adds the mean, the median and the p90 of a stage.
+func addStage(d *report.Document, s *measure.Series, name string) {
+	mean := s.Mean()
+	for _, q := range []struct {
+		name, method string
+		e            stats.Estimate
+	}{{"latency_mean", "t", mean}, {"latency_p50", "order-statistic", s.Quantile(.5)}, {"latency_p90", "order-statistic", s.Quantile(.9)}} {
+		m := report.NewMetric(q.name)
+		m.N, m.Labels = len(s.Seconds), map[string]string{"stage": name}
+		if e := q.e; e.OK {
+			m.Value, m.Lo, m.Hi, m.Confidence, m.Method = &e.Value, &e.Lo, &e.Hi, measure.Confidence, q.method
+		}
+		d.Add(m)
+	}
+}
+
 // addLatency adds the latency metrics of a series of runs of rows rows each. Labels may be nil.
 func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[string]string) {
 	add := func(name string, value, lo, hi float64, ok bool, method string) {

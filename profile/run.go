@@ -27,6 +27,9 @@ type Target struct {
 	Config   engine.Config
 	// Inputs returns the tensors of one run; batch 0 is the size that the model was bound to.
 	Inputs func(batch int64) ([]tensor.Tensor, error)
+	// Pre makes the inputs of one run from images or texts, Post an answer of a run's outputs; nil: not measured.
+	Pre  measure.Run
+	Post func(outputs []tensor.Tensor) error
 	// Cold returns a fresh process that starts cold, runs once and prints a report.ColdStart; nil for none.
 	Cold     func(ctx context.Context) *exec.Cmd
 	Progress progress.Func
@@ -59,6 +62,9 @@ type runner struct {
 
 func (r *runner) measure(ctx context.Context) error {
 	if err := r.steady(ctx); err != nil {
+		return err
+	}
+	if err := r.stages(ctx); err != nil {
 		return err
 	}
 	r.graph = analyze(r.t.Model, r.inputShapes())

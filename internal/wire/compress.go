@@ -61,15 +61,19 @@ func Decompress(dst []byte, encoding string, body []byte, limit int64) ([]byte, 
 	}
 	u := unpackers.Get().(*unpacker)
 	defer unpackers.Put(u)
+	defer u.src.Reset(nil) // the pool does not keep the body
 	r, err := u.open(canonical(encoding), body)
-	if err == nil {
-		dst, err = unpack(dst, r, int64(len(body)), limit)
+	if err != nil {
+		return dst, err
 	}
+	out, err := unpack(dst, r, int64(len(body)), limit)
 	if err == nil && u.src.Len() > 0 {
 		err = fault.New(fault.Usage, "", "%d bytes follow the end of the %s stream", u.src.Len(), encoding)
 	}
-	u.src.Reset(nil) // the pool does not keep the body
-	return dst, err
+	if err != nil {
+		return dst, err
+	}
+	return out, nil
 }
 
 // open returns a reader of the unpacked body.
@@ -104,27 +108,28 @@ func isZlib(body []byte) bool {
 	return len(body) >= 2 && body[0]&15 == 8 && (int(body[0])<<8|int(body[1]))%31 == 0
 }
 
-// unpack appends what r yields, a body of packed bytes, to dst.
+// unpack appends what r yields, a body of packed bytes, to dst. It asks for one byte more than it may, to see the end.
 func unpack(dst []byte, r io.Reader, packed, limit int64) ([]byte, error) {
 	most := min(limit, max(freeBytes, maxRatio*packed))
 	start := len(dst)
 	for {
 		if len(dst) == cap(dst) {
-			dst = slices.Grow(dst, max(512, min(len(dst)-start, int(most))))
+			got := int64(len(dst) - start)
+			dst = slices.Grow(dst, int(min(max(got, 2*packed, 512), most-got+1)))
 		}
 		n, err := r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
 		if got := int64(len(dst) - start); got > most {
 			if most == limit {
-				return dst[:start], fault.New(fault.TooLarge, "", "the body unpacks to more than the limit of %d bytes", limit)
+				return nil, fault.New(fault.TooLarge, "", "the body unpacks to more than the limit of %d bytes", limit)
 			}
-			return dst[:start], fault.New(fault.TooLarge, "", "the body of %d bytes unpacks to more than %d times its size", packed, maxRatio)
+			return nil, fault.New(fault.TooLarge, "", "the body of %d bytes unpacks to more than %d times its size", packed, maxRatio)
 		}
 		if err == io.EOF {
 			return dst, nil
 		}
 		if err != nil {
-			return dst[:start], damaged(err)
+			return nil, damaged(err)
 		}
 	}
 }

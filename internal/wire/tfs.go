@@ -133,6 +133,9 @@ func (d *tfs) rows() error {
 		if err := d.row(row); err != nil {
 			return err
 		}
+		if len(d.r.nests) == 0 {
+			return fault.New(fault.Usage, "", "instances[0] has no inputs")
+		}
 		for i := range d.r.nests {
 			if d.r.nests[i].rows != row+1 {
 				return fault.New(fault.Usage, "", "instances[%d] has no input '%s'", row, d.r.Inputs[i].Name)

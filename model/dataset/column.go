@@ -18,7 +18,7 @@ const (
 	everyRow                // the array is the input of every row
 )
 
-// column is the data of one input, from one of three places.
+// column is the data of one input, from one of four places.
 type column struct {
 	port model.Port
 	file string // what messages call it
@@ -26,6 +26,8 @@ type column struct {
 	array *tensor.Npy     // rows read from a file
 	lines []tensor.Tensor // one tensor a row, without a row axis
 	whole tensor.Tensor   // one whole input, for every row
+	made  *encoded        // rows that a declaration makes of images or texts
+	part  int             // which of the inputs that it makes
 
 	kind  rowKind
 	item  tensor.Shape // of a row, without the row axis
@@ -43,6 +45,8 @@ func (c *column) dtype() tensor.DType {
 		return c.array.DType
 	case c.lines != nil:
 		return c.lines[0].DType
+	case c.made != nil:
+		return c.made.first[c.part].DType
 	}
 	return c.whole.DType
 }
@@ -54,6 +58,8 @@ func (c *column) shape() tensor.Shape {
 		return c.array.Shape
 	case c.lines != nil:
 		return append(tensor.Shape{int64(len(c.lines))}, c.lines[0].Shape...)
+	case c.made != nil:
+		return append(tensor.Shape{int64(len(c.made.samples))}, c.made.item(c.part)...)
 	}
 	return c.whole.Shape
 }
@@ -72,7 +78,7 @@ func (c *column) check(asked tensor.Shape) error {
 		c.cast = true
 		c.note = fmt.Sprintf("%s is %s and is widened to %s", c.file, have, ty.DType)
 	}
-	if c.array == nil && c.lines == nil {
+	if c.array == nil && c.lines == nil && c.made == nil {
 		c.kind, c.item, c.n = everyRow, c.whole.Shape, 1
 		return c.fits(c.item, ty, 0)
 	}
@@ -165,6 +171,8 @@ func (c *column) raw(lo, hi int64) (tensor.Tensor, error) {
 			return t, fault.New(fault.Usage, "pass --batch 1, or pad the rows to one length", "rows of different shapes do not fit into one run: %w", err)
 		}
 		return t, nil
+	case c.made != nil:
+		return c.made.column(lo, hi, c.part)
 	case c.array == nil:
 		return c.whole, nil
 	case c.kind == everyRow:
@@ -176,7 +184,7 @@ func (c *column) raw(lo, hi int64) (tensor.Tensor, error) {
 // chunk returns how many rows make about a megabyte, for reading everything.
 func (c *column) chunk() int64 {
 	size, err := tensor.ByteSize(c.dtype(), c.item)
-	if err != nil || c.lines != nil {
+	if err != nil || c.lines != nil || c.made != nil {
 		return 1
 	}
 	return max(1, 1<<20/max(1, size))

@@ -1,5 +1,5 @@
 // Package dataset owns the inputs and labels of a model: folders of .npy files, .npz archives, ONNX test data, JSON
-// lines, and seeded inputs made up to suit the graph.
+// lines, images and texts that a declaration makes inputs of, and seeded inputs made up to suit the graph.
 package dataset
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/model"
+	"infer/model/declared"
 	"infer/model/onnx"
 	"infer/model/tensor"
 )
@@ -24,6 +25,7 @@ type Options struct {
 	Seed   uint64                  // of "random"
 	Shapes map[string]tensor.Shape // shapes asked for by input name; made-up inputs take them, data must agree with them
 	Graph  *onnx.Graph             // lets "random" and "zeros" suit the graph; nil: by name and dtype alone
+	IO     *declared.IO            // makes inputs of images or texts; nil: none is declared
 }
 
 // Set is the rows of a data set, read when asked for. Batch is safe for concurrent use.
@@ -43,11 +45,13 @@ type Set struct {
 	expected map[string]func() (tensor.Tensor, error)
 	notes    []string
 	digest   string
+	made     *encoded // nil: the rows are arrays
 	closers  []io.Closer
 }
 
 // Open opens a data set for the inputs of a model. source is "random", "zeros", a folder (FileName names its files),
-// or a file: .npz, .npy (for a model with one input), .pb (a TensorProto) or .jsonl/.json (JSON lines). Close it.
+// or a file: .npz, .npy (for a model with one input), .pb (a TensorProto) or .jsonl/.json (JSON lines). With a declared
+// input it is a folder of images, an image, or a .txt, .csv, .tsv or .jsonl file of texts, too. Close it.
 // What does not fit the model is a fault.Usage error that names the file, what was wanted and what was found.
 func Open(source string, ports []model.Port, o Options) (*Set, error) {
 	s := &Set{ports: ports, expected: map[string]func() (tensor.Tensor, error){}}
@@ -75,6 +79,9 @@ func (s *Set) open(source string, o Options) error {
 	if err != nil {
 		return fault.New(fault.Usage, "name a folder, a .npz, .npy, .pb or .jsonl file, random or zeros", "%w", pathCause(err))
 	}
+	if s.made, err = s.openDeclared(source, st, o.IO); err != nil || s.made != nil {
+		return err
+	}
 	if st.IsDir() {
 		return s.openFolder(source)
 	}
@@ -92,7 +99,7 @@ func (s *Set) open(source string, o Options) error {
 	case ".jsonl", ".json", ".ndjson":
 		return s.openLines(source)
 	}
-	return fault.New(fault.Usage, "name a folder, a .npz, .npy, .pb or .jsonl file, random or zeros", "the kind of file is not known")
+	return fault.New(fault.Usage, hintFor(source, o.IO), "the kind of file is not known")
 }
 
 // pathCause drops the path from an *os.PathError: the message names it already.
@@ -206,6 +213,9 @@ func (s *Set) Batch(lo, hi int64) ([]tensor.Tensor, error) {
 	if s.batch > 0 && hi-lo != s.batch {
 		return nil, fault.New(fault.Usage, "", "a batch of %d rows for a model that takes %d", hi-lo, s.batch)
 	}
+	if s.made != nil {
+		return s.made.batch(lo, hi)
+	}
 	out := make([]tensor.Tensor, len(s.columns))
 	for i := range s.columns {
 		t, err := s.columns[i].read(lo, hi)
@@ -216,6 +226,17 @@ func (s *Set) Batch(lo, hi int64) ([]tensor.Tensor, error) {
 		out[i] = t
 	}
 	return out, nil
+}
+
+// Encoded reports whether the rows are made of images or texts, each time that they are asked for.
+func (s *Set) Encoded() bool { return s.made != nil }
+
+// Name returns the path of the image that a row is made of; "" where it is made of something else.
+func (s *Set) Name(row int64) string {
+	if s.made == nil {
+		return ""
+	}
+	return s.made.samples[row].file
 }
 
 // Labels returns the class id of each row; ok is false where the set has none.

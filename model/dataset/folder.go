@@ -47,6 +47,7 @@ func (s *Set) openFolder(dir string) error {
 		return fault.New(fault.Usage, "", "%w", pathCause(err))
 	}
 	var stray, protos []string
+	pictures := 0
 	for _, e := range entries {
 		stem, isArray := strings.CutSuffix(e.Name(), ".npy")
 		path := filepath.Join(dir, e.Name())
@@ -54,6 +55,9 @@ func (s *Set) openFolder(dir string) error {
 		case !isArray:
 			if strings.HasSuffix(e.Name(), ".pb") {
 				protos = append(protos, path)
+			}
+			if isImage(e.Name()) {
+				pictures++
 			}
 		case ok:
 			if err := s.addFile(port, path); err != nil {
@@ -69,6 +73,10 @@ func (s *Set) openFolder(dir string) error {
 	}
 	if len(s.columns) == 0 && len(protos) > 0 {
 		return s.openProtos(protos)
+	}
+	if len(s.columns) == 0 && pictures > 0 {
+		return fault.New(fault.Usage, "declare in MODEL.io.yaml how an image becomes inputs (docs/declared-io.md)",
+			"it holds images, and the model takes arrays: %s", s.names())
 	}
 	if len(stray) > 0 {
 		s.notes = append(s.notes, fmt.Sprintf("no input is called as %s; the inputs are %s", strings.Join(stray, ", "), s.names()))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"infer/internal/fault"
@@ -35,12 +36,28 @@ type IO struct {
 	labels *labelOutput
 }
 
-// Find returns the file that declares the input and output of the model at a path: resnet.io.yaml for resnet.onnx.
-// ok is false where there is none.
+// Find returns the file that declares the input and output of the model at a path: resnet.io.yaml for resnet.onnx, and
+// for resnet.int8.onnx and the like, which quantize and optimize made of it, where they have none of their own.
+// ok is false where there is none; path is then where one is looked for first.
 func Find(modelPath string) (path string, ok bool) {
-	path = strings.TrimSuffix(modelPath, filepath.Ext(modelPath)) + ".io.yaml"
+	const ending = ".io.yaml"
+	stem := strings.TrimSuffix(modelPath, filepath.Ext(modelPath))
+	path = stem + ending
+	if exists(path) {
+		return path, true
+	}
+	switch form := filepath.Ext(stem); form {
+	case ".int8", ".int4", ".fp16", ".bf16", ".opt":
+		if base := strings.TrimSuffix(stem, form) + ending; exists(base) {
+			return base, true
+		}
+	}
+	return path, false
+}
+
+func exists(path string) bool {
 	_, err := os.Stat(path)
-	return path, err == nil
+	return err == nil
 }
 
 // Open reads a declaration and checks it against the model's signature: names, dtypes, ranks and sizes. Files that it
@@ -136,6 +153,34 @@ func (x *IO) LabelNames() (output string, names []string) {
 		return "", nil
 	}
 	return x.labels.output, x.labels.names
+}
+
+// Output returns the name of the output that labels are declared for, "" where none are.
+func (x *IO) Output() string {
+	if x.labels == nil {
+		return ""
+	}
+	return x.labels.output
+}
+
+// HasRowAxis reports whether the inputs have a batch axis. Without one a run takes one row.
+func (x *IO) HasRowAxis() bool {
+	switch {
+	case x.image != nil:
+		return len(x.image.shape) == 4
+	case x.text != nil:
+		return x.text.columns[0].batch
+	}
+	return false
+}
+
+// ClassOf returns the index of a label's name; ok is false where no such label is declared.
+func (x *IO) ClassOf(label string) (index int64, ok bool) {
+	if x.labels == nil {
+		return 0, false
+	}
+	i := slices.Index(x.labels.names, label)
+	return int64(i), i >= 0
 }
 
 // Encode makes the inputs of one row, with a batch axis of 1, from an image file or a text. contentType is that of

@@ -155,11 +155,11 @@ func (x *imageInput) setPlacement(s imageSpec, _ *onnx.Type) (err error) {
 	if err != nil {
 		return err
 	}
-	rounding, err := oneOf("rounding", s.Rounding, "nearest", "torchvision")
+	rounding, err := oneOf("rounding", s.Rounding, "nearest", "down")
 	if err != nil {
 		return err
 	}
-	p.topLeft, p.torchvision, p.shorter = corner == "top-left", rounding == "torchvision", s.Shorter
+	p.topLeft, p.down, p.shorter = corner == "top-left", rounding == "down", s.Shorter
 	least := max(p.width, p.height)
 	switch {
 	case p.fit != fitCrop && s.Shorter != 0:

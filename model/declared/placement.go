@@ -21,7 +21,7 @@ type placement struct {
 	fit           string
 	shorter       int  // of crop; 0: no more than is needed
 	topLeft       bool // of letterbox: the picture is in the corner, not in the middle
-	torchvision   bool // round as torchvision's Resize and CenterCrop
+	down          bool // sides are rounded down and the middle to even, as torchvision's Resize and CenterCrop do
 }
 
 // maxScaled bounds the length to which a picture is scaled before its middle is cut out; only the window is made.
@@ -61,7 +61,7 @@ func (p placement) crop(w, h int) (s picture.Scale, at image.Point, err error) {
 
 // round turns a length into pixels, at least one. A length that is whole but for the last bits stays what it is.
 func (p placement) round(length float64) int {
-	if p.torchvision {
+	if p.down {
 		return max(1, int(math.Floor(length+1e-9)))
 	}
 	return max(1, int(math.RoundToEven(length)))
@@ -69,7 +69,7 @@ func (p placement) round(length float64) int {
 
 // middle returns where what is cut out begins in what is left over.
 func (p placement) middle(over int) int {
-	if p.torchvision {
+	if p.down {
 		return int(math.RoundToEven(float64(over) / 2))
 	}
 	return over / 2

@@ -28,7 +28,7 @@ type imageSpec struct {
 	Shorter    int      `yaml:"shorter"`    // of crop; 0: what the size needs
 	Corner     string   `yaml:"corner"`     // of letterbox: center, top-left
 	Fill       *numbers `yaml:"fill"`       // of letterbox
-	Rounding   string   `yaml:"rounding"`   // nearest, torchvision
+	Rounding   string   `yaml:"rounding"`   // nearest, down
 	Filter     string   `yaml:"filter"`     // bilinear, nearest, area, bicubic, lanczos
 	Antialias  *bool    `yaml:"antialias"`  //
 	Channels   string   `yaml:"channels"`   // rgb, bgr, gray

@@ -15,7 +15,7 @@ import (
 )
 
 // maxText bounds a text, in bytes.
-const maxText = 1 << 20
+const maxText = 256 << 10
 
 // textInput makes the inputs of a text: ids, and where the model takes them a mask and token types.
 type textInput struct {
@@ -173,7 +173,7 @@ func newTokenizer(s textSpec, dir string) (*token.Tokenizer, error) {
 		keep = *s.Accents
 	}
 	b := token.Bert{Clean: true, Chinese: true, Strip: !keep, Lower: lower}
-	return token.NewWordPiece(vocab, b, s.special("[UNK]", "[CLS]", "[SEP]", "[PAD]"))
+	return token.NewWordPiece(vocab, b, s.special("[UNK]", "[CLS]", "[SEP]", "[PAD]"), "[MASK]")
 }
 
 // fileTokenizer reads a tokenizer.json, which says everything but the lengths and the inputs.

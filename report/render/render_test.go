@@ -121,9 +121,12 @@ func otherDocs(t *testing.T) map[string]*report.Document {
 	diff := base(t, "inspect", report.InspectDetails{Diff: &report.DiffDetails{Base: "a.onnx", Head: "b.onnx",
 		Signature: []report.DiffRow{{What: "input x", Base: "float32 1x3", Head: "float16 1x3"}},
 		Ops:       []report.DiffRow{{What: "Conv", Base: "53", Head: ""}, {What: "QLinearConv", Base: "", Head: "53"}}}})
+	deploy := base(t, "deploy", report.DeployDetails{Target: "docker", Folder: "deploy", Image: "infer-resnet", Reason: "no Docker engine answers on this machine",
+		Files: []report.FileDigest{{Path: "Dockerfile", Bytes: 1427, SHA256: strings.Repeat("ab", 32)}, {Path: "models/resnet.onnx", Bytes: 102_000_000, SHA256: "c0"}},
+		Next:  &report.NextStep{Command: "docker build -t infer-resnet deploy", Why: "where there is one, this builds the image"}})
 	odd := base(t, "loadtest", map[string]any{"curve": []int{1}})
 	odd.Verdict = report.Interrupted
-	return map[string]*report.Document{"predict": predict, "runtime": runtime, "version": version, "diff": diff, "loadtest": odd}
+	return map[string]*report.Document{"predict": predict, "deploy": deploy, "runtime": runtime, "version": version, "diff": diff, "loadtest": odd}
 }
 
 func render(t *testing.T, d *report.Document, format string, o Options) string {
@@ -376,7 +379,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // A document without anything, and one whose details have another shape, still give a page.
 func TestPoorDocuments(t *testing.T) {
-	for _, kind := range []string{"profile", "inspect", "predict", "runtime", "version", "quantize", "?"} {
+	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "?"} {
 		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1,"candidates":3}`} {
 			d := &report.Document{Kind: kind, Details: []byte(details)}
 			for _, f := range Formats() {

@@ -93,7 +93,7 @@ def documents(o):
 def truth_in_headers(o):
     body = {"inputs": [{"name": "X", "shape": [1, 1], "datatype": "FP32", "data": [1]}]}
     status, headers, _ = curl(o, "/v2/models/id_fp32/infer", "-d", json.dumps(body))
-    must(status == 200 and "server-timing" in headers and len(headers.get("x-infer-model-digest", "")) == 64, headers)
+    must(status == 200 and "server-timing" in headers and len(headers.get("x-infer-model-digest", "")) >= 16, headers)
 
 
 @check.check

@@ -190,6 +190,8 @@ def compare(request, ours, theirs, differences):
 def both(ours, theirs, backend, differences):
     """Each request and what is wrong with infer's answer."""
     with grpc.insecure_channel(f"127.0.0.1:{ours}") as a, grpc.insecure_channel(f"127.0.0.1:{theirs}") as b:
+        for channel in (a, b):
+            grpc.channel_ready_future(channel).result(TIMEOUT)
         for request in table():
             alone = request.kills or request.backend not in ("", backend)
             yield request, compare(request, send(a, request), None if alone else send(b, request), differences)

@@ -28,7 +28,11 @@ const (
 	patience = 50 * time.Millisecond
 
 	// gain is how much cheaper a row must become for a larger run to be worth the wait of its first row.
-	gain = 0.03
+	gain = 0.05
+
+	// waitGain is what a row may cost in a larger run, to what it costs now, for an instance to stand idle until the
+	// rows have come. The wait is certain, the gain is not.
+	waitGain = 0.8
 
 	// reserve is the part of an SLO that is left for what the scheduler does not see: reading the request and
 	// writing the answer.

@@ -8,8 +8,11 @@ import (
 
 // curve is what is known of the time of a run by its rows, for one shape: for every size seen an exponentially weighted
 // mean and variance, made monotone over the sizes; between two sizes a straight line, beyond the last one the line
-// through all. Times are seconds with one run at a time on the CPUs: those of runs beside others are divided by what
-// the company costs (contention).
+// through all. Times are seconds.
+//
+// The machine changes its speed (throttling, neighbours, runs beside each other) for all sizes at once, and the sizes
+// that run now are few. So a run teaches twice: what its own size takes, and once that is known, how fast the machine
+// is; the sizes that do not run follow. That keeps their proportions, which the choice of a size depends on.
 //
 // Sources of the idea: Clockwork (OSDI '20) for predictable runs, Clipper (NSDI '17) for latency by batch size.
 type curve struct {
@@ -20,9 +23,7 @@ type curve struct {
 	cheapest []int      // by rows: the size up to there at which a row is cheapest
 	stale    int        // observations since they were made
 	slope    float64    // seconds a row beyond the table
-	recent   [10]float64
-	seen     int // observations in all; the last ten lie in recent, as ratios to the mean of their size
-	rescale  int // times that all sizes were scaled after a change of speed
+	total    int        // observations in all
 }
 
 type cell struct {
@@ -35,7 +36,10 @@ type cell struct {
 type estimate struct{ mean, err, upper float64 }
 
 const (
-	alpha     = 0.05 // weight of one observation
+	alpha     = 0.1  // weight of one run for its size
+	common    = 0.08 // weight of one run for the other sizes: most of what a known size changes by is the machine
+	trusted   = 5    // runs of a size from which on it tells of all
+	outlier   = 4.0  // times the mean, up or down, that a run counts with at most
 	z         = 2.33 // standard deviations above the mean that a run rarely exceeds: 99 % of a normal distribution
 	minSpread = 0.05 // of the mean: what is assumed of a size that was seen once
 	refresh   = 16   // observations after which the table is made anew
@@ -51,16 +55,16 @@ func (c *curve) observe(rows int, y float64) {
 	}
 	i, known := slices.BinarySearchFunc(c.cells, rows, func(c cell, rows int) int { return c.rows - rows })
 	if !known {
-		c.cells = slices.Insert(c.cells, i, cell{rows: rows})
-		c.stale = refresh
+		c.cells = slices.Insert(c.cells, i, cell{rows: rows, mean: y})
 	}
 	e := &c.cells[i]
-	if known {
-		c.watch(y / e.mean)
-		// One run that was held up for many times its length says little about the next ones: its weight is bounded.
-		y = min(y, e.mean+4*max(math.Sqrt(e.variance), minSpread*e.mean)+e.mean)
-	}
 	e.count++
+	c.total++
+	// One run that was held up for many times its length says little about the next ones: its weight is bounded.
+	y = min(max(y, e.mean/outlier), e.mean*outlier)
+	if e.count > trusted {
+		c.follow(e, 1+common*(y/e.mean-1))
+	}
 	a := max(alpha, 1/float64(e.count))
 	d := y - e.mean
 	e.mean += a * d
@@ -70,36 +74,14 @@ func (c *curve) observe(rows int, y float64) {
 	}
 }
 
-// watch looks for a change of speed that touches all sizes, such as a throttled CPU or a noisy neighbour that left:
-// eight of the last ten runs far on one side. Every size is scaled then, those that do not run now too.
-func (c *curve) watch(ratio float64) {
-	c.recent[c.seen%len(c.recent)] = ratio
-	if c.seen++; c.seen < len(c.recent) {
-		return
-	}
-	slow, fast := 0, 0
-	for _, r := range c.recent {
-		if r > 1.5 {
-			slow++
-		}
-		if r < 1/1.5 {
-			fast++
-		}
-	}
-	if slow < 8 && fast < 8 {
-		return
-	}
-	sorted := c.recent
-	slices.Sort(sorted[:])
-	f := sorted[len(sorted)/2]
+// follow scales every size but e by what e has shown of the speed of the machine.
+func (c *curve) follow(e *cell, f float64) {
 	for i := range c.cells {
-		e := &c.cells[i]
-		e.mean *= f
-		e.variance *= f * f
-		e.count = min(e.count, 4)
+		if o := &c.cells[i]; o != e {
+			o.mean *= f
+			o.variance *= f * f
+		}
 	}
-	c.seen, c.stale = 0, refresh
-	c.rescale++
 }
 
 // at returns the estimate for a run of rows, and whether anything is known at all.
@@ -132,7 +114,7 @@ func (c *curve) build() {
 	prev := 0
 	for i, e := range c.cells {
 		spread := max(math.Sqrt(e.variance), minSpread*e.mean)
-		here := estimate{means[i], spread / math.Sqrt(math.Min(float64(e.count), 2/alpha)), means[i] + z*spread}
+		here := estimate{means[i], spread / math.Sqrt(math.Min(float64(e.count), 2/alpha-1)), means[i] + z*spread}
 		c.table[e.rows] = here
 		// Below the smallest size seen: in proportion, which is too little where runs have a fixed cost.
 		for n := prev + 1; n < e.rows; n++ {
@@ -228,30 +210,6 @@ func cheaper(e estimate, n int, than estimate, m int) bool {
 	}
 	doubt := math.Hypot(e.err/e.mean, than.err/than.mean)
 	return e.mean/float64(n) < than.mean/float64(m)*(1-gain-2*doubt)
-}
-
-// contention is what a run costs more beside others: the factor by the number of runs that were going on when it
-// began, itself included.
-type contention []cell
-
-func (k *contention) factor(busy int) float64 {
-	if busy <= 1 || busy > len(*k) || (*k)[busy-1].count == 0 {
-		return 1
-	}
-	return max((*k)[busy-1].mean, 1)
-}
-
-// observe learns the factor of busy runs from the ratio of a run's time to what is expected of one alone.
-func (k *contention) observe(busy int, ratio float64) {
-	if busy <= 1 {
-		return
-	}
-	for len(*k) < busy {
-		*k = append(*k, cell{})
-	}
-	e := &(*k)[busy-1]
-	e.count++
-	e.mean += max(alpha, 1/float64(e.count)) * (min(ratio, 10) - e.mean)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

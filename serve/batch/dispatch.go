@@ -66,7 +66,7 @@ func (s *Scheduler) byUrgency() {
 
 func (s *Scheduler) latestStart(b *bucket) time.Duration {
 	j := b.queued()[0]
-	e, _ := s.expect(b, j.Rows, s.o.Instances)
+	e, _ := b.curve.at(j.Rows)
 	return j.rank - seconds(e.mean)
 }
 
@@ -91,7 +91,7 @@ func (s *Scheduler) hopeless(now time.Duration, b *bucket, j *Job) bool {
 	if j.deadline == 0 {
 		return false
 	}
-	e, _ := s.expect(b, j.Rows, 1)
+	e, _ := b.curve.at(j.Rows)
 	return now+seconds(e.mean) > j.deadline
 }
 
@@ -111,7 +111,7 @@ func (s *Scheduler) nextHopeless() time.Duration {
 	at := never
 	for _, b := range s.active {
 		if j := b.queued()[0]; j.deadline > 0 {
-			e, _ := s.expect(b, j.Rows, 1)
+			e, _ := b.curve.at(j.Rows)
 			at = min(at, j.deadline-seconds(e.mean)+1)
 		}
 	}
@@ -124,7 +124,6 @@ func (s *Scheduler) nextHopeless() time.Duration {
 // fitting returns how many jobs from the given one on can run together, and their rows: within the limit of a run and
 // the deadlines of all of them. At least one job, whatever it costs.
 func (s *Scheduler) fitting(now time.Duration, b *bucket, from, limit int) (jobs, rows int) {
-	busy := s.o.Instances - len(s.free) + 1
 	due := never
 	for _, j := range b.queued()[from:] {
 		if jobs > 0 && rows+j.Rows > limit {
@@ -133,7 +132,7 @@ func (s *Scheduler) fitting(now time.Duration, b *bucket, from, limit int) (jobs
 		if j.deadline > 0 {
 			due = min(due, j.deadline)
 		}
-		e, known := s.expect(b, rows+j.Rows, busy)
+		e, known := b.curve.at(rows + j.Rows)
 		if jobs > 0 && (!known || due != never && now+seconds(e.upper) > due) {
 			break
 		}
@@ -158,10 +157,17 @@ func (s *Scheduler) plan(now time.Duration, b *bucket) (jobs int, at time.Durati
 	}
 	jobs, rows = s.upTo(b, jobs, want)
 	need := s.needed(now, b, limit)
-	if rows >= need {
+	if rows >= need || !worthWaiting(b, rows, need) {
 		return jobs, now
 	}
 	return jobs, s.waitFor(now, b, rows, need)
+}
+
+// worthWaiting reports whether a row is so much cheaper in a run of more rows that an instance may stand idle for it.
+func worthWaiting(b *bucket, rows, more int) bool {
+	now, _ := b.curve.at(rows)
+	then, ok := b.curve.at(more)
+	return ok && then.mean/float64(more) < waitGain*now.mean/float64(rows)
 }
 
 // upTo cuts a run to at most rows.
@@ -180,13 +186,13 @@ func (s *Scheduler) upTo(b *bucket, jobs, rows int) (int, int) {
 // up, the one at which a row is cheapest.
 func (s *Scheduler) needed(now time.Duration, b *bucket, limit int) int {
 	arrivals := b.rate.at(now)
-	one, ok := s.expect(b, 1, s.o.Instances)
+	one, ok := b.curve.at(1)
 	if !ok || arrivals*one.mean <= float64(s.o.Instances) {
 		return 1
 	}
 	best := b.curve.best(limit)
 	for n := 2; n < best; n++ {
-		if e, _ := s.expect(b, n, s.o.Instances); arrivals*e.mean <= float64(s.o.Instances*n) {
+		if e, _ := b.curve.at(n); arrivals*e.mean <= float64(s.o.Instances*n) {
 			return n
 		}
 	}
@@ -199,7 +205,7 @@ func (s *Scheduler) waitFor(now time.Duration, b *bucket, rows, need int) time.D
 	at := now + seconds(float64(need-rows)/b.rate.at(now))
 	first := b.queued()[0]
 	// Nobody waits for others longer than a run takes: what is won by a larger run is less than that.
-	e, _ := s.expect(b, need, s.o.Instances)
+	e, _ := b.curve.at(need)
 	at = min(at, first.arrived+seconds(e.mean))
 	if first.deadline > 0 {
 		at = min(at, first.deadline-seconds(e.upper))
@@ -219,7 +225,7 @@ func (s *Scheduler) fixedPlan(now time.Duration, b *bucket, limit int) (int, tim
 	}
 	at := b.queued()[0].arrived + s.o.MaxDelay
 	if due := b.queued()[0].deadline; due > 0 {
-		e, _ := s.expect(b, rows, s.o.Instances)
+		e, _ := b.curve.at(rows)
 		at = min(at, due-seconds(e.upper))
 	}
 	return jobs, at
@@ -236,20 +242,20 @@ func (s *Scheduler) dropEarly(now time.Duration, b *bucket, d *Decision) {
 	if jobs == len(b.queued()) || rows >= limit {
 		return
 	}
-	this, ok := s.expect(b, rows, s.o.Instances)
-	next, _ := s.expect(b, b.queued()[jobs].Rows, s.o.Instances)
+	this, ok := b.curve.at(rows)
+	next, _ := b.curve.at(b.queued()[jobs].Rows)
 	if !ok || now+seconds(this.mean+next.mean) <= b.queued()[jobs].deadline {
 		return // those behind can wait
 	}
 	best, from := 1.1*float64(rows)/this.mean, 0
 	for n := 2 * rows; n < 2*limit; n *= 2 {
-		e, _ := s.expect(b, min(n, limit), s.o.Instances)
+		e, _ := b.curve.at(min(n, limit))
 		i, _ := slices.BinarySearchFunc(b.queued(), now+seconds(e.upper), func(j *Job, due time.Duration) int { return int(j.deadline - due) })
 		if i == len(b.queued()) {
 			break
 		}
 		_, fit := s.fitting(now, b, i, limit)
-		took, _ := s.expect(b, fit, s.o.Instances)
+		took, _ := b.curve.at(fit)
 		if use := float64(fit) / took.mean; use > best {
 			best, from = use, i
 		}
@@ -272,6 +278,6 @@ func (s *Scheduler) start(now time.Duration, b *bucket, n int, d *Decision) {
 	d.Batch[0].state = leading
 	d.Instance = s.free[len(s.free)-1]
 	s.free = s.free[:len(s.free)-1]
-	e, _ := s.expect(b, rows, s.o.Instances-len(s.free))
+	e, _ := b.curve.at(rows)
 	s.ends[d.Instance] = now + seconds(math.Max(e.mean, 0))
 }

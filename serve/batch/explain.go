@@ -13,7 +13,6 @@ type Explanation struct {
 	Waiting   int               `json:"waiting"`
 	SLO       float64           `json:"slo_seconds,omitempty"`
 	Ahead     float64           `json:"queue_seconds"` // until a request that comes now would begin
-	Company   []float64         `json:"contention"`    // what a run takes beside 0, 1, … others, to that of one alone
 	Shapes    []ShapeState      `json:"shapes"`        // the most used first, at most ten
 	Refused   map[string]uint64 `json:"refused"`
 	Admitted  uint64            `json:"admitted"`
@@ -21,7 +20,6 @@ type Explanation struct {
 	Rows      uint64            `json:"rows"`
 	Deferred  uint64            `json:"deferred"` // decisions to wait for more rows
 	EarlyDrop uint64            `json:"early_drops"`
-	Rescaled  int               `json:"speed_changes"`
 }
 
 // ShapeState is what is known of one shape.
@@ -49,16 +47,13 @@ func (s *Scheduler) Explain(now time.Duration) Explanation {
 	e := Explanation{
 		Instances: s.o.Instances, Running: s.o.Instances - len(s.free), Waiting: s.waiting, SLO: s.o.SLO.Seconds(),
 		Ahead: s.ahead(now, maxClasses).Seconds(), Refused: map[string]uint64{}, Admitted: s.counts.Admitted, Runs: s.counts.Runs,
-		Rows: s.counts.Rows, Deferred: s.counts.Waited, EarlyDrop: s.counts.EarlyDrop, Rescaled: s.counts.Rescaled,
+		Rows: s.counts.Rows, Deferred: s.counts.Waited, EarlyDrop: s.counts.EarlyDrop,
 	}
 	for why, n := range s.counts.Refused {
 		e.Refused[string(why)] = n
 	}
-	for busy := 1; busy <= s.o.Instances; busy++ {
-		e.Company = append(e.Company, s.order.factor(busy))
-	}
 	all := slices.SortedFunc(maps.Values(s.buckets), func(a, b *bucket) int {
-		if d := b.curve.total() - a.curve.total(); d != 0 {
+		if d := b.curve.total - a.curve.total; d != 0 {
 			return d
 		}
 		if a.key < b.key {
@@ -77,7 +72,7 @@ func (s *Scheduler) shapeState(now time.Duration, b *bucket) ShapeState {
 	st := ShapeState{
 		Key: b.key, Waiting: len(b.queued()), Arrivals: b.rate.at(now), Limit: limit, Best: b.curve.best(limit), Needed: s.needed(now, b, limit),
 	}
-	if e, ok := s.expect(b, st.Best, s.o.Instances); ok {
+	if e, ok := b.curve.at(st.Best); ok {
 		st.Utilization = st.Arrivals * e.mean / float64(st.Best*s.o.Instances)
 	}
 	for _, c := range b.curve.cells {

@@ -15,8 +15,7 @@ type Scheduler struct {
 	ends    []time.Duration // by instance: when its run is expected to end; 0 for none
 	buckets map[uint64]*bucket
 	active  []*bucket // those with jobs that wait
-	order   contention
-	model   *bucket // the bucket that was observed most: its form is lent to new shapes
+	model   *bucket   // the bucket that was observed most: its form is lent to new shapes
 	waiting int
 	work    []float64 // seconds of the jobs that wait, by class
 	closed  bool
@@ -30,7 +29,6 @@ type Counts struct {
 	Rows      uint64         // rows of them
 	Waited    uint64         // dispatches that were put off for more rows
 	Refused   map[Why]uint64 // by reason
-	Rescaled  int            // times that the latency model found the machine to have changed its speed
 	EarlyDrop uint64         // of Refused[Late]: dropped because those behind it were worth more
 }
 
@@ -75,7 +73,7 @@ func (s *Scheduler) admit(now time.Duration, j *Job) *Refusal {
 	}
 	own := j.deadline // of the client
 	s.settle(now, j)
-	run, _ := s.expect(j.bucket, j.Rows, s.o.Instances)
+	run, _ := j.bucket.curve.at(j.Rows)
 	if len(s.free) > 0 && s.waiting == 0 {
 		// It runs at once. An SLO that the model cannot hold is no reason to do nothing, and only runs teach otherwise.
 		if own == 0 || now+seconds(run.mean) <= own {
@@ -86,7 +84,7 @@ func (s *Scheduler) admit(now time.Duration, j *Job) *Refusal {
 	wait := s.ahead(now, j.class)
 	// Its run is the one that those who wait make with it, not the short one of a single job.
 	company := max(j.Rows, j.bucket.curve.best(min(j.bucket.rows+j.Rows, s.limit(j.bucket))))
-	run, _ = s.expect(j.bucket, company, s.o.Instances)
+	run, _ = j.bucket.curve.at(company)
 	if j.deadline == 0 {
 		if limit := max(s.o.MaxWait, 4*seconds(run.mean)); wait > limit {
 			return &Refusal{Why: Overload, RetryAfter: wait - limit, Detail: fmt.Sprintf("the queue takes %s, allowed are %s", round(wait), round(limit))}
@@ -199,18 +197,10 @@ func (s *Scheduler) bucketOf(key uint64, now time.Duration) *bucket {
 	return b
 }
 
-// expect returns the estimate of a run of rows beside others, busy of them with itself; the zero estimate where nothing
-// is known.
-func (s *Scheduler) expect(b *bucket, rows, busy int) (estimate, bool) {
-	e, ok := b.curve.at(rows)
-	f := s.order.factor(busy)
-	return estimate{e.mean * f, e.err * f, e.upper * f}, ok
-}
-
 // cost returns the seconds that rows will occupy one instance when the queue is long.
 func (s *Scheduler) cost(b *bucket, rows int) float64 {
 	n := max(rows, b.curve.best(s.limit(b)))
-	e, _ := s.expect(b, n, s.o.Instances)
+	e, _ := b.curve.at(n)
 	return e.mean * float64(rows) / float64(n)
 }
 
@@ -254,7 +244,7 @@ func (s *Scheduler) limit(b *bucket) int {
 	lo, hi := 1, most
 	for lo < hi { // the curve is monotone
 		mid := (lo + hi + 1) / 2
-		if e, ok := s.expect(b, mid, s.o.Instances); ok && e.upper <= half {
+		if e, ok := b.curve.at(mid); ok && e.upper <= half {
 			lo = mid
 		} else {
 			hi = mid - 1
@@ -266,7 +256,6 @@ func (s *Scheduler) limit(b *bucket) int {
 // Done takes in the end of a run. failed runs teach nothing.
 func (s *Scheduler) Done(now time.Duration, instance int, batch []*Job, took time.Duration, failed bool) {
 	s.ends[instance] = 0
-	busy := s.o.Instances - len(s.free)
 	s.free = append(s.free, instance)
 	if failed || len(batch) == 0 {
 		return
@@ -276,14 +265,8 @@ func (s *Scheduler) Done(now time.Duration, instance int, batch []*Job, took tim
 		rows += j.Rows
 	}
 	b := batch[0].bucket
-	y := took.Seconds()
-	if alone, ok := b.curve.at(rows); ok && alone.mean > 0 {
-		s.order.observe(busy, y/alone.mean)
-	}
-	before := b.curve.rescale
-	b.curve.observe(rows, y/s.order.factor(busy))
-	s.counts.Rescaled += b.curve.rescale - before
-	if s.model == nil || b.curve.total() > 2*s.model.curve.total() {
+	b.curve.observe(rows, took.Seconds())
+	if s.model == nil || b.curve.total > 2*s.model.curve.total {
 		s.lend(b)
 	}
 	s.counts.Runs++
@@ -298,14 +281,6 @@ func (s *Scheduler) lend(b *bucket) {
 			other.curve.like = &b.curve
 		}
 	}
-}
-
-func (c *curve) total() int {
-	n := 0
-	for _, e := range c.cells {
-		n += e.count
-	}
-	return n
 }
 
 // Close refuses everything that comes from now on. What waits still runs.

@@ -76,17 +76,18 @@ func (e *events) Pop() any {
 
 // simulation runs the scheduler of the server under a virtual clock.
 type simulation struct {
-	t      *testing.T
-	s      *Scheduler
-	serve  server
-	random *rand.Rand
-	queue  events
-	seq    int
-	fates  []fate
-	starts int
-	armed  time.Duration
-	deep   int // most jobs that waited
-	o      Options
+	t        *testing.T
+	s        *Scheduler
+	serve    server
+	random   *rand.Rand
+	queue    events
+	seq      int
+	fates    []fate
+	starts   int
+	armed    time.Duration
+	deep     int                            // most jobs that waited
+	answered func(now time.Duration, i int) // what a client does then; may be nil
+	o        Options
 }
 
 // simulate runs a trace to its end. The latency model starts with what a warm-up measures.
@@ -109,14 +110,20 @@ func simulate(t *testing.T, o Options, serve server, trace []arrival) (*simulati
 		sim.fates[i] = fate{arrival: a}
 		sim.at(a.at, func(now time.Duration) { sim.arrive(now, i) })
 	}
-	for sim.queue.Len() > 0 {
-		e := heap.Pop(&sim.queue).(event)
+	sim.play()
+	return sim, sim.fates
+}
+
+// play lets everything happen that is to happen.
+func (m *simulation) play() {
+	m.t.Helper()
+	for m.queue.Len() > 0 {
+		e := heap.Pop(&m.queue).(event)
 		e.do(e.at)
 	}
-	if sim.s.waiting != 0 || len(sim.s.free) != sim.o.Instances {
-		t.Fatalf("%d jobs left waiting, %d of %d instances free at the end", sim.s.waiting, len(sim.s.free), sim.o.Instances)
+	if m.s.waiting != 0 || len(m.s.free) != m.o.Instances {
+		m.t.Fatalf("%d jobs left waiting, %d of %d instances free at the end", m.s.waiting, len(m.s.free), m.o.Instances)
 	}
-	return sim, sim.fates
 }
 
 func (m *simulation) at(t time.Duration, do func(time.Duration)) {
@@ -174,6 +181,9 @@ func (m *simulation) begin(now time.Duration, d Decision) {
 	m.at(now+took, func(now time.Duration) {
 		for _, j := range batch {
 			m.fates[j.Value.(int)].done = now
+			if m.answered != nil {
+				m.answered(now, j.Value.(int))
+			}
 		}
 		m.s.Done(now, instance, batch, took, false)
 		m.dispatch(now)

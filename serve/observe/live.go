@@ -151,6 +151,13 @@ func (r *ring) run(end time.Time, rows int) {
 	}
 }
 
+// forget frees the memory.
+func (r *ring) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seconds = nil
+}
+
 // live reads the window that ends before the second of now.
 func (r *ring) live(now time.Time) (whole Step, each []Step) {
 	r.mu.Lock()

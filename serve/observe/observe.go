@@ -30,8 +30,7 @@ type Options struct {
 
 	Triton bool // Triton's nv_… metrics besides
 
-	Endpoint string        // of traces, over OTEL_EXPORTER_OTLP_ENDPOINT: "http://host:4318", "http://host:4317" (gRPC)
-	Slow     time.Duration // traces of requests that took longer are kept where the caller has not decided; 0: none
+	Endpoint string // of traces, over OTEL_EXPORTER_OTLP_ENDPOINT: "http://host:4318", "http://host:4317" (gRPC)
 
 	Log *slog.Logger // nil: none
 }
@@ -53,6 +52,9 @@ var _ repository.Observer = (*Observe)(nil)
 // New returns an Observe. Traces go out when Options.Endpoint or one of the OTEL_EXPORTER_OTLP_… endpoints is set; an
 // unknown protocol or an endpoint that is no URL is an error of kind fault.Usage. Shut it down.
 func New(o Options) (*Observe, error) {
+	if o.SLO == nil {
+		o.SLO = func(string) time.Duration { return 0 }
+	}
 	b := &Observe{o: o, log: o.Log, now: time.Now, facts: readFacts, registry: prometheus.NewRegistry()}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -110,10 +112,11 @@ func (b *Observe) Run(e repository.RunEvent) repository.SpanContext {
 // Request counts a request and traces it, where its sampler says so.
 func (b *Observe) Request(e *repository.RequestEvent) {
 	var trace string
+	c := b.series.child(e.Model, e.Version, e.Protocol)
 	if b.traces != nil {
-		trace = b.traces.request(e)
+		trace = b.traces.request(e, c.digest.Load())
 	}
-	b.series.child(e.Model, e.Version, e.Protocol).request(e, trace)
+	c.request(e, trace)
 }
 
 // Model follows what is served. Only models that it was told of have a label of their own, so that a client cannot

@@ -74,6 +74,7 @@ func fed(t testing.TB, now time.Time, triton bool) *Observe {
 	late.Total = 20 * time.Millisecond
 	b.Request(late)
 	b.Request(request(end))
+	b.Model(repository.ModelEvent{Model: "m", Version: "3", What: "load"})
 	b.Model(repository.ModelEvent{Model: "m", Version: "3", What: "failed", Err: errors.New("no model")})
 	b.Reload(nil)
 	b.Reload(errors.New("bad"))
@@ -257,9 +258,13 @@ func TestUnloadedVersionsAreForgotten(t *testing.T) {
 		b.Model(repository.ModelEvent{Model: "m", Version: version, Digest: digest, What: "unload"})
 	}
 
-	// The file behind version 2 was replaced: the old one goes, the version stays.
-	b.Model(repository.ModelEvent{Model: "m", Version: "2", Digest: "new", What: "ready"})
+	// The file of version 2 is replaced, then loaded again as it is; each time one goes and the version stays. The end of
+	// the old one may be told before the start of the new one.
+	replace := func(what string) { b.Model(repository.ModelEvent{Model: "m", Version: "2", Digest: "new", What: what}) }
+	replace("switch")
 	unload("2", "d2")
+	unload("2", "new")
+	replace("switch")
 	unload("1", "d1")
 	now = now.Add(retention - time.Second)
 	if s := text(); !strings.Contains(s, `infer_requests_total{model="m",protocol="oip-http",reason="ok",version="1"} 1`) ||

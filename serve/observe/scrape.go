@@ -43,7 +43,7 @@ func (m *models) Collect(ch chan<- prometheus.Metric) {
 	}
 	ready := map[modelVersion]float64{}
 	for _, s := range m.b.o.Index() {
-		k := modelVersion{s.Name, s.Version}
+		k := named(s.Name, s.Version)
 		if s.State == "READY" {
 			ready[k] = 1
 		} else if _, known := ready[k]; !known {
@@ -63,7 +63,7 @@ func (b *Observe) statsByVersion() map[modelVersion]repository.Stats {
 	}
 	all := map[modelVersion]repository.Stats{}
 	for _, s := range b.o.Stats() {
-		k := modelVersion{s.Name, s.Version}
+		k := named(s.Name, s.Version)
 		t, twice := all[k]
 		if !twice {
 			all[k] = s
@@ -74,7 +74,10 @@ func (b *Observe) statsByVersion() map[modelVersion]repository.Stats {
 		for _, d := range []struct {
 			to   *repository.Duration
 			from repository.Duration
-		}{{&t.Success, s.Success}, {&t.Fail, s.Fail}, {&t.Queue, s.Queue}, {&t.Input, s.Input}, {&t.Compute, s.Compute}, {&t.Output, s.Output}} {
+		}{
+			{&t.Success, s.Success}, {&t.Fail, s.Fail}, {&t.Queue, s.Queue},
+			{&t.Input, s.Input}, {&t.Compute, s.Compute}, {&t.Output, s.Output},
+		} {
 			d.to.Count, d.to.Time = d.to.Count+d.from.Count, d.to.Time+d.from.Time
 		}
 		all[k] = t

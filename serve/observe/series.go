@@ -3,6 +3,7 @@ package observe
 import (
 	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,9 +15,14 @@ import (
 )
 
 // retention is how long the series of an unloaded version stay, so that a last scrape sees what they counted.
-const retention = 5 * time.Minute
+const retention = 2 * time.Minute
 
 type modelVersion struct{ model, version string }
+
+// named returns a name that can be a label: files may be called what is no UTF-8, and the metrics client panics then.
+func named(model, version string) modelVersion {
+	return modelVersion{strings.ToValidUTF8(model, "\uFFFD"), strings.ToValidUTF8(version, "\uFFFD")}
+}
 
 type childKey struct{ model, version, protocol string }
 
@@ -34,15 +40,12 @@ type series struct {
 
 // loaded is what Model events told of a version.
 type loaded struct {
-	digest  string
-	took    time.Duration // the load
-	retired time.Time     // when it was unloaded; zero: it is not
+	handles int           // loads less unloads: two while one file replaces another
+	took    time.Duration // the last load
+	retired time.Time     // when the last handle was unloaded; zero: it is not
 }
 
 func newSeries(m *metrics, slo func(string) time.Duration) *series {
-	if slo == nil {
-		slo = func(string) time.Duration { return 0 }
-	}
 	s := &series{m: m, slo: slo, known: map[modelVersion]*loaded{}}
 	s.versions.Store(&map[modelVersion]*version{})
 	s.children.Store(&map[childKey]*child{})
@@ -55,6 +58,7 @@ type version struct {
 	runs, failedRuns, rows, within     prometheus.Counter
 	refusals                           *prometheus.CounterVec // by why
 	slo                                atomic.Int64           // in nanoseconds; 0: none
+	digest                             atomic.Pointer[string] // of the model; nil: never loaded
 	failures                           tritonFailures
 	ring                               ring
 }
@@ -104,13 +108,13 @@ func (s *series) child(model, ver, protocol string) *child {
 
 // resolve returns the labels of a version: names that no Model event told of become "".
 func (s *series) resolve(model, ver string) modelVersion {
-	key := modelVersion{model, ver}
+	key := named(model, ver)
 	if _, ok := s.known[key]; ok {
 		return key
 	}
 	for k := range s.known {
-		if k.model == model {
-			return modelVersion{model, ""}
+		if k.model == key.model {
+			return modelVersion{key.model, ""}
 		}
 	}
 	return modelVersion{}
@@ -184,28 +188,40 @@ func (s *series) model(e repository.ModelEvent, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.prune(now)
-	key := modelVersion{e.Model, e.Version}
+	key := named(e.Model, e.Version)
+	k := s.known[key]
+	if k == nil {
+		k = &loaded{}
+		s.known[key] = k
+	}
 	switch e.What {
-	case "ready":
-		s.ready(key, e)
+	case "load":
+		s.m.reloads.WithLabelValues(key.model, "ok") // from 0 on, so that the first one is an increase
+		s.m.reloads.WithLabelValues(key.model, "failed")
+	case "ready", "switch":
+		s.ready(key, k, e)
 	case "failed":
-		s.m.reloads.WithLabelValues(e.Model, "failed").Inc()
+		s.m.reloads.WithLabelValues(key.model, "failed").Inc()
+		if k.handles == 0 && k.retired.IsZero() { // it never served
+			delete(s.known, key)
+			s.drop(key)
+		}
 	case "unload":
-		if k := s.known[key]; k != nil && (e.Digest == "" || e.Digest == k.digest) {
-			k.retired = now
-			s.m.info.DeletePartialMatch(prometheus.Labels{"model": e.Model, "version": e.Version})
+		if k.handles--; k.handles <= 0 {
+			k.handles, k.retired = 0, now
+			s.m.info.DeletePartialMatch(prometheus.Labels{"model": key.model, "version": key.version})
 		}
 	}
 }
 
-func (s *series) ready(key modelVersion, e repository.ModelEvent) {
-	s.known[key] = &loaded{digest: e.Digest, took: e.Duration}
-	s.m.info.DeletePartialMatch(prometheus.Labels{"model": e.Model, "version": e.Version})
-	s.m.info.WithLabelValues(e.Model, e.Version, e.Digest).Set(1)
-	s.m.loadDuration.WithLabelValues(e.Model, e.Version).Set(e.Duration.Seconds())
-	s.m.reloads.WithLabelValues(e.Model, "ok").Inc()
-	s.m.reloads.WithLabelValues(e.Model, "failed") // from 0 on, so that the first one is an increase
-	s.versionLocked(key)
+func (s *series) ready(key modelVersion, k *loaded, e repository.ModelEvent) {
+	k.handles++
+	k.took, k.retired = e.Duration, time.Time{}
+	s.m.info.DeletePartialMatch(prometheus.Labels{"model": key.model, "version": key.version})
+	s.m.info.WithLabelValues(key.model, key.version, e.Digest).Set(1)
+	s.m.loadDuration.WithLabelValues(key.model, key.version).Set(e.Duration.Seconds())
+	s.m.reloads.WithLabelValues(key.model, "ok").Inc()
+	s.versionLocked(key).digest.Store(&e.Digest)
 	s.refreshLocked()
 }
 
@@ -237,7 +253,13 @@ func (s *series) tidy(now time.Time) {
 
 func (s *series) prune(now time.Time) {
 	for key, k := range s.known {
-		if k.retired.IsZero() || now.Sub(k.retired) < retention {
+		if k.retired.IsZero() || now.Sub(k.retired) <= Window {
+			continue
+		}
+		if v := (*s.versions.Load())[key]; v != nil {
+			v.ring.forget() // by far the largest part
+		}
+		if now.Sub(k.retired) < retention {
 			continue
 		}
 		delete(s.known, key)
@@ -269,7 +291,7 @@ func (s *series) loads() map[modelVersion]time.Duration {
 	defer s.mu.Unlock()
 	m := map[modelVersion]time.Duration{}
 	for key, k := range s.known {
-		if k.retired.IsZero() {
+		if k.handles > 0 {
 			m[key] = k.took
 		}
 	}

@@ -36,25 +36,28 @@ func (carrier) Set(string, string) {}
 // Keys names the headers.
 func (carrier) Keys() []string { return []string{"traceparent", "tracestate"} }
 
-// request makes the span of a request that is over and the spans of its parts, with their times. It returns the id of
-// the trace, "" where it is not sampled.
-func (t *traces) request(e *repository.RequestEvent) string {
+// request makes the span of a request that is over and the spans of its parts, with their times. digest is that of its
+// model, nil where none was found. It returns the id of the trace, "" where it is not sampled.
+func (t *traces) request(e *repository.RequestEvent, digest *string) string {
 	ctx := context.Background()
 	if e.Trace.Parent != "" {
 		ctx = propagation.TraceContext{}.Extract(ctx, carrier(e.Trace))
 	}
 	tracer := t.sampled
-	if t.keep && !trace.SpanContextFromContext(ctx).IsValid() && (e.Reason == repository.Failed ||
-		e.Reason == repository.Late || t.slow > 0 && e.Total > t.slow) {
+	if t.keep && !trace.SpanContextFromContext(ctx).IsValid() && t.remarkable(e) {
 		tracer = t.always
 	}
-	ctx, span := tracer.Start(ctx, e.Protocol+" infer", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(e.Arrived))
+	ctx, span := tracer.Start(ctx, e.Protocol+" infer",
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(e.Arrived))
 	if !span.IsRecording() {
 		return ""
 	}
 	end := e.Arrived.Add(e.Total)
 	defer span.End(trace.WithTimestamp(end))
 	span.SetAttributes(attributes(e)...)
+	if digest != nil {
+		span.SetAttributes(attribute.String("infer.digest", *digest))
+	}
 	if e.Reason == repository.Failed || e.Reason == repository.Late || e.Reason == repository.Unavailable {
 		span.SetStatus(codes.Error, text(e.Err))
 	} else if e.Err != nil {
@@ -66,6 +69,12 @@ func (t *traces) request(e *repository.RequestEvent) string {
 	}
 	parts(ctx, tracer, e, end)
 	return span.SpanContext().TraceID().String()
+}
+
+// remarkable reports whether a request went wrong: these are few, and what one looks for.
+func (t *traces) remarkable(e *repository.RequestEvent) bool {
+	slo := t.slo(e.Model)
+	return e.Reason == repository.Failed || e.Reason == repository.Late || slo > 0 && e.Total > slo
 }
 
 // parts makes the children of a request's span, one after the other; decoding and encoding are what the Timing leaves.
@@ -89,11 +98,11 @@ func parts(ctx context.Context, tracer trace.Tracer, e *repository.RequestEvent,
 	part("encode", end)
 }
 
-// attributes describes a request. Texts that may lie in the request's memory are copied.
+// attributes describes a request.
 func attributes(e *repository.RequestEvent) []attribute.KeyValue {
 	list := []attribute.KeyValue{
-		attribute.String("infer.model", strings.Clone(e.Model)),
-		attribute.String("infer.version", strings.Clone(e.Version)),
+		attribute.String("infer.model", clean(e.Model)),
+		attribute.String("infer.version", clean(e.Version)),
 		attribute.String("infer.reason", string(e.Reason)),
 		attribute.Int("infer.rows", e.Rows),
 		attribute.Int("infer.batch.rows", e.Batch.Rows),
@@ -110,7 +119,7 @@ func attributes(e *repository.RequestEvent) []attribute.KeyValue {
 		{"infer.request.id", e.ID}, {"client.address", e.Client}, {"infer.key", e.Key},
 	} {
 		if a.value != "" {
-			list = append(list, attribute.String(a.key, strings.Clone(a.value)))
+			list = append(list, attribute.String(a.key, clean(a.value)))
 		}
 	}
 	if e.Reason != repository.OK {
@@ -119,11 +128,20 @@ func attributes(e *repository.RequestEvent) []attribute.KeyValue {
 	return list
 }
 
+// maxText is the longest text of a client that a span holds, in bytes.
+const maxText = 1024
+
+// clean copies a text that may lie in the request's memory, may be long, and may be no UTF-8, which would spoil the
+// whole batch of spans that it is sent in.
+func clean(s string) string {
+	return strings.Clone(strings.ToValidUTF8(s[:min(len(s), maxText)], "\uFFFD"))
+}
+
 func text(err error) string {
 	if err == nil {
 		return ""
 	}
-	return err.Error()
+	return clean(err.Error())
 }
 
 func spanContext(c repository.SpanContext) trace.SpanContext {
@@ -171,15 +189,15 @@ func (t *traces) emit(c repository.SpanContext) {
 	}
 	ctx := context.WithValue(context.Background(), identifiersKey{}, c)
 	_, span := t.always.Start(ctx, "run", trace.WithNewRoot(), trace.WithTimestamp(e.Start), trace.WithAttributes(
-		attribute.String("infer.model", e.Model),
-		attribute.String("infer.version", e.Version),
+		attribute.String("infer.model", clean(e.Model)),
+		attribute.String("infer.version", clean(e.Version)),
 		attribute.Int("infer.batch.rows", e.Rows),
 		attribute.Int("infer.batch.calls", e.Calls),
 		attribute.Int("infer.instance", e.Instance),
 		attribute.Float64("infer.input_seconds", e.Input.Seconds()),
 	))
 	if e.Err != nil {
-		span.SetStatus(codes.Error, e.Err.Error())
+		span.SetStatus(codes.Error, text(e.Err))
 	}
 	span.End(trace.WithTimestamp(e.Start.Add(e.Compute)))
 }

@@ -30,16 +30,16 @@ type traces struct {
 	sampled trace.Tracer // asks the sampler
 	always  trace.Tracer // does not
 	both    [2]*sdk.TracerProvider
-	keep    bool // failed and slow requests are kept against a ratio
-	slow    time.Duration
+	keep    bool // requests that failed or missed the SLO are kept against a ratio
+	slo     func(model string) time.Duration
 	runs    pendingRuns
 }
 
 // newTraces returns nil where no endpoint is set or tracing is switched off.
 func newTraces(o Options, spans *prometheus.CounterVec, log *slog.Logger) (*traces, error) {
 	env := func(name string) string { return strings.ToLower(strings.TrimSpace(os.Getenv(name))) }
-	set := o.Endpoint != "" || env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "" || env("OTEL_EXPORTER_OTLP_ENDPOINT") != ""
-	if !set || env("OTEL_SDK_DISABLED") == "true" || env("OTEL_TRACES_EXPORTER") == "none" {
+	if cmp.Or(o.Endpoint, env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), env("OTEL_EXPORTER_OTLP_ENDPOINT")) == "" ||
+		env("OTEL_SDK_DISABLED") == "true" || env("OTEL_TRACES_EXPORTER") == "none" {
 		return nil, nil
 	}
 	ctx := context.Background()
@@ -52,11 +52,12 @@ func newTraces(o Options, spans *prometheus.CounterVec, log *slog.Logger) (*trac
 		resource.WithAttributes(attribute.String("service.name", "infer"), attribute.String("service.version", o.Version)),
 		resource.WithFromEnv()) // last, so that OTEL_SERVICE_NAME wins
 	if err != nil {
-		return nil, fault.New(fault.Usage, "see OTEL_RESOURCE_ATTRIBUTES: key=value,key=value", "describe this process for traces: %w", err)
+		return nil, fault.New(fault.Usage, "see OTEL_RESOURCE_ATTRIBUTES: key=value,key=value",
+			"describe this process for traces: %w", err)
 	}
 	send := sdk.NewBatchSpanProcessor(&exporter{SpanExporter: client, log: log,
 		ok: spans.WithLabelValues("ok"), failed: spans.WithLabelValues("failed")})
-	t := &traces{slow: o.Slow, keep: strings.Contains(env("OTEL_TRACES_SAMPLER"), "ratio")}
+	t := &traces{slo: o.SLO, keep: strings.Contains(env("OTEL_TRACES_SAMPLER"), "ratio")}
 	// The first provider's sampler comes from OTEL_TRACES_SAMPLER; parentbased_always_on by default.
 	t.both[0] = sdk.NewTracerProvider(sdk.WithSpanProcessor(send), sdk.WithResource(about))
 	t.both[1] = sdk.NewTracerProvider(sdk.WithSpanProcessor(send), sdk.WithResource(about),
@@ -70,7 +71,8 @@ func newTraces(o Options, spans *prometheus.CounterVec, log *slog.Logger) (*trac
 func newExporter(ctx context.Context, endpoint, protocol string) (sdk.SpanExporter, error) {
 	u, err := url.Parse(endpoint)
 	if endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return nil, fault.New(fault.Usage, "pass something like http://localhost:4317", "trace endpoint %q is not an http or https URL", endpoint)
+		return nil, fault.New(fault.Usage, "pass something like http://localhost:4317",
+			"trace endpoint %q is not an http or https URL", endpoint)
 	}
 	if protocol == "" {
 		protocol = "http/protobuf"
@@ -95,7 +97,8 @@ func newExporter(ctx context.Context, endpoint, protocol string) (sdk.SpanExport
 		}
 		return otlptracehttp.New(ctx, opts...)
 	}
-	return nil, fault.New(fault.Usage, "set OTEL_EXPORTER_OTLP_PROTOCOL to grpc or http/protobuf", "trace protocol %q is not known", protocol)
+	return nil, fault.New(fault.Usage, "set OTEL_EXPORTER_OTLP_PROTOCOL to grpc or http/protobuf",
+		"trace protocol %q is not known", protocol)
 }
 
 // shutdown sends what waits and stops.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,7 +178,8 @@ func checkSpans(t *testing.T, spans []*otlp.Span, end time.Time, ofRun repositor
 		if want := []string{"decode", "queue", "input", "compute", "output", "encode"}; !slices.Equal(names, want) || at != s.EndTimeUnixNano {
 			t.Errorf("parts %v until %d", names, at)
 		}
-		for key, want := range map[string]string{"infer.model": "m", "infer.version": "1", "infer.reason": "ok", "infer.request.id": "r1"} {
+		for key, want := range map[string]string{"infer.model": "m", "infer.version": "1", "infer.digest": "d1", "infer.reason": "ok",
+			"infer.request.id": "r1"} {
 			if got := attributeOf(s, key); got != want {
 				t.Errorf("%s is %q", key, got)
 			}
@@ -217,7 +219,7 @@ func TestSampling(t *testing.T) {
 		{"a broken parent is none", nil, "00-x", repository.OK, time.Millisecond, true},
 		{"a ratio of nothing", none, "", repository.OK, time.Millisecond, false},
 		{"failed against a ratio", none, "", repository.Failed, time.Millisecond, true},
-		{"slow against a ratio", none, "", repository.OK, time.Second, true},
+		{"above the SLO against a ratio", none, "", repository.OK, time.Second, true},
 		{"failed, and the caller says no", none, not, repository.Failed, time.Millisecond, false},
 		{"off is off", map[string]string{"OTEL_TRACES_SAMPLER": "always_off"}, "", repository.Failed, time.Second, false},
 	} {
@@ -227,7 +229,7 @@ func TestSampling(t *testing.T) {
 				t.Setenv(k, v)
 			}
 			r, _, overHTTP := receive(t)
-			b := newObserve(t, Options{Endpoint: overHTTP, Slow: 100 * time.Millisecond})
+			b := newObserve(t, Options{Endpoint: overHTTP, SLO: func(string) time.Duration { return 100 * time.Millisecond }})
 			e := request(time.Now())
 			e.Trace.Parent, e.Reason, e.Total, e.Batch.Span = c.parent, c.reason, c.total, b.Run(run(time.Now()))
 			b.Request(e)
@@ -239,6 +241,42 @@ func TestSampling(t *testing.T) {
 				t.Errorf("the run was kept: %v", runs)
 			}
 		})
+	}
+}
+
+// TestOddTexts: names and ids that are no UTF-8, and long ones, harm neither a scrape nor the spans of others.
+func TestOddTexts(t *testing.T) {
+	plainEnv(t)
+	const odd = "odd\xff"
+	r, overGRPC, _ := receive(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+	b := newObserve(t, Options{
+		Endpoint: overGRPC,
+		Stats:    func() []repository.Stats { return []repository.Stats{{Name: odd, Version: "1", Waiting: 7}} },
+		Index:    func() []repository.State { return []repository.State{{Name: odd, Version: "1", State: "READY"}} },
+	})
+	b.Model(repository.ModelEvent{Model: odd, Version: "1", Digest: "d", What: "ready"})
+	ofRun := run(time.Now())
+	ofRun.Model, ofRun.Err = odd, errors.New(odd)
+	e := request(time.Now())
+	e.Model, e.ID, e.Err, e.Reason = odd, odd+strings.Repeat("x", 1<<20), errors.New(odd), repository.Failed
+	e.Batch.Span = b.Run(ofRun)
+	b.Request(e)
+	b.Model(repository.ModelEvent{Model: odd, Version: "1", Digest: "d", What: "unload"})
+	spans, _ := r.spans(t, b)
+	if len(spans) != 8 { // the request, its 6 parts, the run
+		t.Fatalf("%d spans", len(spans))
+	}
+	for _, s := range spans {
+		if id := attributeOf(s, "infer.request.id"); s.Name == "oip-http infer" && (!strings.HasPrefix(id, "odd\uFFFDx") || len(id) > maxText+2) {
+			t.Errorf("id of %d bytes", len(id))
+		}
+	}
+	if got := value(t, b, "infer_queue_calls", "model=odd\uFFFD", "version=1"); got != 7 {
+		t.Errorf("%v calls wait", got)
+	}
+	if got := value(t, b, "infer_requests_total", "model=odd\uFFFD", "version=1", "protocol=oip-http", "reason=failed"); got != 1 {
+		t.Errorf("%v requests failed", got)
 	}
 }
 

@@ -1,129 +1,224 @@
 package page_test
 
 import (
-	"net/http"
-	"net/http/httptest"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"infer/internal/wire"
-	"infer/model"
-	"infer/model/onnx"
 	"infer/model/tensor"
-	"infer/serve/observe"
-	"infer/serve/page"
 	"infer/serve/repository"
 )
 
-type fake struct{}
-
-func (fake) Ready() bool { return true }
-func (fake) Index() []repository.State {
-	return []repository.State{{Name: "squeezenet1.1", Version: "1", State: "READY"}, {Name: "iris-rf", Version: "3", State: "READY"}, {Name: "broken", Version: "1", State: "UNAVAILABLE", Reason: `open model "broken.onnx": the file is truncated: 1024 of 90112 bytes are there`}}
+// shown opens the page of a server and waits until its models are there.
+func shown(t *testing.T, c *chrome, url string, models int) {
+	t.Helper()
+	c.open(url + "/")
+	c.wait(fmt.Sprintf(`document.querySelectorAll(".card").length === %d`, models))
 }
 
-func ports(name string, d tensor.DType, shape ...int64) ([]wire.Port, []model.Port) {
-	ty := &onnx.Type{Kind: onnx.KindTensor, DType: d, HasShape: true}
-	for _, s := range shape {
-		if s < 0 {
-			ty.Dims = append(ty.Dims, onnx.Dim{Name: "N"})
-		} else {
-			ty.Dims = append(ty.Dims, onnx.Fixed(s))
+// TestTryTensors fills in the form of a model, with the keyboard alone, and reads its answer; then it gives a shape
+// that does not fit the values, and a request that the server refuses.
+func TestTryTensors(t *testing.T) {
+	c := startChrome(t)
+	shown(t, c, serving(t, nil, identity(t, "echo", tensor.Float32, "N", 2), identity(t, "half", tensor.Float16, 3)), 2)
+	c.eval(`document.querySelector("form.try-form textarea").focus(); document.activeElement.select()`, nil)
+	c.call("Input.insertText", map[string]any{"text": "1.5, [-2]"}, nil)
+	c.key("Tab", 9)
+	var on string
+	c.eval(`document.activeElement.textContent`, &on)
+	if on != "Send" {
+		t.Errorf("Tab leads from the values to %q, not to Send", on)
+	}
+	c.key("Enter", 13)
+	c.wait(`document.querySelector(".answer pre")`)
+	var answer string
+	c.eval(`document.querySelector(".answer").innerText`, &answer)
+	for _, want := range []string{"200", "in all", "1 row in the run", "queue", "run", "y: FP32 1 × 2", "1.5, -2"} {
+		if !strings.Contains(answer, want) {
+			t.Errorf("the answer lacks %q:\n%s", want, answer)
 		}
 	}
-	return []wire.Port{{Name: name, DType: d, Shape: shape}}, []model.Port{{Name: name, Type: ty}}
+	for _, x := range []struct{ shape, problem, answer string }{
+		{"2, 2", "the shape has 4 elements, and there are 2 values", ""},
+		{"one", "a shape is a list of whole numbers", ""},
+		{"2, 1", "", "unexpected shape"},
+	} {
+		c.eval(fmt.Sprintf(`(() => { const form = document.querySelector("form.try-form"); form.querySelector("input").value = %q; form.requestSubmit(); })()`, x.shape), nil)
+		c.wait(fmt.Sprintf(`document.querySelector("[role=alert]").textContent.includes(%q) && document.querySelector(".answer").innerText.includes(%q)`, x.problem, x.answer))
+	}
+	c.eval(`document.querySelectorAll("details.try")[1].open = true; document.querySelectorAll("form.try-form textarea")[1].value = "1, -0.5, 65504"; document.querySelectorAll("form.try-form")[1].requestSubmit()`, nil)
+	c.wait(`document.querySelectorAll(".answer")[1].innerText.includes("1, -0.5, 65504")`) // binary, there and back
+	c.complaints(1)
 }
 
-var loaded = time.Date(2026, 11, 27, 5, 0, 0, 0, time.UTC)
+// TestTryImage sends a picture of a digit through the form, and looks for its label.
+func TestTryImage(t *testing.T) {
+	c := startChrome(t)
+	shown(t, c, serving(t, nil, digits(t)), 1)
+	c.eval(`document.querySelector("form.try-form").requestSubmit()`, nil)
+	c.wait(`document.querySelector("[role=alert]").textContent.includes("Choose an image first")`)
+	var node struct{ Root struct{ NodeID int } }
+	c.call("DOM.getDocument", nil, &node)
+	var field struct{ NodeID int }
+	c.call("DOM.querySelector", map[string]any{"nodeId": node.Root.NodeID, "selector": "input[type=file]"}, &field)
+	c.call("DOM.setFileInputFiles", map[string]any{"nodeId": field.NodeID, "files": []string{digitOne(t)}}, nil)
+	c.wait(`document.querySelector(".drop img").naturalWidth > 0`)
+	c.eval(`document.querySelector("form.try-form").requestSubmit()`, nil)
+	c.wait(`document.querySelectorAll(".answer .bars")[1]?.querySelectorAll("li").length === 3`)
+	var best string
+	c.eval(`document.querySelectorAll(".answer .bars")[1].querySelector("li").innerText`, &best)
+	if !strings.Contains(best, "one") {
+		t.Errorf("a one is taken for %q", best)
+	}
+	c.complaints(0)
+}
 
-func infos() []*repository.Info {
-	a, am := ports("data_0", tensor.Float32, 1, 3, 224, 224)
-	b, bm := ports("float_input", tensor.Float32, -1, 4)
-	return []*repository.Info{
-		{Name: "squeezenet1.1", Version: "1", Digest: strings.Repeat("ab12", 16), Inputs: a, Model: am, Outputs: []wire.Port{{Name: "softmaxout_1", DType: tensor.Float32, Shape: []int64{1, 1000}}}, Instances: 2, Threads: 1, BatchNote: "the model fixes axis 0 to 1", Loaded: loaded},
-		{Name: "iris-rf", Version: "3", Digest: strings.Repeat("c0de", 16), Inputs: b, Model: bm, Outputs: []wire.Port{{Name: "label", DType: tensor.Int64, Shape: []int64{-1}}, {Name: "scores", DType: tensor.Float32, Shape: []int64{-1, 3}}}, MaxBatch: 64, BatchAxis: true, BatchNote: "rows do not affect each other: 8 rows together equal 8 alone", Instances: 1, Threads: 2, Loaded: loaded},
+// digitOne draws a one, as white on black as the digits of the model's data.
+func digitOne(t *testing.T) string {
+	t.Helper()
+	m := image.NewGray(image.Rect(0, 0, 28, 28))
+	for y := 5; y < 23; y++ {
+		for x := 13; x < 16; x++ {
+			m.SetGray(x, y, color.Gray{Y: 255})
+		}
+	}
+	path := filepath.Join(t.TempDir(), "one.png")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := png.Encode(f, m); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestAsksForKey refuses the page until it has the key, which it must not store anywhere.
+func TestAsksForKey(t *testing.T) {
+	c := startChrome(t)
+	url := serving(t, secret(t), digits(t))
+	c.open(url + "/")
+	enter := func(key string) {
+		c.wait(`!document.getElementById("key").hidden`)
+		c.eval(fmt.Sprintf(`document.getElementById("key-field").value = %q; document.getElementById("key").requestSubmit()`, key), nil)
+	}
+	enter("wrong")
+	c.wait(`document.getElementById("key-hint").textContent.includes("does not take this key")`)
+	enter("secret")
+	c.wait(`document.querySelectorAll(".card").length === 1 && document.getElementById("key").hidden`)
+	var kept string
+	c.eval(`JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])`, &kept)
+	if strings.Contains(kept, "secret") {
+		t.Errorf("the key is kept: %s", kept)
 	}
 }
 
-var all = infos()
-
-func (fake) Infos() []*repository.Info { return all }
-func (fake) Stats(_, _ string) ([]repository.Stats, error) {
-	return []repository.Stats{{Name: "squeezenet1.1", Version: "1", Success: repository.Duration{Count: 123456}, Fail: repository.Duration{Count: 3}, Waiting: 2, Running: 1}}, nil
-}
-func (fake) Live() []observe.Live {
-	l := observe.Live{Model: "squeezenet1.1", Version: "1"}
-	for i := range 60 {
-		f := func(x float64) *float64 { return &x }
-		s := observe.Step{Answered: 180 + 40*float64(i%7)/7, Refused: float64(i % 5)}
-		if i > 8 {
-			s.LatencyP50, s.LatencyP99 = f(0.005+0.001*float64(i%4)), f(0.014+0.003*float64(i%6))
-			s.QueueP50, s.QueueP99 = f(0.00002*float64(1+i%3)), f(0.004+0.001*float64(i%5))
-			s.BatchRows = f(1 + float64(i%9)/4)
-		}
-		l.Steps = append(l.Steps, s)
+// TestPauses: neither a hidden page nor a paused one asks the server.
+func TestPauses(t *testing.T) {
+	c := startChrome(t)
+	shown(t, c, serving(t, nil, digits(t)), 1)
+	count := `performance.getEntriesByType("resource").filter((r) => r.name.endsWith("/live")).length`
+	var before, after int
+	c.eval(`document.getElementById("pause").click()`, nil)
+	c.eval(`new Promise((done) => setTimeout(() => done(`+count+`), 300))`, &before) // one may be under way
+	c.eval(`new Promise((done) => setTimeout(() => done(`+count+`), 1500))`, &after)
+	if after != before {
+		t.Errorf("a paused page asked %d times", after-before)
 	}
-	return []observe.Live{l, {Model: "iris-rf", Version: "3", Steps: make([]observe.Step, 60)}}
+	c.eval(`Object.defineProperty(document, "hidden", { get: () => true, configurable: true }); document.getElementById("pause").click()`, nil)
+	c.eval(`new Promise((done) => setTimeout(() => done(`+count+`), 1500))`, &after)
+	if after != before {
+		t.Errorf("a hidden page asked %d times", after-before)
+	}
+	c.eval(`delete document.hidden; document.dispatchEvent(new Event("visibilitychange"))`, nil)
+	c.eval(`new Promise((done) => { const look = () => (`+count+` > `+fmt.Sprint(after)+` ? done(true) : setTimeout(look, 20)); look(); })`, nil)
 }
 
-func serveFake(t *testing.T) string {
-	p := page.New(fake{})
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if kind, body, ok := p.Get(r.URL.EscapedPath()); ok {
-			w.Header().Set("Content-Type", kind)
-			w.Header().Set("Content-Security-Policy", page.Policy)
-			w.Write(body)
-			return
-		}
-		if strings.HasSuffix(r.URL.Path, "/infer") {
-			w.Header().Set("Content-Type", "application/json")
-			w.Header().Set("Server-Timing", "queue;dur=0.021, run;dur=4.912")
-			w.Header().Set("X-Infer-Batch-Size", "1")
-			w.Write([]byte(`{"model_name":"iris-rf","model_version":"3","outputs":[{"name":"label","datatype":"INT64","shape":[1],"data":[2]},{"name":"scores","datatype":"FP32","shape":[1,3],"data":[0.02,0.17,0.81]}]}`))
-			return
-		}
-		http.NotFound(w, r)
-	}))
-	t.Cleanup(s.Close)
-	return s.URL
-}
-
-func TestLook(t *testing.T) {
-	url := serveFake(t)
+// TestLooks opens the page wide and narrow, light and dark, with traffic and an answer on it: nothing is wider than the
+// window, axe-core finds nothing (scripts/page-check.sh installs it and names it in INFER_TEST_AXE), nothing is loaded
+// from elsewhere, and INFER_TEST_SHOTS gets the pictures.
+func TestLooks(t *testing.T) {
+	models := looks(t)
+	url := serving(t, nil, models...)
+	traffic(t, url)
 	c := startChrome(t)
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int{1200, 360} {
 			c.look(width, scheme)
-			c.open(url + "/")
-			c.wait(`document.querySelectorAll(".card").length === 3`)
-			c.eval(`document.querySelectorAll("details.try")[1].open = true; document.querySelectorAll("form.try-form")[1].requestSubmit()`, nil)
+			shown(t, c, url, len(models))
+			c.eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
+			c.eval(`[...document.querySelectorAll("form.try-form")].at(-1).requestSubmit()`, nil) // "features", the last by name
 			c.wait(`document.querySelector(".answer .bars")`)
+			c.eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
 			var wide int
 			c.eval(`document.documentElement.scrollWidth`, &wide)
 			if wide > width {
-				t.Errorf("at %d px the page is %d px wide", width, wide)
+				t.Errorf("%s: the page is %d px wide, the window %d", scheme, wide, width)
 			}
-			c.shot(scheme + map[int]string{1200: "-desktop", 360: "-phone"}[width])
-			if axe := os.Getenv("INFER_TEST_AXE"); axe != "" {
-				src, err := os.ReadFile(axe)
-				if err != nil {
-					t.Fatal(err)
-				}
-				c.eval(string(src)+"; 0", nil)
-				var v []struct {
-					ID, Help string
-					Nodes    []struct{ HTML, FailureSummary string }
-				}
-				c.eval(`axe.run().then((r) => r.violations.map(({id, help, nodes}) => ({id, help, nodes: nodes.map((n) => ({html: n.html, failureSummary: n.failureSummary}))})))`, &v)
-				for _, x := range v {
-					t.Errorf("%s %d: axe: %s: %s: %v", scheme, width, x.ID, x.Help, x.Nodes)
-				}
-			}
+			c.shot(fmt.Sprintf("page-%s-%d", scheme, width))
+			axe(t, c)
 		}
 	}
-	for _, e := range c.errors {
-		t.Error("the page:", e)
+	c.complaints(0)
+	for _, u := range c.urls {
+		if !strings.HasPrefix(u, url+"/") && !strings.HasPrefix(u, "blob:") {
+			t.Errorf("the page asked %s", u)
+		}
+	}
+}
+
+// looks are models to look at.
+func looks(t *testing.T) []repository.Source {
+	list := []repository.Source{digits(t), identity(t, "features", tensor.Float32, "batch", 4)}
+	shared := filepath.Join(sharedModels, "banking77-encoder", "banking77-encoder.onnx")
+	if _, err := os.Stat(shared); err == nil {
+		list = append(list, repository.Source{Path: shared})
+	}
+	return list
+}
+
+// traffic gives the charts something to show.
+func traffic(t *testing.T, url string) {
+	t.Helper()
+	body := []byte(`{"inputs":[{"name":"x","shape":[1,4],"datatype":"FP32","data":[1,2,3,4]}]}`)
+	for range 200 {
+		if status, _, answer := request(t, "POST", url+"/v2/models/features/infer", "application/json", body, nil); status != 200 {
+			t.Fatalf("status %d: %s", status, answer)
+		}
+	}
+	if status, _, _ := request(t, "POST", url+"/v2/models/features/infer", "application/json", []byte("{}"), nil); status != 400 {
+		t.Fatalf("status %d", status)
+	}
+}
+
+// axe fails on everything that axe-core finds in the page.
+func axe(t *testing.T, c *chrome) {
+	t.Helper()
+	path := os.Getenv("INFER_TEST_AXE")
+	if path == "" {
+		t.Log("scripts/page-check.sh runs this with axe-core")
+		return
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.eval(string(source)+"; 0", nil)
+	var found []struct {
+		ID, Help string
+		Nodes    json.RawMessage
+	}
+	c.eval(`axe.run().then((r) => r.violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((n) => n.html + n.failureSummary) })))`, &found)
+	for _, v := range found {
+		t.Errorf("axe: %s: %s: %s", v.ID, v.Help, v.Nodes)
 	}
 }

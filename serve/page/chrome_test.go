@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -20,7 +21,8 @@ type chrome struct {
 	out     *bufio.Reader
 	id      int
 	session string
-	errors  []string // exceptions and console errors of the page
+	errors  []string // exceptions, and what the browser complains about: policy, failed requests
+	urls    []string // what the page asked for
 }
 
 // startChrome starts Chromium with an empty profile and opens a page. A machine without it skips.
@@ -134,13 +136,29 @@ func (c *chrome) next() message {
 	switch m.Method {
 	case "Runtime.exceptionThrown":
 		c.errors = append(c.errors, string(m.Params))
+	case "Network.requestWillBeSent":
+		var p struct{ Request struct{ URL string } }
+		if json.Unmarshal(m.Params, &p) == nil {
+			c.urls = append(c.urls, p.Request.URL)
+		}
 	case "Log.entryAdded":
-		var p struct{ Entry struct{ Level, Text, URL string } }
+		var p struct {
+			Entry struct{ Level, Text, URL string }
+		}
 		if json.Unmarshal(m.Params, &p) == nil && p.Entry.Level == "error" {
 			c.errors = append(c.errors, p.Entry.Text+" "+p.Entry.URL)
 		}
 	}
 	return m
+}
+
+// complaints fails where the browser complained more often than expected: about each answer of status 400 and more, it
+// does.
+func (c *chrome) complaints(expected int) {
+	c.t.Helper()
+	if len(c.errors) != expected {
+		c.t.Errorf("%d complaints, want %d: %s", len(c.errors), expected, strings.Join(c.errors, "\n"))
+	}
 }
 
 // open loads an address and waits until it is loaded.

@@ -3,6 +3,8 @@ package page
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"slices"
 	"strconv"
 
 	"infer/internal/fault"
@@ -33,12 +35,56 @@ func elements(in []tensor.Tensor) (n int64) {
 
 // half reports whether JSON cannot carry one of the ports.
 func half(ports []wire.Port) bool {
-	for _, p := range ports {
-		if p.DType == tensor.Float16 || p.DType == tensor.BFloat16 {
-			return true
+	return slices.ContainsFunc(ports, func(p wire.Port) bool { return p.DType == tensor.Float16 || p.DType == tensor.BFloat16 })
+}
+
+// The example requests of a version, as their addresses name them.
+const (
+	inferJSON   = "infer.json"   // of the Open Inference Protocol
+	inferBinary = "infer.bin"    // the same with binary tensors
+	predictJSON = "predict.json" // by columns, of TensorFlow Serving
+)
+
+// exampleBody is the body of an example request. jsonLen is the length of the JSON that binary tensors follow, -1 where
+// there are none.
+func exampleBody(info *repository.Info, file string) (contentType string, body []byte, jsonLen int, err error) {
+	in, err := example(info)
+	if err != nil {
+		return "", nil, -1, err
+	}
+	r := wire.Request{Inputs: in}
+	for _, p := range info.Outputs {
+		if half(info.Outputs) {
+			r.Outputs = append(r.Outputs, wire.Output{Name: p.Name, Binary: half([]wire.Port{p})})
 		}
 	}
-	return false
+	switch {
+	case file == predictJSON && !half(info.Inputs):
+		body, err = columnar(in)
+		return "application/json", body, -1, err
+	case file == inferJSON && !half(info.Inputs):
+		body, jsonLen, err = wire.AppendOIPRequest(nil, &r, false)
+		return "application/json", body, jsonLen, err
+	case file == inferBinary:
+		body, jsonLen, err = wire.AppendOIPRequest(nil, &r, true)
+		return "application/octet-stream", body, jsonLen, err
+	}
+	return "", nil, -1, fault.New(fault.NotFound, "", "no example %q", file)
+}
+
+// addExample gives a media type an example: its value, or its address where it is long or no JSON.
+func addExample(media object, info *repository.Info, file string) {
+	contentType, body, _, err := exampleBody(info, file)
+	if err != nil {
+		return
+	}
+	entry := object{"summary": "one row, made up of the signature"}
+	if len(body) <= inlined && contentType == "application/json" {
+		entry["value"] = json.RawMessage(body)
+	} else {
+		entry["externalValue"] = fmt.Sprintf("/openapi/%s/%s/%s", url.PathEscape(info.Name), url.PathEscape(info.Version), file)
+	}
+	media["examples"] = object{"example": entry}
 }
 
 // columnar returns the body of a TF Serving predict request: {"inputs": {name: nested values}}.

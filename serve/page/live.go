@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"infer/internal/wire"
+	"infer/model/declared"
 	"infer/model/tensor"
 	"infer/serve/repository"
 )
@@ -29,6 +30,7 @@ type modelRow struct {
 	Outputs   []portRow `json:"outputs"`
 	MaxBatch  int       `json:"max_batch"`
 	BatchNote string    `json:"batch_note,omitempty"`
+	Declared  string    `json:"declared,omitempty"` // "image" or "text": what /predictions takes beside JSON
 	Instances int       `json:"instances"`
 	Threads   int       `json:"threads"`
 	Requests  uint64    `json:"requests"`
@@ -98,6 +100,9 @@ func describe(info *repository.Info) modelRow {
 	r.Digest, r.Loaded = info.Digest, info.Loaded.UTC().Truncate(time.Second)
 	r.MaxBatch, r.BatchNote = info.MaxBatch, info.BatchNote
 	r.Instances, r.Threads = info.Instances, info.Threads
+	if kind := kindOf(info); kind != declared.None {
+		r.Declared = kind.String()
+	}
 	in, err := example(info)
 	if err != nil {
 		in = nil // no example can be made up; the form asks for everything
@@ -113,6 +118,14 @@ func describe(info *repository.Info) modelRow {
 		r.Outputs = append(r.Outputs, port(p))
 	}
 	return r
+}
+
+// kindOf returns what the model declares as its input.
+func kindOf(info *repository.Info) declared.Kind {
+	if info.Declared == nil {
+		return declared.None
+	}
+	return info.Declared.Kind()
 }
 
 func (r *modelRow) count(s repository.Stats) {

@@ -9,8 +9,8 @@ import (
 // object is a JSON object; its keys are written in order.
 type object = map[string]any
 
-// inlined is how many elements an example may have that is written into the document; a longer one has an address.
-const inlined = 1024
+// inlined is how many bytes an example may have that is written into the document; a longer one has an address.
+const inlined = 8 << 10
 
 // openAPI returns the OpenAPI 3.1 document of what is served: every path of the HTTP side, those of models by name and
 // with the shapes and dtypes of their signatures.
@@ -34,7 +34,9 @@ func (p *Page) openAPI() object {
 		tags = append(tags, object{"name": modelTag(name), "description": "The model " + name + "."})
 	}
 	if len(names) == 1 {
-		addPredict(paths, "/predict", newest[names[0]])
+		for _, path := range []string{"/predict", "/invocations"} {
+			addPredict(paths, path, newest[names[0]], true)
+		}
 	}
 	return object{
 		"openapi": "3.1.0",

@@ -50,10 +50,9 @@ var types = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// Get returns what stands at a path, and false where nothing of the page does: "/" and "/docs" (the page), "/page/…"
-// (its scripts, styles and icon), "/live" (what it polls), "/openapi.json" ("/v2/openapi.json") and "/openapi/…" (long
-// examples of it). Only /live and the
-// OpenAPI document tell of the models: where keys are needed, they need one, and the page asks for it.
+// Get returns what stands at a path, its escapes as they came, and false where nothing of the page does: "/" and "/docs"
+// (the page), "/page/…" (its scripts, styles and icon), "/live" (what it polls), "/openapi.json" ("/v2/openapi.json")
+// and "/openapi/…" (the long examples of that document).
 func (p *Page) Get(name string) (contentType string, body []byte, ok bool) {
 	switch name {
 	case "/", "/docs":
@@ -72,22 +71,24 @@ func (p *Page) Get(name string) (contentType string, body []byte, ok bool) {
 	return "", nil, false
 }
 
+// Private reports whether what stands at a path tells of the models: where keys are needed, it needs one. The rest of
+// the page is the same for every server, and asks for the key.
+func Private(name string) bool {
+	return name == "/live" || name == "/openapi.json" || name == "/v2/openapi.json" || strings.HasPrefix(name, "/openapi/")
+}
+
 // example answers the address of an example request: MODEL/VERSION/FILE, with / and % escaped in the names.
 func (p *Page) example(name string) (string, []byte, bool) {
 	parts := strings.Split(name, "/")
-	if len(parts) != 3 || parts[2] != inferJSON && parts[2] != predictJSON {
+	if len(parts) != 3 {
 		return "", nil, false
 	}
 	for _, info := range p.source.Infos() {
 		if url.PathEscape(info.Name) != parts[0] || url.PathEscape(info.Version) != parts[1] {
 			continue
 		}
-		in, err := example(info)
-		if err != nil {
-			return "", nil, false
-		}
-		body, err := exampleBody(in, parts[2])
-		return "application/json", body, err == nil
+		contentType, body, _, err := exampleBody(info, parts[2])
+		return contentType, body, err == nil
 	}
 	return "", nil, false
 }

@@ -1,13 +1,10 @@
 package page
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net/url"
 
-	"infer/internal/wire"
-	"infer/model/tensor"
+	"infer/model/declared"
 	"infer/serve/repository"
 )
 
@@ -16,32 +13,37 @@ var refusals = []string{"400", "404", "413", "415", "503", "504"}
 
 // serverPaths are the paths that no model changes.
 func serverPaths() object {
-	name := object{"name": "model", "in": "path", "required": true, "schema": object{"type": "string"}}
-	change := func(summary string) object {
-		item := post("repository", summary, nil, answers("Done.", nil, "400", "403", "404", "503"))
-		item["parameters"] = []object{name}
-		return item
-	}
-	index := object{"content": object{"application/json": object{
-		"schema": object{"type": "object", "properties": object{"ready": object{"type": "boolean", "description": "only those that can serve"}}},
-	}}}
 	document := get("server", "This document.", answers("OpenAPI 3.1.", object{"type": "object"}))
+	names := get("repository", "The names of the models that serve.", answers("The names.", ref("schemas", "names")))
 	return object{
 		"/v2":              get("server", "Name, version and extensions of the server.", answers("The server.", ref("schemas", "server"))),
-		"/v2/health/live":  get("server", "Whether the process runs.", answers("It does.", ref("schemas", "live"), "503")),
-		"/v2/health/ready": get("server", "Whether every model can serve.", answers("It can.", ref("schemas", "ready"), "503")),
-		"/ping":            get("server", "The same, as TorchServe answers it.", answers("It can.", ref("schemas", "ping"), "503")),
-		"/v2/models/stats": get("server", "Counters of every loaded version.", answers("The counters.", ref("schemas", "statistics"))),
+		"/v2/health/live":  get("server", "Whether the process runs.", answers("It does.", ref("schemas", "health"))),
+		"/v2/health/ready": get("server", "Whether every model can serve.", answers("It can.", ref("schemas", "health"), "503")),
+		"/ping":            get("server", "The same, as TorchServe and SageMaker ask it.", answers("It can.", ref("schemas", "ping"), "503")),
 		"/openapi.json":    document,
 		"/v2/openapi.json": document,
 		"/live":            get("server", "What the built-in page shows.", answers("Models and figures.", object{"type": "object"})),
 		"/": get("server", "The built-in page.", object{"200": object{
 			"description": "The page.", "content": object{"text/html": object{"schema": object{"type": "string"}}},
 		}}),
-		"/v2/repository/index":                 post("repository", "What is known, and its state.", index, answers("Models and versions.", ref("schemas", "index"), "400")),
-		"/v2/repository/models/{model}/load":   change("Load a model, or load it again."),
-		"/v2/repository/models/{model}/unload": change("Stop serving a model."),
+		"/v2/models":                           names,
+		"/v1/models":                           names,
+		"/v2/models/stats":                     get("repository", "Counters of every loaded version.", answers("The counters.", ref("schemas", "statistics"))),
+		"/v2/repository/index":                 post("repository", "What is known, and its state.", jsonBody(ref("schemas", "indexRequest"), false), answers("Models and versions.", ref("schemas", "index"), "400")),
+		"/v2/repository/models/{model}/load":   admin("Load a model, or load it again."),
+		"/v2/repository/models/{model}/unload": admin("Stop serving a model."),
 	}
+}
+
+// admin is a change of what is served, for the listener of --admin.
+func admin(summary string) object {
+	item := post("repository", summary, nil, answers("Done.", nil, "400", "403", "404", "503"))
+	item["post"].(object)["parameters"] = []object{{"name": "model", "in": "path", "required": true, "schema": object{"type": "string"}}}
+	return item
+}
+
+func jsonBody(schema object, required bool) object {
+	return object{"required": required, "content": object{"application/json": object{"schema": schema}}}
 }
 
 // addModel adds the paths of a version. v2 and short are what names the version in the paths of the Open Inference
@@ -53,49 +55,74 @@ func addModel(paths object, info *repository.Info, v2, short string) {
 	paths[base+"/ready"] = get(tag, "Whether it can serve.", answers("It can.", ref("schemas", "modelReady"), "404", "503"))
 	paths[base+"/config"] = get(tag, "Its configuration, as Triton writes it.", answers("The configuration.", object{"type": "object"}, "404"))
 	paths[base+"/stats"] = get(tag, "Its counters.", answers("The counters.", ref("schemas", "statistics"), "404"))
+	paths[base+"/scheduler"] = get(tag, "What the batcher has learned, and why it does what it does.", answers("The scheduler.", object{"type": "object"}, "404"))
 	paths[base+"/infer"] = inferPath(tag, info)
-
+	if v2 == "" {
+		split := get(tag, "How requests are split between its versions.", answers("Percent by version.", ref("schemas", "split"), "403", "404"))
+		maps.Copy(split, post(tag, "Split requests between its versions; null: the newest takes all.",
+			jsonBody(ref("schemas", "split"), true), answers("Percent by version.", ref("schemas", "split"), "400", "403", "404")))
+		paths[base+"/split"] = split
+	}
 	tfs := "/v1/models/" + escaped + v2
 	paths[tfs] = get(tag, "Its state, as TensorFlow Serving answers it.", answers("The state.", ref("schemas", "servableStatus"), "404"))
-	addPredict(paths, tfs+":predict", info)
-	addPredict(paths, "/predictions/"+escaped+short, info)
+	paths[tfs+"/metadata"] = get(tag, "Its signature, as TensorFlow Serving writes it.", answers("The signature.", object{"type": "object"}, "404"))
+	addPredict(paths, tfs+":predict", info, false)
+	addPredict(paths, "/predictions/"+escaped+short, info, true)
 }
 
 // inferPath is the operation of the Open Inference Protocol: JSON, or JSON with binary tensors behind it.
 func inferPath(tag string, info *repository.Info) object {
-	content := object{"application/octet-stream": object{"schema": object{
+	length := object{
+		"name": "Inference-Header-Content-Length", "in": "header", "schema": object{"type": "integer", "minimum": 0},
+		"description": "Length of the JSON part in bytes, where binary tensors follow it.",
+	}
+	binary := object{"schema": object{
 		"type": "string", "format": "binary",
 		"description": "JSON as in application/json, with parameters.binary_data_size in place of data, then the bytes of these inputs in their order, little-endian.",
-	}}}
-	if !half(info.Inputs) {
+	}}
+	content := object{"application/octet-stream": binary}
+	if half(info.Inputs) {
+		addExample(binary, info, inferBinary)
+		if _, _, jsonLen, err := exampleBody(info, inferBinary); err == nil {
+			length["example"] = jsonLen
+		}
+	} else {
 		media := object{"schema": inferRequest(info)}
 		addExample(media, info, inferJSON)
 		content["application/json"] = media
 	}
 	item := post(tag, "Run it (Open Inference Protocol v2).", object{"required": true, "content": content}, timed(answers("The outputs.", inferResponse(info), refusals...)))
-	item["parameters"] = []object{{
-		"name": "Inference-Header-Content-Length", "in": "header", "schema": object{"type": "integer", "minimum": 0},
-		"description": "Length of the JSON part in bytes, where binary tensors follow it.",
-	}, {
+	item["post"].(object)["parameters"] = []object{length, {
 		"name": "X-Request-Timeout", "in": "header", "schema": object{"type": "string"},
-		"description": "How long the answer is worth having; what cannot be done by then is refused.",
+		"description": "How long the answer is worth having: seconds, or a number with a unit (50ms). What cannot be done by then is refused.",
+	}, {
+		"name": "X-Infer-Priority", "in": "header", "schema": object{"type": "integer", "minimum": 0},
+		"description": "1 is the highest; 0 is the default.",
 	}}
 	return item
 }
 
-// addPredict adds the plain way: TensorFlow Serving's JSON, an Open Inference Protocol request, or what is declared.
-func addPredict(paths object, path string, info *repository.Info) {
+// addPredict adds the plain way: TensorFlow Serving's JSON and, where the path takes it, what the model declares.
+func addPredict(paths object, path string, info *repository.Info, takesDeclared bool) {
 	content := object{}
-	if !half(info.Inputs) {
+	if !half(info.Inputs) && !half(info.Outputs) {
 		media := object{"schema": object{"type": "object", "description": `{"instances": […]}, one element a row, or {"inputs": {name: value}}`}}
 		addExample(media, info, predictJSON)
 		content["application/json"] = media
 	}
+	if takesDeclared {
+		switch kindOf(info) {
+		case declared.Image:
+			content["image/*"] = object{"schema": object{"type": "string", "format": "binary", "description": "An image file."}}
+		case declared.Text:
+			content["text/plain"] = object{"schema": object{"type": "string", "description": "A text in UTF-8."}}
+		}
+	}
 	if len(content) == 0 {
 		return
 	}
-	paths[path] = post(modelTag(info.Name), "Run it (plain JSON).", object{"required": true, "content": content},
-		timed(answers(`{"predictions": …} for instances, {"outputs": …} for inputs.`, object{"type": "object"}, refusals...)))
+	paths[path] = post(modelTag(info.Name), "Run it (plain).", object{"required": true, "content": content},
+		timed(answers("Labels with scores for what was declared, predictions for instances, outputs for inputs.", object{"type": "object"}, refusals...)))
 }
 
 // timed adds the headers that say what an answer took.
@@ -105,40 +132,8 @@ func timed(responses object) object {
 	ok["headers"] = object{
 		"Server-Timing":        object{"description": "Milliseconds in the queue and in the run.", "schema": text},
 		"X-Infer-Batch-Size":   object{"description": "Rows of the run that the request was part of.", "schema": object{"type": "integer"}},
-		"X-Infer-Model-Digest": object{"description": "SHA-256 of the model.", "schema": text},
+		"X-Infer-Model-Digest": object{"description": "The first 16 digits of the SHA-256 of the model.", "schema": text},
 	}
 	responses["200"] = ok
 	return responses
-}
-
-// The example requests of a version, as their addresses name them.
-const (
-	inferJSON   = "infer.json"
-	predictJSON = "predict.json"
-)
-
-// addExample gives a media type an example, by its address where it is long.
-func addExample(media object, info *repository.Info, file string) {
-	in, err := example(info)
-	if err != nil {
-		return
-	}
-	entry := object{"summary": "one row, made up of the signature"}
-	if elements(in) > inlined {
-		entry["externalValue"] = fmt.Sprintf("/openapi/%s/%s/%s", url.PathEscape(info.Name), url.PathEscape(info.Version), file)
-	} else if body, err := exampleBody(in, file); err == nil {
-		entry["value"] = json.RawMessage(body)
-	} else {
-		return
-	}
-	media["examples"] = object{"example": entry}
-}
-
-// exampleBody is the body of an example request.
-func exampleBody(in []tensor.Tensor, file string) ([]byte, error) {
-	if file == predictJSON {
-		return columnar(in)
-	}
-	body, _, err := wire.AppendOIPRequest(nil, &wire.Request{Inputs: in}, false)
-	return body, err
 }

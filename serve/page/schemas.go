@@ -16,8 +16,8 @@ func sharedSchemas() object {
 		"parameters": parameters,
 		"port":       port,
 		"error":      fields(object{"error": text}, "error"),
-		"live":       fields(object{"live": object{"type": "boolean"}}, "live"),
-		"ready":      fields(object{"ready": object{"type": "boolean"}}, "ready"),
+		"health":     fields(object{"live": object{"type": "boolean"}, "ready": object{"type": "boolean"}}, "live", "ready"),
+		"names":      fields(object{"models": list(text)}, "models"),
 		"server":     fields(object{"name": text, "version": text, "extensions": list(text)}, "name", "version", "extensions"),
 		"modelReady": fields(object{"name": text, "ready": object{"type": "boolean"}}, "name", "ready"),
 		"metadata": fields(object{
@@ -36,6 +36,10 @@ func sharedSchemas() object {
 		"servableStatus": fields(object{"model_version_status": list(fields(object{
 			"version": text, "state": text, "status": object{"type": "object"},
 		}, "version", "state"))}, "model_version_status"),
+		"indexRequest": object{"type": "object", "properties": object{"ready": object{"type": "boolean", "description": "only those that can serve"}}},
+		"split": fields(object{"split": object{
+			"type": []string{"object", "null"}, "additionalProperties": object{"type": "integer", "minimum": 0, "maximum": 100},
+		}}, "split"),
 		"ping": fields(object{"status": text}, "status"),
 	}
 }

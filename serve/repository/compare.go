@@ -11,10 +11,15 @@ import (
 func (l *loader) compare(before *Handle) error {
 	t := &l.trial
 	l.h.ran, l.h.finite = t.err == nil, t.finite
+	i := &l.h.info
 	if before == nil {
+		for _, p := range i.Outputs {
+			if l.h.ran && !t.finite[p.Name] {
+				l.r.log.Warn("an output has NaN or infinities on made-up inputs", "model", i.Name, "version", i.Version, "output", p.Name)
+			}
+		}
 		return nil
 	}
-	i := &l.h.info
 	if before.ran && !l.h.ran {
 		return fault.New(fault.Usage, "version "+before.info.Version+" goes on serving", "the self-check failed: %w", t.err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"infer/internal/fault"
 )
@@ -33,9 +34,7 @@ func (r *Repository) Load(ctx context.Context, name string) error {
 		return fault.New(fault.NotFound, "", "failed to load '%s', no such model in the repository", name)
 	}
 	s.unloaded = false
-	for _, v := range s.versions {
-		v.failed, v.reason = "", ""
-	}
+	s.retry(nil)
 	r.mu.Unlock()
 	return r.bring(ctx, s)
 }
@@ -63,7 +62,7 @@ func (r *Repository) Unload(ctx context.Context, name string) error {
 	r.mu.Unlock()
 	for _, h := range handles {
 		select {
-		case <-h.idle:
+		case <-h.freed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -100,53 +99,72 @@ func (r *Repository) explicit() error {
 	return fault.New(fault.Denied, "the server takes them with --model-control explicit", "explicit model load / unload is not allowed")
 }
 
-// SetSplit changes the split of a model; nil goes back to the newest version alone. A version that is not loaded is
-// loaded first; where that fails the split stays as it was.
+// SetSplit changes the split of a model; nil goes back to the newest version alone. Versions that are loaded take their
+// part at once; the part of one that is not goes to the newest until it is loaded, and where that fails the split is as
+// before. It returns when everything serves. Errors: fault.Usage, fault.NotFound, what is wrong with a version.
 func (r *Repository) SetSplit(model string, percent map[string]int) error {
 	if err := checkSplit(percent); err != nil {
 		return err
 	}
-	if _, err := r.route(model); err != nil {
+	percent = maps.Clone(percent)
+	s, before, err := r.exchangeSplit(model, percent)
+	if err != nil {
 		return err
 	}
 	if err := r.take(r.life); err != nil {
 		return err
 	}
 	defer r.leave()
+	faults := r.bring(r.life, s)
 	r.mu.Lock()
-	s := r.slots[model]
-	before := s.o.Split
+	defer r.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(percent)) {
-		if percent[name] > 0 && !slices.Contains(s.known(), name) {
-			r.mu.Unlock()
-			return fault.New(fault.NotFound, "", "Request for unknown model: '%s' version %s is not found", model, name)
+		if v := s.versions[name]; percent[name] > 0 && (v == nil || v.handle == nil) {
+			s.o.Split = before
+			r.publish()
+			if faults == nil {
+				faults = fault.New(fault.Unavailable, "", "model '%s' version %s is not loaded: %s", s.name, name, s.state(name).Reason)
+			}
+			return faults
 		}
 	}
-	s.o.Split = maps.Clone(percent)
-	for name := range percent {
-		if v := s.versions[name]; v != nil {
-			v.failed = "" // asked for by name: try again
-		}
-	}
-	r.mu.Unlock()
-	err := r.bring(r.life, s)
+	return nil
+}
+
+// exchangeSplit puts a split in the place of the one before.
+func (r *Repository) exchangeSplit(model string, percent map[string]int) (s *slot, before map[string]int, err error) {
+	m, err := r.route(model)
 	if err != nil {
-		r.mu.Lock()
-		s.o.Split = before
-		r.publish()
-		r.mu.Unlock()
+		return nil, nil, err
 	}
-	return err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s = r.slots[m.name]; s == nil {
+		return nil, nil, unknown(r.routes.Load(), m.name)
+	}
+	known := s.known()
+	for _, name := range slices.Sorted(maps.Keys(percent)) {
+		if percent[name] > 0 && !slices.Contains(known, name) {
+			return nil, nil, fault.New(fault.NotFound, "", "Request for unknown model: '%s' version %s is not found", m.name, name)
+		}
+	}
+	if len(percent) > 0 {
+		s.retry(percent)
+	}
+	before, s.o.Split = s.o.Split, percent
+	r.publish()
+	return s, before, nil
 }
 
 // Split returns the split of a model, nil where the newest version takes all.
 func (r *Repository) Split(model string) (map[string]int, error) {
-	if _, err := r.route(model); err != nil {
+	m, err := r.route(model)
+	if err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.slots[model]; s != nil {
+	if s := r.slots[m.name]; s != nil {
 		return maps.Clone(s.o.Split), nil
 	}
 	return nil, nil
@@ -179,11 +197,13 @@ func (r *Repository) Apply(o Options) ([]string, error) {
 			is.Split = s.o.Split
 		}
 		s.o = is
+		s.retry(nil)
 		changed[name] = s
 		for _, d := range differences {
 			lines = append(lines, fmt.Sprintf("model %q: %s", name, d))
 		}
 	}
+	r.publish()
 	r.mu.Unlock()
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(changed)) {
@@ -212,3 +232,13 @@ func (o Options) validate() error {
 }
 
 func always(string, file) bool { return true }
+
+// SLO returns the objective of a model as it is now; 0 for none, and for a model that is not known.
+func (r *Repository) SLO(model string) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.slots[model]; s != nil {
+		return s.o.SLO
+	}
+	return 0
+}

@@ -23,6 +23,7 @@ type Handle struct {
 
 	holders atomic.Int64  // the repository while it serves the version, and every call
 	idle    chan struct{} // closed when the last holder has gone
+	freed   chan struct{} // closed when the sessions are
 }
 
 // hold takes one more share of the version; false where the last one was given back.

@@ -15,7 +15,7 @@ type Info struct {
 	Path          string
 	Inputs        []wire.Port // as the protocols show them: axis 0 stays as in the model
 	Outputs       []wire.Port
-	MaxBatch      int    // rows of a run at most that the batcher makes; 0: it makes none
+	MaxBatch      int    // rows of a run at most that the batcher makes; 0: the model cannot; 1: it is not to
 	BatchAxis     bool   // axis 0 of every input and output counts rows, and that was proven at load
 	BatchNote     string // why there is no batching, or how it was proven
 	Instances     int

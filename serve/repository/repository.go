@@ -4,6 +4,7 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -69,42 +70,94 @@ type Repository struct {
 	closed   bool
 }
 
-// Open loads everything and returns when every model is warm. A model that fails to load leaves the others serving
-// where there are others; with none left it is an error. Close it.
+// Open is New and Start.
 func Open(ctx context.Context, o Options) (*Repository, error) {
-	r, faults, err := open(ctx, o)
+	r, err := New(o)
 	if err != nil {
 		return nil, err
 	}
-	serving := false
-	for _, s := range r.all() {
-		s.expected = true
-		serving = serving || len(s.ready()) > 0
-	}
-	switch {
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	case !serving && faults != nil:
-		err = faults
-	case !serving && o.Watch == 0 && !o.Explicit:
-		err = fault.New(fault.Usage, "a folder holds NAME.onnx, NAME/VERSION/model.onnx or VERSION/model.onnx", "no model found")
-	}
-	if err != nil {
-		r.Close(context.Background())
-		return nil, err
-	}
-	if o.Watch > 0 {
-		r.watch.Go(func() { r.follow(r.life) })
+	if err := r.Start(ctx); err != nil {
+		return nil, errors.Join(err, r.Close(context.Background()))
 	}
 	return r, nil
 }
 
+// New returns a repository that serves nothing yet: its models are known, and loading. Close it.
+func New(o Options) (*Repository, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.CPUs < 1 {
+		o.CPUs = host.EffectiveCPUs().Count
+	}
+	r := &Repository{o: o, log: o.Log, turn: make(chan struct{}, 1), slots: map[string]*slot{}, draining: map[*Handle]bool{}}
+	r.life, r.stop = context.WithCancel(context.Background())
+	r.routes.Store(&routes{})
+	if err := r.look(always); err != nil {
+		return nil, err
+	}
+	if err := o.known(r.slots); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.slots {
+		s.expected = true
+	}
+	r.publish()
+	return r, nil
+}
+
+// Start loads everything and returns when every model is warm; then it watches. A model that fails to load leaves the
+// others serving where there are others; with none left it is an error.
+func (r *Repository) Start(ctx context.Context) error {
+	faults := r.bringAll(ctx)
+	serving := false
+	r.mu.Lock()
+	for _, s := range r.slots {
+		s.expected = len(s.ready()) > 0 // one that failed is told by the index, and keeps the others from nothing
+		serving = serving || s.expected
+	}
+	r.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !serving && faults != nil:
+		return faults
+	case !serving && r.o.Watch == 0 && !r.o.Explicit:
+		return fault.New(fault.Usage, "a folder holds NAME.onnx, NAME/VERSION/model.onnx or VERSION/model.onnx", "no model found")
+	}
+	if r.o.Watch > 0 {
+		r.watch.Go(func() { r.follow(r.life) })
+	}
+	return nil
+}
+
+// bringAll loads what there is and returns the faults of the models together.
+func (r *Repository) bringAll(ctx context.Context) error {
+	if err := r.take(ctx); err != nil {
+		return err
+	}
+	defer r.leave()
+	var list []error
+	for _, s := range r.all() {
+		if err := r.bring(ctx, s); err != nil {
+			list = append(list, err)
+		}
+	}
+	return joinFaults(list)
+}
+
 // Check loads and validates everything that Open would serve, without keeping it. Any fault is an error.
 func Check(ctx context.Context, o Options) error {
-	r, faults, err := open(ctx, o)
+	r, err := New(o)
 	if err != nil {
 		return err
 	}
+	faults := r.bringAll(ctx)
 	models := len(r.all())
 	err = r.Close(context.Background())
 	switch {
@@ -116,37 +169,6 @@ func Check(ctx context.Context, o Options) error {
 		return fault.New(fault.Usage, "a folder holds NAME.onnx, NAME/VERSION/model.onnx or VERSION/model.onnx", "no model found")
 	}
 	return err
-}
-
-// open makes a repository and loads what there is. faults are those of models.
-func open(ctx context.Context, o Options) (r *Repository, faults, err error) {
-	if err := o.validate(); err != nil {
-		return nil, nil, err
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.CPUs < 1 {
-		o.CPUs = host.EffectiveCPUs().Count
-	}
-	r = &Repository{o: o, log: o.Log, turn: make(chan struct{}, 1), slots: map[string]*slot{}, draining: map[*Handle]bool{}}
-	r.life, r.stop = context.WithCancel(context.Background())
-	r.routes.Store(&routes{})
-	r.turn <- struct{}{}
-	defer r.leave()
-	if err := r.look(always); err != nil {
-		return nil, nil, err
-	}
-	if err := o.known(r.slots); err != nil {
-		return nil, nil, err
-	}
-	var list []error
-	for _, s := range r.all() {
-		if err := r.bring(ctx, s); err != nil {
-			list = append(list, err)
-		}
-	}
-	return r, joinFaults(list), nil
 }
 
 // known reports options for a model that is not there.
@@ -198,8 +220,8 @@ func (r *Repository) Close(ctx context.Context) error {
 	}
 }
 
-// Ready reports whether every model that should serve can: those that were there at the start and those that have
-// served since, but for those that were unloaded.
+// Ready reports whether every model that should serve can: before the end of Start those that were found, then those that
+// have served, but for those that were unloaded.
 func (r *Repository) Ready() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

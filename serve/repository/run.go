@@ -35,7 +35,7 @@ func (h *Handle) Infer(ctx context.Context, c *Call) error {
 	c.job.Priority, c.job.Deadline, c.job.Gone = c.Priority, c.Deadline, c.Gone
 	err := h.runner.Do(ctx, &c.job)
 	c.Timing.Queued = c.job.Queued
-	if err == nil {
+	if err == errApart {
 		err = c.err
 	}
 	if err == nil {
@@ -87,8 +87,11 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// run is what the batcher calls: one run of a session for all jobs, or where they do not go together one for each. The
-// error of a call lies in the call.
+// errApart says that jobs were run one by one, each with its own error: how long that took says nothing about a run.
+var errApart = errors.New("the calls of a batch were run one by one")
+
+// run is what the batcher calls: one run of a session for all jobs, or where they do not go together one for each. One
+// call that makes a run fail must not fail its neighbours.
 func (h *Handle) run(ctx context.Context, instance int, jobs []*batch.Job) error {
 	if h.expected(jobs) < longRun {
 		ctx = context.Background()
@@ -102,16 +105,10 @@ func (h *Handle) run(ctx context.Context, instance int, jobs []*batch.Job) error
 	if b.alike(jobs) && h.runTogether(ctx, instance, b, jobs) {
 		return nil
 	}
-	var failed error
 	for _, j := range jobs {
-		c := j.Value.(*Call)
-		h.runAlone(ctx, instance, c)
-		failed = errors.Join(failed, c.err)
+		h.runAlone(ctx, instance, j.Value.(*Call))
 	}
-	if failed != nil {
-		h.r.log.Debug("a batch was run in parts", "model", h.info.Name, "calls", len(jobs), "err", failed)
-	}
-	return nil
+	return errApart
 }
 
 // expected is about how long a run of jobs takes.

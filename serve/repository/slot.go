@@ -89,6 +89,24 @@ func (s *slot) at(f file) *version {
 	return v
 }
 
+// calm takes back the failure of files that are again as the version that serves was loaded from.
+func (s *slot) calm() {
+	for _, f := range s.files {
+		if v := s.versions[f.version]; v != nil && v.handle != nil && v.print == f.print && v.failed != f.print {
+			v.failed, v.reason = "", ""
+		}
+	}
+}
+
+// retry lets versions that failed be tried again: those of names, all where there are none.
+func (s *slot) retry(names map[string]int) {
+	for name, v := range s.versions {
+		if _, ok := names[name]; ok || len(names) == 0 {
+			v.failed, v.reason = "", ""
+		}
+	}
+}
+
 // forget drops what is known of versions that are neither on disk nor loaded.
 func (s *slot) forget() {
 	for name, v := range s.versions {

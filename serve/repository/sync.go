@@ -25,8 +25,10 @@ func (r *Repository) look(complete func(model string, f file) bool) error {
 			s = &slot{name: m.name, o: r.o.of(m.name), versions: map[string]*version{}}
 		}
 		s.files = settled(s, m, complete)
-		if len(s.files) > 0 {
+		s.calm()
+		if len(s.files) > 0 && r.slots[m.name] == nil {
 			r.slots[m.name] = s
+			r.publish()
 		}
 	}
 	if err != nil {
@@ -39,6 +41,7 @@ func (r *Repository) look(complete func(model string, f file) bool) error {
 		s.forget()
 		if len(s.files)+len(s.versions) == 0 {
 			delete(r.slots, name)
+			r.publish()
 		}
 	}
 	return nil
@@ -94,7 +97,6 @@ func (r *Repository) bring(ctx context.Context, s *slot) error {
 		r.publish()
 		r.retire(h)
 	}
-	r.publish()
 	return joinFaults(faults)
 }
 
@@ -174,6 +176,7 @@ func (r *Repository) retire(h *Handle) {
 		r.mu.Lock()
 		delete(r.draining, h)
 		r.mu.Unlock()
+		close(h.freed)
 		r.tell(ModelEvent{Model: h.info.Name, Version: h.info.Version, Digest: h.info.Digest, What: "unload", Duration: time.Since(begin), Err: err})
 	}()
 	h.Release()

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"time"
 	"unsafe"
@@ -65,9 +64,9 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 
 // begin reads the path and the header.
 func (x *exchange) begin(ctx *fasthttp.RequestCtx) {
-	x.ctx = ctx
+	x.ctx, x.end = ctx, &endpoints[nowhere]
 	if x.conn, _ = ctx.Conn().(*conn); x.conn != nil {
-		x.event.Arrived = x.conn.arrived
+		x.event.Arrived, x.event.Client = x.conn.arrived, x.conn.client
 		x.conn.linger.Store(false)
 	} else {
 		x.event.Arrived = time.Now()
@@ -112,7 +111,7 @@ func (x *exchange) authorize(scope string) error {
 	if x.s.o.Authorize == nil || scope == "" {
 		return nil
 	}
-	name, err := x.s.o.Authorize(x.head.key(), scope)
+	name, err := x.s.o.Authorize(x.head.credential(), scope)
 	x.event.Key = name
 	return err
 }
@@ -185,25 +184,3 @@ func trim(b []byte) []byte {
 
 // view returns b as a string without a copy: it changes when b does.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// log writes a line of the access log.
-func (x *exchange) log(l *slog.Logger) {
-	e := &x.event
-	attrs := [...]slog.Attr{
-		slog.String("method", string(x.ctx.Method())), slog.String("path", string(x.ctx.Path())), slog.Int("status", e.Status),
-		slog.Duration("total", e.Total), slog.String("client", x.ctx.RemoteAddr().String()), slog.Int("request_bytes", e.RequestLen),
-		slog.Int("response_bytes", e.ResponseLen), slog.String("id", e.ID), slog.String("key", e.Key),
-		slog.String("protocol", e.Protocol), slog.String("model", e.Model), slog.String("version", e.Version),
-		slog.String("reason", string(e.Reason)), slog.Duration("queue", e.Timing.Queue), slog.Duration("run", e.Timing.Compute),
-		slog.Int("rows", e.Rows), slog.Int("batch", e.Batch.Rows), slog.Any("error", e.Err),
-	}
-	n := len(attrs)
-	if e.Err == nil {
-		n--
-	}
-	if e.Protocol == "" {
-		l.LogAttrs(x.s.running, slog.LevelInfo, "request", attrs[:9]...)
-		return
-	}
-	l.LogAttrs(x.s.running, slog.LevelInfo, "request", attrs[:n]...)
-}

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"strconv"
 	"time"
 
@@ -69,11 +68,10 @@ func (h *header) read(from *fasthttp.RequestHeader) {
 	}
 }
 
-// key returns the API key of a request, nil for none: the bearer token, or the value of X-API-Key.
-func (h *header) key() []byte {
-	const scheme = "bearer "
-	if a := h.authorization; len(a) > len(scheme) && bytes.EqualFold(a[:len(scheme)], []byte(scheme)) {
-		return bytes.TrimSpace(a[len(scheme):])
+// credential returns what shows who asks: the Authorization header, else X-API-Key; nil for none.
+func (h *header) credential() []byte {
+	if h.authorization != nil {
+		return h.authorization
 	}
 	return h.apiKey
 }

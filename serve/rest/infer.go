@@ -206,7 +206,7 @@ const packFrom = 1 << 10
 func (x *exchange) pack(contentType, body []byte) error {
 	if len(body) >= packFrom && len(x.head.accept) > 0 {
 		x.ctx.Response.Header.SetCanonical(hVary, hAccept)
-		if encoding := wire.AcceptEncoding(view(x.head.accept)); encoding != "" {
+		if encoding := wire.AcceptEncoding(view(x.head.accept)); encoding != "identity" {
 			packed, err := wire.Compress(x.packed[:0], encoding, body)
 			if err != nil {
 				return err

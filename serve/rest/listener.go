@@ -78,13 +78,14 @@ type conn struct {
 	net.Conn // TLS, where configured
 	s        *Server
 	raw      syscall.RawConn // of the socket; nil where there is none
+	client   string          // its address
 	arrived  time.Time       // when the first byte of the running request was seen
 	linger   atomic.Bool     // the client may still be sending: see Close
 }
 
 // track makes a connection known to the server; nil over the limit.
 func (s *Server) track(raw net.Conn) *conn {
-	c := &conn{Conn: raw, s: s, arrived: time.Now()}
+	c := &conn{Conn: raw, s: s, client: raw.RemoteAddr().String(), arrived: time.Now()}
 	if sc, ok := raw.(syscall.Conn); ok {
 		c.raw, _ = sc.SyscallConn()
 	}
@@ -100,8 +101,11 @@ func (s *Server) track(raw net.Conn) *conn {
 	return c
 }
 
-// lingering is how long a client may go on sending what will not be read.
-const lingering = time.Second
+// How long, and how many bytes, a client may go on sending what will not be read.
+const (
+	lingering   = time.Second
+	lingerBytes = 256 << 20
+)
 
 // Close closes the connection. Where the client was refused in the middle of its body it first reads on for a while:
 // to close a socket that holds unread data resets it, and the client would lose the answer that says why.
@@ -111,7 +115,7 @@ func (c *conn) Close() error {
 	}
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() && half.CloseWrite() == nil {
 		_ = c.Conn.SetReadDeadline(time.Now().Add(lingering))
-		_, _ = io.CopyN(io.Discard, c.Conn, int64(c.s.o.MaxBody))
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
 	}
 	return c.Conn.Close()
 }

@@ -7,6 +7,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/wire"
+	"infer/serve/guard"
 	"infer/serve/page"
 	"infer/serve/repository"
 )
@@ -160,9 +161,8 @@ func (x *exchange) fromPage() error {
 		return errNotFound
 	}
 	path := string(x.ctx.URI().PathOriginal())
-	if path == "/live" || path == "/openapi.json" || path == "/v2/openapi.json" {
-		// They tell of the models; the rest of the page is the same for every server.
-		if err := x.authorize("infer"); err != nil {
+	if page.Private(path) {
+		if err := x.authorize(guard.Infer); err != nil {
 			return err
 		}
 	}

@@ -32,8 +32,8 @@ type Options struct {
 	AccessLog  *slog.Logger        // a line a request; nil: none
 	TLS        *tls.Config         // nil: plain HTTP
 
-	// Authorize finds who a key belongs to and whether it has a scope ("infer", "admin"): fault.Unauthorized for no or
-	// an unknown key, fault.Denied for one without the scope. nil: everybody may do everything.
+	// Authorize finds whom a key belongs to and whether it has a scope of package guard, as guard.Keys.Check does. key is
+	// the value of the Authorization header, else that of X-API-Key. nil: everybody may do everything.
 	Authorize func(key []byte, scope string) (name string, err error)
 
 	// Page delivers "/", "/openapi.json" and "/live". nil: none of them.
@@ -96,15 +96,17 @@ func New(o Options) (*Server, error) {
 		ConnState:    observeState,
 		Logger:       fastLog{o.Log},
 
-		ReadBufferSize:     o.MaxHeader,
-		MaxRequestBodySize: o.MaxBody,
-		ReadTimeout:        o.ReadTimeout,
-		WriteTimeout:       o.WriteTimeout,
-		IdleTimeout:        o.IdleTimeout,
-		Concurrency:        o.MaxConnections + spareWorkers,
+		ReadBufferSize: o.MaxHeader,
+		ReadTimeout:    o.ReadTimeout,
+		WriteTimeout:   o.WriteTimeout,
+		IdleTimeout:    o.IdleTimeout,
+		Concurrency:    o.MaxConnections + spareWorkers,
 
-		// A body is read by the exchange, as far as it has come: one that was only announced takes no memory.
+		// A body is read by the exchange, as far as it has come, once the model is known: one that was only announced
+		// takes no memory. Of a body that it streams fasthttp reads in advance, and waits for, as much as it allows to
+		// one that it does not: a byte.
 		StreamRequestBody:            true,
+		MaxRequestBodySize:           1,
 		DisablePreParseMultipartForm: true,
 		// What an idle connection holds is its read buffer: see RATIONALE.md for the measurement.
 		ReduceMemoryUsage:     true,
@@ -181,11 +183,12 @@ func (s *Server) SetReady(ready bool) { s.ready.Store(ready) }
 // client to close its connection.
 func (s *Server) SetDraining(draining bool) { s.draining.Store(draining) }
 
-// Drain stops accepting, answers what is running or has already arrived, and closes idle connections. It returns nil
-// when no connection is left. When ctx ends first, running calls are cancelled, connections are closed, and the error
-// is that of ctx.
+// Drain tells clients to close their connections, stops accepting, answers what is running or has already arrived, and
+// closes idle connections. It returns nil when no connection is left. When ctx ends first, running calls are cancelled,
+// connections are closed, and the error is that of ctx.
 func (s *Server) Drain(ctx context.Context) error {
 	s.SetDraining(true)
+	s.awaitGoodbyes(ctx)
 	err := s.fast.ShutdownWithContext(ctx)
 	s.stop()
 	if err == nil {
@@ -193,6 +196,33 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 	s.closeAll()
 	return fault.Wrap(err, "drain HTTP")
+}
+
+// Connections returns how many connections are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// goodbye is how long a drain waits for clients to close their connections themselves. A client that is about to send
+// on a connection that the server closes gets a reset and cannot know whether its request was taken; one that sends
+// again within this time is answered, and asked to close.
+const goodbye = 100 * time.Millisecond
+
+// awaitGoodbyes waits until no connection is open, but not for longer than goodbye.
+func (s *Server) awaitGoodbyes(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, goodbye)
+	defer cancel()
+	tick := time.NewTicker(goodbye / 20)
+	defer tick.Stop()
+	for s.Connections() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // isReady is what the readiness endpoint answers.

@@ -108,6 +108,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	closes bool // the connection
 }
 
 // ask sends a request; header lines come as "Name: value".
@@ -127,8 +128,9 @@ func ask(t testing.TB, method, url string, body any, lines ...string) answer {
 		t.Fatal(err)
 	}
 	for _, line := range lines {
-		name, value, _ := strings.Cut(line, ": ")
-		req.Header.Set(name, value)
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			req.Header.Set(name, value)
+		}
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -139,7 +141,7 @@ func ask(t testing.TB, method, url string, body any, lines ...string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, string(data)}
+	return answer{status: resp.StatusCode, header: resp.Header, body: string(data), closes: resp.Close}
 }
 
 // fields decodes a JSON object.

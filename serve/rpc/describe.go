@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"infer/internal/fault"
 	"infer/internal/wire"
 	"infer/serve/repository"
 	"infer/serve/rpc/pb"
@@ -26,7 +27,7 @@ func (o *oip) ServerReady(context.Context, *pb.ServerReadyRequest) (*pb.ServerRe
 // ModelReady answers whether a model serves.
 func (o *oip) ModelReady(_ context.Context, r *pb.ModelReadyRequest) (*pb.ModelReadyResponse, error) {
 	ready, err := o.s.o.Repository.ModelReady(r.Name, r.Version)
-	if err != nil {
+	if err != nil && fault.KindOf(err) != fault.NotFound { // clients ask this of models that may come
 		return nil, err
 	}
 	return &pb.ModelReadyResponse{Ready: ready}, nil

@@ -36,11 +36,17 @@ func scopeOf(method string) string {
 
 // authorize checks the key of a call. name is that of the key, "" without keys.
 func (s *Server) authorize(ctx context.Context, scope string) (name string, err error) {
+	if scope == guard.Admin && !s.o.Admin {
+		return "", errNoAdmin
+	}
 	if s.o.Keys == nil || scope == "" {
 		return "", nil
 	}
 	return s.o.Keys.Check([]byte(first(ctx, "authorization", "x-api-key")), scope)
 }
+
+// errNoAdmin is the answer of a listener that is not for the administration of models.
+var errNoAdmin = fault.New(fault.Denied, "use the address of --admin, or start the server with --allow-load", "models are not loaded and unloaded at this address")
 
 // first returns the first value of the metadata of a call under one of the names, which are in lower case.
 func first(ctx context.Context, names ...string) string {

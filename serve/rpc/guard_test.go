@@ -41,7 +41,7 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := serve(t, sums("sum"), Options{Keys: keys, Reflection: true}, repository.Options{Explicit: true})
+	h := serve(t, sums("sum"), Options{Keys: keys, Admin: true}, repository.Options{Explicit: true})
 	infer := func(ctx context.Context) error {
 		_, err := h.oip.ModelInfer(ctx, one("sum"))
 		return err

@@ -37,6 +37,7 @@ type Options struct {
 	Log        *slog.Logger        // nil: nothing is logged
 
 	Name, Version string // of the server, in ServerMetadata
+	Admin         bool   // models may be loaded and unloaded here
 	Reflection    bool   // lists services and messages for tools like grpcurl
 	MirrorTyped   bool   // answer a request with typed contents in typed contents; else always raw, as Triton does
 
@@ -168,6 +169,9 @@ func (s *Server) Drain(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// Connections counts the open connections.
+func (s *Server) Connections() int { return int(s.open.Load()) }
 
 // SetReady says whether the server wants requests: the health of "" and of every model follow. A new server does not.
 func (s *Server) SetReady(ready bool) {

@@ -47,7 +47,7 @@ func TestDescribe(t *testing.T) {
 	if r, err := h.oip.ModelReady(ctx, &pb.ModelReadyRequest{Name: "sum", Version: "1"}); err != nil || !r.Ready {
 		t.Errorf("model ready %v, %v", r, err)
 	}
-	if _, err := h.oip.ModelReady(ctx, &pb.ModelReadyRequest{Name: "sum", Version: "2"}); status.Code(err) != codes.NotFound {
+	if r, err := h.oip.ModelReady(ctx, &pb.ModelReadyRequest{Name: "sum", Version: "2"}); err != nil || r.Ready {
 		t.Errorf("version 2: %v", err)
 	}
 	m, err := h.oip.ModelMetadata(ctx, &pb.ModelMetadataRequest{Name: "sum"})
@@ -103,7 +103,7 @@ func TestRepository(t *testing.T) {
 	if _, err := closed.oip.RepositoryModelUnload(ctx, &pb.RepositoryModelUnloadRequest{ModelName: "sum"}); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("unload where it is not allowed: %v", err)
 	}
-	h := serve(t, sums("sum", "other"), Options{}, repository.Options{Explicit: true})
+	h := serve(t, sums("sum", "other"), Options{Admin: true}, repository.Options{Explicit: true})
 	ready := func(want ...string) {
 		t.Helper()
 		r, err := h.oip.RepositoryIndex(ctx, &pb.RepositoryIndexRequest{Ready: true})

@@ -87,7 +87,7 @@ func Decode(body []byte, o Options) (*Picture, error) {
 		if m.Bounds().Empty() {
 			return nil, fault.New(fault.Usage, "", "the %s data have no pixels", f.name)
 		}
-		p := &Picture{src: sourceOf(m, o.Background)}
+		p := &Picture{src: sourceOf(m, f.name == "WebP", o.Background)}
 		if f.name == "JPEG" {
 			p.turn = turnOf(body)
 		}

@@ -129,18 +129,23 @@ func scaleLine(dst, line []byte, across []taps, n int) {
 	for x, t := range across {
 		r, g, b := int32(half), int32(half), int32(half)
 		px := line[t.first*3:][:len(t.weights)*3]
-		for _, w := range t.weights {
-			r += int32(px[0]) * w
-			g += int32(px[1]) * w
-			b += int32(px[2]) * w
-			px = px[3:]
+		for k, w := range t.weights {
+			p := px[k*3:][:3]
+			r += int32(p[0]) * w
+			g += int32(p[1]) * w
+			b += int32(p[2]) * w
 		}
 		out := dst[x*3:][:3]
 		out[0], out[1], out[2] = clip(r>>weightBits), clip(g>>weightBits), clip(b>>weightBits)
 	}
 }
 
-func clip(v int32) byte { return byte(min(max(v, 0), 255)) }
+func clip(v int32) byte {
+	if uint32(v) > 255 {
+		v = ^(v >> 31) // 0 for what is below, all bits for what is above
+	}
+	return byte(v)
+}
 
 // toGray turns a line of RGB into one of luma, in place, with ITU-R 601's weights in 16 bits, as Pillow's "L".
 func toGray(line []byte) {

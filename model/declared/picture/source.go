@@ -13,9 +13,12 @@ type source interface {
 }
 
 // sourceOf returns the fastest way to the rows of an image.
-func sourceOf(m image.Image, background *color.RGBA) source {
+func sourceOf(m image.Image, isWebP bool, background *color.RGBA) source {
 	switch m := m.(type) {
 	case *image.YCbCr:
+		if isWebP {
+			return studio{newYCbCr(m), nil, nil}
+		}
 		return newYCbCr(m)
 	case *image.Gray:
 		return gray{m}
@@ -26,7 +29,7 @@ func sourceOf(m image.Image, background *color.RGBA) source {
 	case *image.NRGBA:
 		return nrgba{m, background}
 	case *image.NYCbCrA:
-		return nycbcra{newYCbCr(&m.YCbCr), m, background}
+		return studio{newYCbCr(&m.YCbCr), m, background}
 	}
 	return other{m, background}
 }
@@ -77,19 +80,6 @@ func over(px []byte, alpha byte, background *color.RGBA) {
 	a := uint32(alpha)
 	for i, back := range [3]byte{background.R, background.G, background.B} {
 		px[i] = byte((uint32(px[i])*a + uint32(back)*(255-a) + 127) / 255)
-	}
-}
-
-type nycbcra struct {
-	ycbcr
-	m          *image.NYCbCrA
-	background *color.RGBA
-}
-
-func (s nycbcra) row(y, lo, hi int, dst []byte) {
-	s.ycbcr.row(y, lo, hi, dst)
-	for i, alpha := range s.m.A[y*s.m.AStride+lo : y*s.m.AStride+hi] {
-		over(dst[i*3:][:3], alpha, s.background)
 	}
 }
 

@@ -13,8 +13,9 @@ type Special struct {
 	Unknown, Start, End, Pad string
 }
 
-// NewWordPiece returns BERT's tokenizer over a vocabulary whose pieces inside a word begin with ##.
-func NewWordPiece(vocab map[string]int64, b Bert, s Special) (*Tokenizer, error) {
+// NewWordPiece returns BERT's tokenizer over a vocabulary whose pieces inside a word begin with ##. others are tokens
+// besides the special ones that are found in a text as they are, where the vocabulary has them, such as [MASK].
+func NewWordPiece(vocab map[string]int64, b Bert, s Special, others ...string) (*Tokenizer, error) {
 	const longestWord = 100 // characters, as in BERT
 	t, err := newFramed(vocab, s)
 	if err != nil {
@@ -23,6 +24,11 @@ func NewWordPiece(vocab map[string]int64, b Bert, s Special) (*Tokenizer, error)
 	unknown, err := lookUp(vocab, "unknown", s.Unknown)
 	if err != nil {
 		return nil, err
+	}
+	for _, token := range others {
+		if id, ok := vocab[token]; ok {
+			t.raw.add(Added{Content: token, ID: id})
+		}
 	}
 	t.normalize, t.split, t.model = b.normalize, splitBert, newWordPiece(vocab, unknown, "##", longestWord)
 	return t, nil

@@ -28,6 +28,7 @@ func Conform(t *testing.T, p Named) {
 		{"strings", c.strings},
 		{"dynamic shapes", c.dynamicShapes},
 		{"chosen outputs", c.chosenOutputs},
+		{"outputs in the memory given", c.received},
 		{"inputs by name", c.inputsByName},
 		{"refused tensors", c.refused},
 		{"sequences", c.sequences},

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"infer/internal/fault"
 	"infer/model"
@@ -53,6 +54,42 @@ func (c suite) chosenOutputs(t *testing.T) {
 				same(t, test.out[i], test.want[i])
 			}
 		})
+	}
+}
+
+// received gives zero outputs with memory: what fits lies in it, what does not is allocated, and a subset by name works
+// likewise.
+func (c suite) received(t *testing.T) {
+	s := c.open(t, threeOutputs())
+	memory := tensor.Tensor{Shape: make(tensor.Shape, 0, 2), Data: make([]byte, 0, 16)}
+	at := func(x tensor.Tensor) *byte { return unsafe.SliceData(x.Data) }
+	for _, rows := range []int64{1, 2, 3, 1} {
+		shape := tensor.Shape{rows, 2}
+		v := make([]float32, 2*rows)
+		for i := range v {
+			v[i] = float32(i)
+		}
+		in := []tensor.Tensor{Floats("", shape, v...), Floats("", shape, v...)}
+		out := []tensor.Tensor{memory}
+		out[0].Name = "diff"
+		if err := s.Run(t.Context(), in, out); err != nil {
+			t.Fatal(err)
+		}
+		same(t, out[0], Floats("", shape, make([]float32, 2*rows)...))
+		if fits := rows < 3; (at(out[0]) == at(memory)) != fits {
+			t.Errorf("%d rows: in the memory given: %v", rows, !fits)
+		}
+	}
+	words := c.open(t, Identity(tensor.String, "n"))
+	in := []tensor.Tensor{{DType: tensor.String, Shape: tensor.Shape{2}, Strings: []string{"a", "bc"}}}
+	out := []tensor.Tensor{{Strings: make([]string, 0, 2)}}
+	given := unsafe.SliceData(out[0].Strings)
+	if err := words.Run(t.Context(), in, out); err != nil {
+		t.Fatal(err)
+	}
+	same(t, out[0], in[0])
+	if unsafe.SliceData(out[0].Strings) != given {
+		t.Error("strings are not in the memory given")
 	}
 }
 

@@ -44,19 +44,20 @@ function timings(header) {
 // results shows the labels of a declared output where there are some, else every output.
 function results(message) {
   const labels = findLabels(message);
-  if (labels) return [section("Labels", bars(labels.map((l) => ({ name: l.label, value: l.score, text: percent(l.score) })), 1))];
+  if (labels) {
+    const shares = labels.every((l) => l.score >= 0 && l.score <= 1);
+    return [section("Labels", bars(labels.map((l) => ({ name: l.label, value: l.score, text: shares ? percent(l.score) : number(l.score) })), shares ? 1 : undefined))];
+  }
   return (message?.outputs ?? []).map?.((o) => output(o)) ?? [];
 }
 
-// findLabels returns the first list of {label, score} in an answer.
-function findLabels(v) {
-  if (v === null || typeof v !== "object") return null;
-  if (Array.isArray(v) && v.length > 0 && v.every((x) => x && typeof x.score === "number" && "label" in x)) return v;
-  for (const inner of Object.values(v)) {
-    const found = findLabels(inner);
-    if (found) return found;
-  }
-  return null;
+// findLabels returns the labels of an answer: {"labels": [{label, score}]}, or {label: score} as TorchServe writes it;
+// null where it has none.
+function findLabels(message) {
+  if (Array.isArray(message?.labels)) return message.labels;
+  const pairs = Object.entries(message ?? {});
+  if (pairs.length === 0 || !pairs.every(([, score]) => typeof score === "number")) return null;
+  return pairs.map(([label, score]) => ({ label, score })).sort((a, b) => b.score - a.score);
 }
 
 function percent(x) {

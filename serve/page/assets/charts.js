@@ -28,9 +28,9 @@ function chart(parent, kind) {
   const label = vector("title", { id: title });
   svg.append(label, ...[0, 0.5, 1].map((y) => vector("line", { class: "grid", x1: 0, x2: width, y1: y * height, y2: y * height })));
   const paths = kind.lines.map((_, i) => {
-    const pair = [vector("path", { class: `area s${i}` }), vector("path", { class: `s${i}` })];
-    svg.append(...pair);
-    return pair;
+    const three = ["area", "line", "dots"].map((kind) => vector("path", { class: `${kind} s${i}` }));
+    svg.append(...three);
+    return three;
   });
   const top = h("span", { class: "top-label" });
   parent.append(h("figure", { class: "chart" },
@@ -40,15 +40,16 @@ function chart(parent, kind) {
 
   return (figures) => {
     const series = kind.lines.map((line) => figures[line.of] ?? []);
-    const highest = Math.max(kind.floor, ...series.flat().filter((v) => v !== null));
-    const scale = ceiling(highest);
+    const known = series.flat().filter((v) => v !== null);
+    const scale = ceiling(Math.max(kind.floor, ...known));
     series.forEach((values, i) => {
-      const line = trace(values, scale);
-      paths[i][1].setAttribute("d", line);
-      paths[i][0].setAttribute("d", i === 0 ? under(values, scale) : "");
+      const [area, line, dots] = paths[i];
+      area.setAttribute("d", i === 0 ? under(values, scale) : "");
+      line.setAttribute("d", trace(values, scale));
+      dots.setAttribute("d", lone(values, scale));
       shown(now[i], latest(values, kind.write));
     });
-    shown(top, kind.write(scale));
+    shown(top, known.length > 0 ? kind.write(scale) : "");
     shown(label, `${kind.title}, last minute: ` + kind.lines.map((line, i) => `${line.name} ${summary(series[i], kind.write)}`).join("; "));
   };
 }
@@ -71,14 +72,24 @@ function place(values, i, scale) {
   return `${x.toFixed(1)} ${(height - (values[i] / scale) * height).toFixed(1)}`;
 }
 
-// trace is the path of a line with a gap where a value is missing; a value between two gaps is a short stroke.
+function missing(values, i) {
+  return (values[i] ?? null) === null;
+}
+
+// trace is the path of a line, with a gap where a value is missing.
 function trace(values, scale) {
   let path = "";
   for (let i = 0; i < values.length; i++) {
-    if (values[i] === null) continue;
-    const starts = i === 0 || values[i - 1] === null;
-    path += `${starts ? "M" : "L"}${place(values, i, scale)}`;
-    if (starts && (values[i + 1] ?? null) === null) path += "h.1";
+    if (!missing(values, i)) path += `${missing(values, i - 1) ? "M" : "L"}${place(values, i, scale)}`;
+  }
+  return path;
+}
+
+// lone is a path of dots: the values between two gaps, which a line does not show.
+function lone(values, scale) {
+  let path = "";
+  for (let i = 0; i < values.length; i++) {
+    if (!missing(values, i) && missing(values, i - 1) && missing(values, i + 1)) path += `M${place(values, i, scale)}h.01`;
   }
   return path;
 }
@@ -87,9 +98,9 @@ function trace(values, scale) {
 function under(values, scale) {
   let path = "";
   for (let i = 0; i < values.length; i++) {
-    if (values[i] === null) continue;
+    if (missing(values, i)) continue;
     let end = i;
-    while (end + 1 < values.length && values[end + 1] !== null) end++;
+    while (!missing(values, end + 1)) end++;
     const points = [];
     for (let k = i; k <= end; k++) points.push(place(values, k, scale));
     const [left, right] = [points[0], points[points.length - 1]].map((p) => p.split(" ")[0]);

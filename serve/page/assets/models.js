@@ -63,7 +63,7 @@ function facts(m, requests) {
   return h("dl", { class: "facts" },
     fact("Requests", requests),
     fact("Instances × threads", text(`${m.instances} × ${m.threads}`)),
-    fact("Loaded", h("dd", {}, h("time", { datetime: m.loaded, text: new Date(m.loaded).toLocaleString() }))),
+    fact("Loaded", h("dd", {}, h("time", { datetime: m.loaded, text: new Date(m.loaded).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) }))),
     fact("SHA-256", h("dd", {}, h("code", { text: m.digest.slice(0, 12), title: m.digest }), copyButton(m.digest, `Copy the SHA-256 of ${m.name}`))),
     fact("Batching", text(batching(m)), true));
 }

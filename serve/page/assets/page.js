@@ -11,6 +11,7 @@ const pause = document.getElementById("pause");
 const draw = charts(document.getElementById("charts"));
 const show = cards(document.getElementById("cards"));
 let figures = [];
+let chosen = ""; // the version to look at, "" before someone chose
 let timer = 0;
 let paused = false;
 let asking = false;
@@ -45,20 +46,30 @@ function pill(text, tone) {
   state.className = `pill ${tone}`;
 }
 
-// choices keeps the list of versions to look at, and what was chosen.
+// choices keeps the list of versions to look at. Where none is chosen, it is the one with the most requests.
 function choices() {
   const names = figures.map((f) => (f.version ? `${f.model}, version ${f.version}` : f.model));
-  if ([...select.options].map((o) => o.text).join("\n") === names.join("\n")) return;
-  const chosen = select.value;
-  select.replaceChildren(...names.map((text) => h("option", { text, value: text })));
-  select.value = names.includes(chosen) ? chosen : names[0] ?? "";
+  if ([...select.options].map((o) => o.text).join("\n") !== names.join("\n")) {
+    select.replaceChildren(...names.map((text) => h("option", { text, value: text })));
+  }
+  if (names.includes(chosen)) {
+    select.value = chosen;
+  } else {
+    const counts = figures.map((f) => f.answered.reduce((sum, x) => sum + x, 0));
+    const most = Math.max(...counts);
+    select.selectedIndex = counts.indexOf(most);
+    if (most > 0) chosen = select.value; // it shall not change by itself again
+  }
 }
 
 function drawChosen() {
   draw(figures[Math.max(0, select.selectedIndex)] ?? {});
 }
 
-select.addEventListener("change", drawChosen);
+select.addEventListener("change", () => {
+  chosen = select.value;
+  drawChosen();
+});
 pause.addEventListener("click", () => {
   paused = !paused;
   pause.setAttribute("aria-pressed", paused);

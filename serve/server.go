@@ -1,0 +1,243 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"infer/internal/fault"
+	"infer/serve/observe"
+	"infer/serve/repository"
+)
+
+// Server is a server that listens. Run it once.
+type Server struct {
+	o       Options
+	sockets map[string]net.Listener // by "http", "grpc", "metrics", "admin"
+	observe *observe.Observe
+	models  *repository.Repository
+	fronts  map[string]frontEnd // by "http", "grpc", "admin", as far as they have a socket
+	metrics *http.Server
+
+	ends   sync.WaitGroup // the goroutines that accept
+	failed chan error     // of one of them
+}
+
+// frontEnd is one way in: serve/rest or serve/rpc.
+type frontEnd interface {
+	Serve(net.Listener) error
+	SetReady(bool)
+	Drain(context.Context) error
+}
+
+// Listen takes all addresses, so that a taken port is known before a model is loaded, and makes the server.
+// Errors: fault.Usage for options and addresses.
+func Listen(ctx context.Context, o Options) (*Server, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, sockets: map[string]net.Listener{}, failed: make(chan error, 4)}
+	for _, l := range []struct{ name, address string }{{"http", o.HTTP}, {"grpc", o.GRPC}, {"metrics", o.Metrics}, {"admin", o.Admin}} {
+		if off(l.address) {
+			continue
+		}
+		socket, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
+		if err != nil {
+			s.closeSockets()
+			return nil, addressError(l.name, l.address, err)
+		}
+		s.sockets[l.name] = socket
+	}
+	if err := s.assemble(); err != nil {
+		s.closeSockets()
+		return nil, err
+	}
+	return s, nil
+}
+
+func addressError(name, address string, err error) error {
+	hint := "give host:port, such as :8000, or off"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = fmt.Sprintf("another program listens there; pass --%s with a free port, or off", name)
+	case errors.Is(err, syscall.EACCES):
+		hint = fmt.Sprintf("ports below 1024 need a right; pass --%s with a higher one", name)
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
+	}
+	return fault.New(fault.Usage, hint, "listen on %s for %s: %w", address, name, err)
+}
+
+func (s *Server) closeSockets() {
+	for _, l := range s.sockets {
+		_ = l.Close()
+	}
+}
+
+// Address returns where a front end listens: "http", "grpc", "metrics" or "admin"; "" where it does not.
+func (s *Server) Address(name string) string {
+	if l := s.sockets[name]; l != nil {
+		return l.Addr().String()
+	}
+	return ""
+}
+
+// Run serves until ctx ends, then drains and returns nil. It answers health checks at once, and everything else when
+// the models are warm. It fails where no model can be loaded or a front end breaks.
+func (s *Server) Run(ctx context.Context) error {
+	begin := time.Now()
+	s.start()
+	defer s.stop()
+	if err := s.models.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	s.setReady(true)
+	s.announce(time.Since(begin))
+	watch := time.NewTicker(time.Second)
+	defer watch.Stop()
+	seen := s.configStamp()
+	for {
+		select {
+		case <-ctx.Done():
+			s.drain()
+			return nil
+		case err := <-s.failed:
+			return err
+		case <-s.o.Hangup:
+			seen = s.configStamp()
+			s.reload("SIGHUP")
+		case <-watch.C:
+			if now := s.configStamp(); now != seen {
+				seen = now
+				s.reload("the file has changed")
+			}
+		}
+	}
+}
+
+func (s *Server) announce(took time.Duration) {
+	args := []any{"in", took.Round(time.Millisecond).String()}
+	for _, name := range []string{"http", "grpc", "metrics", "admin"} {
+		if a := s.Address(name); a != "" {
+			args = append(args, name, a)
+		}
+	}
+	s.o.Log.Info("ready", args...)
+}
+
+// start begins to accept on every address.
+func (s *Server) start() {
+	serve := func(name string, f func(net.Listener) error) {
+		l := s.sockets[name]
+		if l == nil {
+			return
+		}
+		s.ends.Go(func() {
+			if err := f(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				select {
+				case s.failed <- fault.Wrap(err, "%s on %s", name, l.Addr()):
+				default:
+				}
+			}
+		})
+	}
+	for name, f := range s.fronts {
+		serve(name, f.Serve)
+	}
+	serve("metrics", s.metrics.Serve)
+}
+
+func (s *Server) setReady(ready bool) {
+	for _, f := range s.fronts {
+		f.SetReady(ready)
+	}
+}
+
+// drain ends the service in order: not ready, wait for load balancers to see it, no new connections, let the running
+// requests finish.
+func (s *Server) drain() {
+	s.setReady(false)
+	s.o.Log.Info("draining", "delay", s.o.ShutdownDelay.String(), "timeout", s.o.ShutdownTimeout.String())
+	time.Sleep(s.o.ShutdownDelay)
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.ShutdownTimeout)
+	defer cancel()
+	s.drainFronts(ctx)
+}
+
+// drainFronts ends the front ends together.
+func (s *Server) drainFronts(ctx context.Context) {
+	var wg sync.WaitGroup
+	for name, f := range s.fronts {
+		wg.Go(func() {
+			if err := f.Drain(ctx); err != nil {
+				s.o.Log.Warn("not every request had finished", "address", name, "cause", err.Error())
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// stop ends what is left, in the order that nobody uses what is gone.
+func (s *Server) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.ShutdownTimeout)
+	defer cancel()
+	quietly := func(err error) {
+		if err != nil {
+			s.o.Log.Warn("stopping", "cause", err.Error())
+		}
+	}
+	s.drainFronts(ctx)
+	quietly(s.metrics.Shutdown(ctx))
+	s.closeSockets()
+	s.ends.Wait()
+	quietly(s.models.Close(ctx))
+	quietly(s.observe.Shutdown(ctx))
+}
+
+// configStamp is what changes when the configuration file does, also by a switched link.
+func (s *Server) configStamp() string {
+	if s.o.Config == "" || s.o.Reload == nil {
+		return ""
+	}
+	info, err := os.Stat(s.o.Config)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprint(info.ModTime(), info.Size())
+}
+
+// reload reads the configuration again; where it is wrong everything stays as it is.
+func (s *Server) reload(why string) {
+	if s.o.Reload == nil {
+		return
+	}
+	o, err := s.o.Reload()
+	if err == nil {
+		var changes []string
+		if changes, err = s.models.Apply(o); err == nil {
+			s.observe.Reload(nil)
+			s.o.Log.Info("configuration read again", "because", why, "changes", fmt.Sprint(len(changes)))
+			for _, c := range changes {
+				s.o.Log.Info("changed: " + c)
+			}
+			return
+		}
+	}
+	s.observe.Reload(err)
+	s.o.Log.Error("the configuration stays as it was", "because", err.Error())
+}

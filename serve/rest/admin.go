@@ -129,7 +129,8 @@ func (x *exchange) setSplit() error {
 	var want map[string]int
 	value, given := request["split"]
 	if !given || len(request) != 1 || json.Unmarshal(value, &want) != nil {
-		return fault.New(fault.Usage, "", `the body must be {"split": {"1": 95, "2": 5}}, whole percents by version, or {"split": null}`)
+		return fault.New(fault.Usage, "",
+			`the body must be {"split": {"1": 95, "2": 5}}, whole percents by version, or {"split": null}`)
 	}
 	if err := x.s.o.Repository.SetSplit(string(x.route.model), want); err != nil {
 		return err

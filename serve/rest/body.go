@@ -75,7 +75,8 @@ func (x *exchange) grow(b []byte, length int) ([]byte, error) {
 	more := int64(size) - x.held
 	x.held += more
 	if x.s.bodies.Add(more) > x.s.o.MaxBodies {
-		return nil, fault.New(fault.Unavailable, "", "the bodies of running requests fill the %d bytes that they may take", x.s.o.MaxBodies)
+		return nil, fault.New(fault.Unavailable, "",
+			"the bodies of running requests fill the %d bytes that they may take", x.s.o.MaxBodies)
 	}
 	grown := make([]byte, len(b), size)
 	copy(grown, b)

@@ -338,6 +338,25 @@ func waitFor(t *testing.T, what string, is func() bool) {
 	t.Fatalf("waited in vain for %s", what)
 }
 
+// TestDrainAfterErrors drains a server with kept connections whose last answers were refusals: none is waited for.
+func TestDrainAfterErrors(t *testing.T) {
+	s, address := sums(t, Options{})
+	for range 40 {
+		conn := dialed(t, address)
+		conn.Write(request("/v2/models/sum/infer", []byte("{"), ""))
+		if a := respond(t, bufio.NewReader(conn), "POST"); a.status != 400 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	start := time.Now()
+	if err := s.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 // TestSetDraining leaves rotation: not ready, every answer asks to close, and all are still answered.
 func TestSetDraining(t *testing.T) {
 	s, address := sums(t, Options{})

@@ -39,6 +39,9 @@ type exchange struct {
 	gone   func() bool // asks the connection of this exchange
 }
 
+// largeAnswer is the size from which on an answer gets more time than the timeout: a slow reader needs it.
+const largeAnswer = 256 << 10
+
 // keep is how large a buffer an exchange takes back to the pool: one large request shall not hold its memory for
 // many small ones.
 const keep = 4 << 20
@@ -67,7 +70,6 @@ func (x *exchange) begin(ctx *fasthttp.RequestCtx) {
 	x.ctx, x.end = ctx, &endpoints[nowhere]
 	if x.conn, _ = ctx.Conn().(*conn); x.conn != nil {
 		x.event.Arrived, x.event.Client = x.conn.arrived, x.conn.client
-		x.conn.linger.Store(false)
 	} else {
 		x.event.Arrived = time.Now()
 	}
@@ -119,9 +121,11 @@ func (x *exchange) authorize(scope string) error {
 // finish tells the observer and the log how the request ended, and gives everything back. A panic of a handler is
 // answered 500 and logged: one request shall not take the others with it.
 func (x *exchange) finish() {
-	if p := recover(); p != nil {
+	p := recover()
+	if p != nil {
 		if x.s.o.Log != nil {
-			x.s.o.Log.Error("a request ended in a panic", "panic", fmt.Sprint(p), "path", string(x.ctx.Path()), "stack", string(debug.Stack()))
+			x.s.o.Log.Error("a request ended in a panic", "panic", fmt.Sprint(p), "path",
+				string(x.ctx.Path()), "stack", string(debug.Stack()))
 		}
 		x.fail(fault.New(fault.Internal, "", "the server failed at this request"))
 	}
@@ -133,7 +137,9 @@ func (x *exchange) finish() {
 		x.handle.Release()
 	}
 	x.reset()
-	x.s.pool.Put(x)
+	if p == nil {
+		x.s.pool.Put(x)
+	}
 }
 
 // account fills the event of an inference and hands it out.
@@ -142,8 +148,7 @@ func (x *exchange) account() {
 	e := &x.event
 	e.Status = x.ctx.Response.StatusCode()
 	e.ResponseLen = len(x.ctx.Response.Body())
-	if n := e.ResponseLen; n > minRate {
-		// A large answer may take as long as a slow reader needs for it at the lowest rate.
+	if n := e.ResponseLen; n > largeAnswer {
 		_ = x.ctx.SetWriteDeadline(time.Now().Add(o.WriteTimeout + time.Duration(n/minRate)*time.Second))
 	}
 	if o.AccessLog == nil && (o.Observer == nil || e.Protocol == "") {

@@ -132,7 +132,8 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	var network net.Error
 	switch {
 	case errors.As(err, &small):
-		status, text = fasthttp.StatusRequestHeaderFieldsTooLarge, "the header is over the limit of "+strconv.Itoa(s.o.MaxHeader)+" bytes"
+		status = fasthttp.StatusRequestHeaderFieldsTooLarge
+		text = "the header is over the limit of " + strconv.Itoa(s.o.MaxHeader) + " bytes"
 	case errors.As(err, &network) && network.Timeout():
 		status, text = fasthttp.StatusRequestTimeout, "the request did not come in time"
 	}
@@ -144,7 +145,9 @@ func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
 	ctx.SetContentTypeBytes(jsonType)
 	ctx.Response.SetBodyRaw(wire.AppendError(nil, text))
 	if s.o.Observer != nil {
-		s.o.Observer.Request(&repository.RequestEvent{Protocol: "http", Reason: repository.Invalid, Err: err, Arrived: time.Now(), Status: status})
+		s.o.Observer.Request(&repository.RequestEvent{
+			Protocol: "http", Reason: repository.Invalid, Err: err, Arrived: time.Now(), Status: status,
+		})
 	}
 }
 

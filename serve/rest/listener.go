@@ -145,12 +145,15 @@ func (s *Server) closeAll() {
 	}
 }
 
-// observeState notes when a request begins.
+// observeState notes when a request begins, and that one has come to its end.
 func observeState(c net.Conn, state fasthttp.ConnState) {
-	if state == fasthttp.StateActive {
-		if c, ok := c.(*conn); ok {
-			c.arrived = time.Now()
-		}
+	known, ok := c.(*conn)
+	switch {
+	case !ok:
+	case state == fasthttp.StateActive:
+		known.arrived = time.Now()
+	case state == fasthttp.StateIdle:
+		known.linger.Store(false) // the body was read, to be refused or not
 	}
 }
 

@@ -17,7 +17,8 @@ const platform = "onnxruntime_onnx"
 
 // extensions are those of the Open Inference Protocol and of Triton that are implemented.
 var extensions = []string{
-	"classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters", "statistics",
+	"classification", "model_repository", "schedule_policy", "model_configuration", "binary_tensor_data", "parameters",
+	"statistics",
 }
 
 // healthLive answers as long as the process can.
@@ -176,7 +177,8 @@ func (x *exchange) fromPage() error {
 
 // notOffered answers for verbs of TensorFlow Serving that take what ONNX models do not have.
 func (x *exchange) notOffered() error {
-	return fault.New(fault.Unsupported, "", "classify, regress and explain are not offered: POST /v1/models/%s:predict", x.route.model)
+	return fault.New(fault.Unsupported, "",
+		"classify, regress and explain are not offered: POST /v1/models/%s:predict", x.route.model)
 }
 
 // buffer is the empty buffer that the answer of this connection is written from.

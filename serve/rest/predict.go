@@ -56,8 +56,9 @@ func (x *exchange) predictWith(model, version string) error {
 func (x *exchange) inferDeclared(info *repository.Info, body []byte, contentType string) error {
 	io := info.Declared
 	if io == nil || io.Kind() == declared.None {
-		return fault.New(fault.Usage, "", `the body is none of {"instances": …}, {"inputs": {…}} and {"inputs": [{"name": …}]}, and model '%s' `+
-			"declares no image or text: write a MODEL.io.yaml beside it", info.Name)
+		return fault.New(fault.Usage, "write a MODEL.io.yaml beside the model to send it images or text",
+			`the body is none of {"instances": …}, {"inputs": {…}} and {"inputs": [{"name": …}]}, and model '%s' declares no other`,
+			info.Name)
 	}
 	inputs, err := io.Encode(body, contentType)
 	if err != nil {

@@ -47,7 +47,7 @@ type Options struct {
 
 	Limits         wire.Limits
 	MaxBody        int           // bytes of a body, as sent and decompressed
-	MaxBodies      int64         // bytes of all bodies that are held at a time
+	MaxBodies      int64         // bytes of all large bodies, as sent, that are held at a time
 	MaxHeader      int           // bytes of request line and header
 	MaxConnections int           // open at a time; one more is answered 503 and closed
 	ReadTimeout    time.Duration // for the header, and for a body beside its size: a body must come at minRate
@@ -100,7 +100,7 @@ func New(o Options) (*Server, error) {
 		ReadTimeout:    o.ReadTimeout,
 		WriteTimeout:   o.WriteTimeout,
 		IdleTimeout:    o.IdleTimeout,
-		Concurrency:    o.MaxConnections + spareWorkers,
+		Concurrency:    2 * o.MaxConnections, // not to be met: the listener has a limit that answers in JSON
 
 		// A body is read by the exchange, as far as it has come, once the model is known: one that was only announced
 		// takes no memory. Of a body that it streams fasthttp reads in advance, and waits for, as much as it allows to
@@ -117,9 +117,6 @@ func New(o Options) (*Server, error) {
 	}
 	return s, nil
 }
-
-// spareWorkers keep fasthttp's own limit of connections out of play: the listener has one that answers in JSON.
-const spareWorkers = 64
 
 func withDefaults(o Options) Options {
 	d := DefaultOptions
@@ -170,6 +167,7 @@ func (o Options) validate() error {
 
 // Serve answers requests on ln until Drain, and then returns nil. It may be called for several listeners. It owns ln.
 func (s *Server) Serve(ln net.Listener) error {
+	defer ln.Close()
 	if err := s.fast.Serve(newListener(ln, s)); err != nil {
 		return fault.Wrap(err, "serve HTTP on %s", ln.Addr())
 	}

@@ -15,7 +15,8 @@ func (x *exchange) noLabel() error {
 	if x.route.label == nil {
 		return nil
 	}
-	return fault.New(fault.NotFound, "", "model %q has no version label %q: name a version, or none for the newest", x.route.model, x.route.label)
+	return fault.New(fault.NotFound, "",
+		"model %q has no version label %q: name a version, or none for the newest", x.route.model, x.route.label)
 }
 
 // versionStatus is the state of a version as TensorFlow Serving tells it.
@@ -99,7 +100,9 @@ func (x *exchange) metadataTFS() error {
 		return err
 	}
 	type object = map[string]any
-	signature := object{"inputs": tensorInfos(info.Inputs), "outputs": tensorInfos(info.Outputs), "method_name": "tensorflow/serving/predict"}
+	signature := object{
+		"inputs": tensorInfos(info.Inputs), "outputs": tensorInfos(info.Outputs), "method_name": "tensorflow/serving/predict",
+	}
 	return x.json(fasthttp.StatusOK, object{
 		"model_spec": object{"name": info.Name, "signature_name": "", "version": info.Version},
 		"metadata":   object{"signature_def": object{"signature_def": object{"serving_default": signature}}},

@@ -87,7 +87,6 @@ var homes = map[string][]string{
 	"github.com/valyala/fasthttp":       {"scripts/servebench", "serve/rest"},
 	"github.com/prometheus":             {"serve/observe"},
 	"go.opentelemetry.io":               {"serve/observe"},
-	"github.com/fsnotify/fsnotify":      {"serve/guard", "serve"},
 	"golang.org/x/image":                {"model/declared/picture"},
 	"golang.org/x/text":                 {"model/declared/token"},
 	"go.yaml.in/yaml/v3":                {"model/declared"},

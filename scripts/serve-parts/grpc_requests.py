@@ -114,7 +114,8 @@ def tensors():
 def malformed():
     yield infer("no such model", "nope", [X], [FOUR], says="nope")
     yield infer("no such version", "id_fp32", [X], [FOUR], model_version="99", says="99")
-    yield infer("a version that is no number", "id_fp32", [X], [FOUR], model_version="one", says="one")
+    yield infer("a version that is no number", "id_fp32", [X], [FOUR], model_version="one", says="one",
+                infer="NOT_FOUND", triton="INVALID_ARGUMENT", why="a version that is not there is not found, whatever it is called")
     yield infer("no inputs", "id_fp32", [], says="X")
     yield infer("an input missing", "add", [tensor("A", "FP32", [1, 3])], [floats(1, 2, 3)], says="B")
     yield infer("an unknown input", "id_fp32", [X, tensor("Z", "FP32", [1, 4])], [FOUR, FOUR], says="Z")
@@ -131,7 +132,7 @@ def malformed():
     yield infer("bytes left over", "id_fp32", [X], [FOUR + b"\0"], says="X")
     yield infer("raw and typed", "id_fp32", [tensor("X", "FP32", [1, 4], fp32_contents=[1, 2, 3, 4])], [FOUR], says="X")
     yield infer("one raw too many", "id_fp32", [X], [FOUR, FOUR], infer="INVALID_ARGUMENT", triton="OK", why="Triton ignores what is left over")
-    yield infer("one raw too few", "add", [tensor("A", "FP32", [1, 3]), tensor("B", "FP32", [1, 3])], [floats(1, 2, 3)], says="B")
+    yield infer("one raw too few", "add", [tensor("A", "FP32", [1, 3]), tensor("B", "FP32", [1, 3])], [floats(1, 2, 3)], says="raw_input_contents")
     yield infer("no contents", "id_fp32", [X], says="X")
     yield infer("too few typed values", "id_fp32", [tensor("X", "FP32", [1, 4], fp32_contents=[1, 2, 3])], says="X")
     yield infer("contents of another type", "id_fp32", [tensor("X", "FP32", [1, 4], int64_contents=[1, 2, 3, 4])], says="X")
@@ -142,8 +143,9 @@ def malformed():
     yield infer("BYTES, one fewer than the shape", "id_bytes", [tensor("X", "BYTES", [1, 2])], [strings(b"a")], says="X")
     yield infer("classification of BOOL", "id_bool", [tensor("X", "BOOL", [1, 4])], [b"\0" * 4], outputs=[wanted("Y", classification=1)], says="Y")
     yield infer("a trillion rows", "id_fp32", [tensor("X", "FP32", [10**12, 1])], [FOUR], says="X")
-    yield Request("no message", "ModelInfer", b"\xff\xff\xff", pb.ModelInferResponse)
-    yield Request("a message cut short", "ModelInfer", infer("", "id_fp32", [X], [FOUR]).message.SerializeToString()[:-3], pb.ModelInferResponse)
+    broken = dict(infer="INVALID_ARGUMENT", triton="INTERNAL", why="a fault of the client is no internal error")
+    yield Request("no message", "ModelInfer", b"\xff\xff\xff", pb.ModelInferResponse, **broken)
+    yield Request("a message cut short", "ModelInfer", infer("", "id_fp32", [X], [FOUR]).message.SerializeToString()[:-3], pb.ModelInferResponse, **broken)
     yield Request("no such method", "Nothing", b"", pb.ModelInferResponse)
     yield infer("classification of strings", "id_bytes", [tensor("X", "BYTES", [1, 1])], [strings(b"a")], outputs=[wanted("Y", classification=1)], says="Y", kills=True)
 

@@ -30,6 +30,7 @@ class Request:
     ignore: tuple = ()  # paths into the JSON document ("outputs.0.data", "*" is any) whose values may differ
     alive: bool = False  # the bodies are compared by no more than their being there
     kills: bool = False  # sent to infer alone: it ends the process of Triton 2.51
+    memory: int = 8  # MB that infer may take for it beside three times the body, where it kills Triton
     backend: str = ""  # compared with this backend of Triton alone: the other one cuts strings at a zero byte
 
     def __post_init__(self):
@@ -277,7 +278,9 @@ def deadly():
     yield Request("brackets under an ignored key", infer("id_fp32"), b'{"x":' + b"[" * 5_000_000 + b"]" * 5_000_000 + b"}", kills=True)
     yield Request("brackets as data", infer("id_fp32"), b'{"inputs":[{"name":"X","shape":[1,4],"datatype":"FP32","data":' + deep + b"]" * 100000 + b"}]}", kills=True)
     yield Request("classification of strings", infer("id_bytes"), asked(tensor("X", "BYTES", [1, 2], ["a", "b"]), outputs=[wanted("Y", classification=1)]), says="Y", kills=True)
-    yield Request("a bomb", infer("id_fp32"), gzip.compress(b" " * 500_000_000, 9), headers={"Content-Encoding": "gzip"}, kills=True)
+    yield Request("a bomb", infer("id_fp32"), gzip.compress(b" " * 500_000_000, 9), headers={"Content-Encoding": "gzip"}, kills=True, memory=150)
+    chunks = b"1\r\n[\r\n" * 3_000_000 + b"0\r\n\r\n"
+    yield Request("three million chunks of a byte", infer("id_fp32"), chunks, headers={"Transfer-Encoding": "chunked"}, kills=True)
 
 
 def table():

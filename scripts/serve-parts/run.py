@@ -75,7 +75,8 @@ class Run:
         for backend, part in BACKENDS.items():
             if python and self.need(part):
                 with self.triton(backend) as theirs:
-                    self.script(SIDE, python, "--infer", f"{ours.http},{ours.grpc}", "--triton", f"{theirs.http},{theirs.grpc}", "--backend", backend)
+                    self.script(SIDE, python, "--infer", f"{ours.http},{ours.grpc}", "--triton", f"{theirs.http},{theirs.grpc}",
+                                "--backend", backend, "--pid", str(ours.process.pid))
 
     def triton(self, backend):
         log = self.work / f"triton-{backend}.log"

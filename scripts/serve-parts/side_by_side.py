@@ -8,6 +8,8 @@ import gzip
 import http.client
 import json
 import math
+import pathlib
+import re
 import struct
 import sys
 import time
@@ -39,7 +41,10 @@ def send(port, request):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
         chunks = isinstance(request.body, list)
-        connection.request(request.method, request.path, iter(request.body) if chunks else request.body, request.headers, encode_chunked=chunks)
+        try:
+            connection.request(request.method, request.path, iter(request.body) if chunks else request.body, request.headers, encode_chunked=chunks)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # a server that refuses may answer before it has read everything
         response = connection.getresponse()
         body = response.read()
     finally:
@@ -132,12 +137,30 @@ def attempt(call, *arguments):
         return None, f"{type(e).__name__}: {e}"
 
 
-def over_http(ours, theirs, backend):
+def over_http(ours, theirs, backend, pid):
     for request in http_requests.table():
+        before = memory(pid)
         a, broken = attempt(send, ours, request)
         b, silent = (None, "") if request.kills or request.backend not in ("", backend) else attempt(send, theirs, request)
         wrong = [f"no answer of infer: {broken}"] if broken else [f"no answer of Triton: {silent}"] if silent else compare(request, a, b)
+        taken, allowed = peak(pid) - before, request.memory + 3 * len(request.body or "") / 1e6
+        if request.kills and taken > allowed:
+            wrong.append(f"it took {taken:.0f} MB, not {allowed:.0f}")
         yield request, wrong
+
+
+def memory(pid):
+    """The resident memory of a process in MB, from which its peak is counted from now on."""
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+    return status(pid, "VmRSS")
+
+
+def peak(pid):
+    return status(pid, "VmHWM")
+
+
+def status(pid, key):
+    return int(re.search(key + r":\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1000
 
 
 def report(kind, results):
@@ -158,8 +181,9 @@ def main():
     p.add_argument("--infer", required=True, metavar="HTTP,GRPC", type=lambda s: [int(v) for v in s.split(",")])
     p.add_argument("--triton", required=True, metavar="HTTP,GRPC", type=lambda s: [int(v) for v in s.split(",")])
     p.add_argument("--backend", choices=["python", "onnxruntime"], required=True, help="what Triton runs the models with")
+    p.add_argument("--pid", required=True, help="infer's process")
     o = p.parse_args()
-    failed = report("HTTP", over_http(o.infer[0], o.triton[0], o.backend))
+    failed = report("HTTP", over_http(o.infer[0], o.triton[0], o.backend, o.pid))
     failed += report("gRPC", grpc_requests.both(o.infer[1], o.triton[1], o.backend, differences))
     sys.exit(1 if failed else 0)
 

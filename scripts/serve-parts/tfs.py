@@ -4,6 +4,7 @@ import numpy as np
 from min_tfs_client.requests import TensorServingClient
 from min_tfs_client.tensors import ndarray_to_tensor_proto, tensor_proto_to_ndarray
 from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
@@ -72,7 +73,7 @@ def errors(o, c, stub):
     refused(lambda: predict(c, "add", A=v), code.INVALID_ARGUMENT, "B")
     refused(lambda: predict(c, "add", A=v, B=v.astype(np.float64)), code.INVALID_ARGUMENT, "B")
     refused(lambda: predict(c, "add", A=v, B=np.ones((1, 4), np.float32)), code.INVALID_ARGUMENT, "B")
-    refused(lambda: c.classification_request("add", {"A": v, "B": v}, TIMEOUT), code.UNIMPLEMENTED)
+    refused(lambda: stub.Classify(ClassificationRequest(), TIMEOUT), code.UNIMPLEMENTED)
     short = ndarray_to_tensor_proto(v)
     short.ClearField("float_val")
     short.tensor_content = b"\0" * 11

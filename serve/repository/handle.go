@@ -17,6 +17,7 @@ type Handle struct {
 	runner   *batch.Runner
 	benches  []bench         // one an instance
 	perRow   time.Duration   // of a run, as measured at load; 0: not known
+	loops    bool            // the graph has loops
 	ran      bool            // on made-up inputs
 	finite   map[string]bool // by output: whether the answers to them were
 	counters counters

@@ -40,7 +40,7 @@ func (r *Repository) load(ctx context.Context, name string, f file, o ModelOptio
 		return nil, err
 	}
 	defer m.Close()
-	h := &Handle{r: r, idle: make(chan struct{}), freed: make(chan struct{})}
+	h := &Handle{r: r, idle: make(chan struct{}), freed: make(chan struct{}), loops: hasLoops(m)}
 	h.holders.Store(1)
 	h.info = Info{Name: name, Version: f.version, Path: f.path, Metadata: metadata(m)}
 	if h.info.Digest, err = m.Digest(); err != nil {
@@ -52,6 +52,17 @@ func (r *Repository) load(ctx context.Context, name string, f file, o ModelOptio
 	}
 	h.info.Loaded = time.Now()
 	return h, nil
+}
+
+// hasLoops reports whether a graph has nodes that run a body again and again.
+func hasLoops(m *model.Model) bool {
+	found := false
+	m.Proto.Graph.Walk(func(g *onnx.Graph) {
+		for _, n := range g.Nodes {
+			found = found || n.OpType == "Loop" || n.OpType == "Scan"
+		}
+	})
+	return found
 }
 
 func (l *loader) build(ctx context.Context, before *Handle) error {

@@ -93,7 +93,12 @@ var errApart = errors.New("the calls of a batch were run one by one")
 // run is what the batcher calls: one run of a session for all jobs, or where they do not go together one for each. One
 // call that makes a run fail must not fail its neighbours.
 func (h *Handle) run(ctx context.Context, instance int, jobs []*batch.Job) error {
-	if h.expected(jobs) < longRun {
+	switch {
+	case h.loops:
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, h.longest(jobs))
+		defer cancel()
+	case h.expected(jobs) < longRun:
 		ctx = context.Background()
 	}
 	first := jobs[0].Value.(*Call)
@@ -109,6 +114,25 @@ func (h *Handle) run(ctx context.Context, instance int, jobs []*batch.Job) error
 		h.runAlone(ctx, instance, j.Value.(*Call))
 	}
 	return errApart
+}
+
+// loopTime is how long a run of a model with loops may take: how often they go round can be for the request to say, so
+// that what was measured at load says nothing.
+const loopTime = 30 * time.Second
+
+// longest is how long a run of jobs of a model with loops may take: until the last of their deadlines.
+func (h *Handle) longest(jobs []*batch.Job) time.Duration {
+	limit := max(loopTime, 10*h.expected(jobs))
+	var last time.Time
+	for _, j := range jobs {
+		if j.Deadline.IsZero() {
+			return limit
+		}
+		if j.Deadline.After(last) {
+			last = j.Deadline
+		}
+	}
+	return min(limit, time.Until(last))
 }
 
 // expected is about how long a run of jobs takes.

@@ -97,7 +97,7 @@ func (x *exchange) dispatch() error {
 		run = nil
 	}
 	if run == nil {
-		if x.end.get == nil && x.end.post == nil {
+		if x.route.place == nowhere {
 			return errNotFound
 		}
 		return errMethod

@@ -102,6 +102,8 @@ func TestWrongTurns(t *testing.T) {
 		allow        string
 	}{
 		{"GET", "/no/such", 404, ""},
+		{"POST", "/no/such", 404, ""},
+		{"POST", "/v2/models/sum/versions/one/infer", 404, ""},
 		{"GET", "/", 404, ""}, // no page was given
 		{"GET", "/v2/models/sum/infer", 405, "POST"},
 		{"PUT", "/v2/models/sum/infer", 405, "POST"},

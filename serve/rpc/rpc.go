@@ -63,6 +63,14 @@ const (
 	fastestKeepAlive = 10 * time.Second // a client that asks more often than this is sent away
 )
 
+// What makes a small call cheap. Windows of a fixed size spare the pings by which gRPC sizes them, one and its answer a
+// call; a message larger than the window of its stream widens it. Workers spare a call the growing of a new stack.
+const (
+	streamWindow = 256 << 10
+	connWindow   = 4 << 20
+	workers      = 64
+)
+
 // Server is the front end on one or more listeners. Safe for concurrent use.
 type Server struct {
 	o         Options
@@ -90,6 +98,9 @@ func New(o Options) *Server {
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(maxHeader),
 		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connWindow),
+		grpc.NumStreamWorkers(workers),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: o.KeepAlive, Timeout: keepAliveTimeout, MaxConnectionAge: o.MaxConnectionAge}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: fastestKeepAlive, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(s.unary),

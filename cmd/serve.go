@@ -76,7 +76,7 @@ func (f *serveFlags) addModelOptions(fs *pflag.FlagSet) {
 	fs.IntVar(&m.Instances, "instances", 0, "runs at a time (default: planned)")
 	fs.StringVar(&m.Versions, "versions", "", "versions to load of a model folder: latest, latest:N, all, or 1,3 (default latest)")
 	fs.DurationVar(&f.opts.Repository.Watch, "watch", f.opts.Repository.Watch, "`INTERVAL` at which folders are looked at for new versions; 0: never")
-	fs.BoolVar(&f.opts.AllowLoad, "allow-load", false, "let clients load and unload models on the main addresses too, not only on --admin")
+	fs.BoolVar(&f.opts.AllowLoad, "allow-load", false, "let clients load, unload and split models on the main addresses too, not only on --admin")
 }
 
 func (f *serveFlags) addGuards(fs *pflag.FlagSet) {

@@ -20,7 +20,7 @@ type Options struct {
 	HTTP, GRPC, Metrics, Admin string
 
 	Repository repository.Options
-	AllowLoad  bool // models may be loaded and unloaded on the main addresses too, not only on Admin
+	AllowLoad  bool // models may be loaded, unloaded and split on the main addresses too, not only on Admin
 
 	TLS  *tls.Config // of HTTP and gRPC; nil: plain
 	Keys *guard.Keys // nil: everybody may

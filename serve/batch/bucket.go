@@ -15,7 +15,9 @@ type bucket struct {
 	curve curve
 	rate  rate
 	used  time.Duration // last arrival
-	tries int           // dispatches, for exploration
+
+	soonest time.Duration // no job that waits has an earlier deadline; 0: none has one
+	tries   int           // dispatches, for exploration
 }
 
 // push puts a job behind those of its rank: at the end nearly always, so that the walk is short.
@@ -32,6 +34,24 @@ func (b *bucket) push(j *Job) {
 	}
 	j.bucket, j.state = b, waiting
 	b.rows += j.Rows
+	b.due(j)
+}
+
+// due takes the deadline of a job into account.
+func (b *bucket) due(j *Job) {
+	if j.deadline > 0 && (b.soonest == 0 || j.deadline < b.soonest) {
+		b.soonest = j.deadline
+	}
+}
+
+// inTime returns the place of the first job that has until then, or for ever; the length of the queue where none has.
+func (b *bucket) inTime(then time.Duration) int {
+	for i, j := range b.queued() {
+		if j.deadline == 0 || j.deadline >= then {
+			return i
+		}
+	}
+	return len(b.queued())
 }
 
 // remove takes a waiting job out: the first one nearly always.
@@ -46,7 +66,7 @@ func (b *bucket) remove(j *Job, to state) {
 	b.jobs[b.head] = nil
 	b.head++
 	if b.head == len(b.jobs) {
-		b.jobs, b.head = b.jobs[:0], 0
+		b.jobs, b.head, b.soonest = b.jobs[:0], 0, 0
 	} else if b.head > 64 && b.head > len(b.jobs)/2 {
 		n := copy(b.jobs, b.jobs[b.head:])
 		clear(b.jobs[n:])

@@ -6,85 +6,103 @@ import (
 	"time"
 )
 
-// curve is what is known of the time of a run by its rows, for one shape: for every size seen an exponentially weighted
-// mean and variance, made monotone over the sizes; between two sizes a straight line, beyond the last one the line
-// through all. Times are seconds.
+// curve is what is known of the time of a run by its rows, for one shape. The time is modelled as the speed of the
+// machine, which changes for all sizes at once (throttling, neighbours, runs beside each other), times what a size costs,
+// which hardly changes: so sizes that do not run now keep their proportion to those that do, which the choice of a size
+// depends on. Both are means of logarithms: the speed forgets, with weight alpha a run; the costs settle, with weights
+// that fall so fast that noise cannot carry them away however long they run (the sum of their squares is finite).
 //
-// The machine changes its speed (throttling, neighbours, runs beside each other) for all sizes at once, and the sizes
-// that run now are few. So a run teaches twice: what its own size takes, and once that is known, how fast the machine
-// is; the sizes that do not run follow. That keeps their proportions, which the choice of a size depends on.
-//
-// Sources of the idea: Clockwork (OSDI '20) for predictable runs, Clipper (NSDI '17) for latency by batch size.
+// Between two sizes that were seen lies a straight line, beyond the last one the line through all; the costs are made
+// monotone over the sizes. Sources of the idea: Clockwork (OSDI '20) for predictable runs, Clipper (NSDI '17) for latency
+// by batch size.
 type curve struct {
-	cells []cell // ascending by rows
-	like  *curve // of another shape, whose form is borrowed as long as this one knows one size only
+	cells []cell  // ascending by rows
+	like  *curve  // of another shape, whose form is borrowed as long as this one knows one size only
+	speed float64 // logarithm of the seconds of a run of cost 1
+	lift  float64 // the mean of runs to the mean of their logarithms; 0: not known
+	scale float64 // e^speed · lift: what the table is multiplied by
 
-	table    []estimate // by rows, from 1 on (index 0 unused); made anew when stale
+	table    []estimate // by rows, from 1 on (index 0 unused), in costs; made anew when stale
 	cheapest []int      // by rows: the size up to there at which a row is cheapest
 	stale    int        // observations since they were made
-	slope    float64    // seconds a row beyond the table
+	slope    float64    // cost of a row beyond the table
 	total    int        // observations in all
 }
 
 type cell struct {
-	rows           int
-	count          int
-	mean, variance float64
+	rows     int
+	count    int
+	cost     float64 // logarithm
+	variance float64 // of a run's time, relative to its mean
 }
 
 // estimate is the time of a run: what is expected, the standard error of that, and what is rarely exceeded.
 type estimate struct{ mean, err, upper float64 }
 
+func (e estimate) times(f float64) estimate { return estimate{e.mean * f, e.err * f, e.upper * f} }
+
 const (
-	alpha     = 0.1  // weight of one run for its size
-	common    = 0.08 // weight of one run for the other sizes: most of what a known size changes by is the machine
-	trusted   = 5    // runs of a size from which on it tells of all
-	outlier   = 4.0  // times the mean, up or down, that a run counts with at most
+	alpha     = 0.1  // weight of one run for the speed and for spreads
+	trusted   = 5    // runs of a size from which on it tells of the speed
+	settling  = 200  // runs of a size after which its cost settles
 	z         = 2.33 // standard deviations above the mean that a run rarely exceeds: 99 % of a normal distribution
 	minSpread = 0.05 // of the mean: what is assumed of a size that was seen once
 	refresh   = 16   // observations after which the table is made anew
 )
 
+// outlier bounds the logarithm of what one run counts with: a run that was held up for many times its length says little
+// about the next ones.
+var outlier = math.Log(4)
+
 // observe takes in a run of rows that took y seconds.
 func (c *curve) observe(rows int, y float64) {
-	if !(y > 0) || rows < 1 {
+	if !(y > 0) || math.IsInf(y, 0) || rows < 1 {
 		return
 	}
 	if rows > largestBatch { // no run that the scheduler makes, but a request can be so large
 		rows, y = largestBatch, y*largestBatch/float64(rows)
 	}
-	i, known := slices.BinarySearchFunc(c.cells, rows, func(c cell, rows int) int { return c.rows - rows })
-	if !known {
-		c.cells = slices.Insert(c.cells, i, cell{rows: rows, mean: y})
-	}
-	e := &c.cells[i]
+	e := c.cell(rows, y)
 	e.count++
 	c.total++
-	// One run that was held up for many times its length says little about the next ones: its weight is bounded.
-	y = min(max(y, e.mean/outlier), e.mean*outlier)
-	if e.count > trusted {
-		c.follow(e, 1+common*(y/e.mean-1))
-	}
+	d := min(max(math.Log(y)-c.speed-e.cost, -outlier), outlier)
+	e.cost += settle(e.count) * d
+	off := math.Exp(d)/c.lift - 1
 	a := max(alpha, 1/float64(e.count))
-	d := y - e.mean
-	e.mean += a * d
-	e.variance = (1 - a) * (e.variance + a*d*d)
+	e.variance = (1 - a) * (e.variance + a*off*off)
+	if e.count > trusted {
+		c.speed += alpha * d
+		c.lift = max(c.lift*(1+alpha/4*off), 1) // the mean of logarithms is never above the logarithm of the mean
+	}
+	c.scale = math.Exp(c.speed) * c.lift
 	if c.stale++; e.count < refresh {
 		c.stale = refresh
 	}
 }
 
-// follow scales every size but e by what e has shown of the speed of the machine.
-func (c *curve) follow(e *cell, f float64) {
-	for i := range c.cells {
-		if o := &c.cells[i]; o != e {
-			o.mean *= f
-			o.variance *= f * f
+// cell returns the cell of a size; a new one costs what its first run says.
+func (c *curve) cell(rows int, y float64) *cell {
+	i, known := slices.BinarySearchFunc(c.cells, rows, func(c cell, rows int) int { return c.rows - rows })
+	if !known {
+		if len(c.cells) == 0 {
+			c.speed, c.lift = math.Log(y), 1
 		}
+		c.cells = slices.Insert(c.cells, i, cell{rows: rows, cost: math.Log(y) - c.speed})
 	}
+	return &c.cells[i]
 }
 
-// at returns the estimate for a run of rows, and whether anything is known at all.
+// settle is the weight of the run of a number for the cost of its size: a plain mean at first, quick to mend what a
+// disturbed start has taught, then falling with the number.
+func settle(n int) float64 {
+	const quick = 0.05
+	if n <= settling {
+		return max(1/float64(n), quick)
+	}
+	return quick * settling / float64(n)
+}
+
+// at returns the estimate for a run of rows in seconds, and whether anything is known at all.
 func (c *curve) at(rows int) (estimate, bool) {
 	if len(c.cells) == 0 {
 		if c.like != nil {
@@ -96,11 +114,11 @@ func (c *curve) at(rows int) (estimate, bool) {
 		c.build()
 	}
 	if rows < len(c.table) {
-		return c.table[rows], true
+		return c.table[rows].times(c.scale), true
 	}
 	last := c.table[len(c.table)-1]
 	more := float64(rows-len(c.table)+1) * c.slope
-	return estimate{last.mean + more, last.err + more*minSpread, last.upper + more*(1+z*2*minSpread)}, true
+	return estimate{last.mean + more, last.err + more*minSpread, last.upper + more*(1+z*2*minSpread)}.times(c.scale), true
 }
 
 // build makes the table from the cells.
@@ -113,7 +131,7 @@ func (c *curve) build() {
 	c.slope = c.beyond(means)
 	prev := 0
 	for i, e := range c.cells {
-		spread := max(math.Sqrt(e.variance), minSpread*e.mean)
+		spread := max(math.Sqrt(e.variance), minSpread) * means[i]
 		here := estimate{means[i], spread / math.Sqrt(math.Min(float64(e.count), 2/alpha-1)), means[i] + z*spread}
 		c.table[e.rows] = here
 		// Below the smallest size seen: in proportion, which is too little where runs have a fixed cost.
@@ -135,13 +153,13 @@ func (c *curve) build() {
 	}
 }
 
-// monotone returns the means of the cells, pooled where a larger size seems to be quicker (isotonic regression by
+// monotone returns the costs of the cells, pooled where a larger size seems to be quicker (isotonic regression by
 // pooling adjacent violators, weighted by how often a size was seen).
 func (c *curve) monotone() []float64 {
 	type block struct{ mean, weight, size float64 }
 	var blocks []block
 	for _, e := range c.cells {
-		b := block{e.mean, math.Min(float64(e.count), 1/alpha), 1}
+		b := block{math.Exp(e.cost), math.Min(float64(e.count), 2/alpha), 1}
 		for len(blocks) > 0 && blocks[len(blocks)-1].mean > b.mean {
 			p := blocks[len(blocks)-1]
 			blocks = blocks[:len(blocks)-1]
@@ -159,8 +177,8 @@ func (c *curve) monotone() []float64 {
 	return means
 }
 
-// beyond returns the seconds that one row more takes beyond the largest size seen: the slope of the line through all
-// sizes, the borrowed form where there is one size only, else in proportion.
+// beyond returns what one row more costs beyond the largest size seen: the slope of the line through all sizes, the
+// borrowed form where there is one size only, else in proportion.
 func (c *curve) beyond(means []float64) float64 {
 	last := c.cells[len(c.cells)-1]
 	if len(c.cells) > 1 {
@@ -180,6 +198,21 @@ func (c *curve) beyond(means []float64) float64 {
 		}
 	}
 	return mean / float64(last.rows)
+}
+
+// leastKnown returns the size among 2, 4, 8, … up to limit that was seen least, 1 where there is none.
+func (c *curve) leastKnown(limit int) int {
+	at, fewest := 1, math.MaxInt
+	for n := 2; n <= limit; n *= 2 {
+		count := 0
+		if i, ok := slices.BinarySearchFunc(c.cells, n, func(c cell, rows int) int { return c.rows - rows }); ok {
+			count = c.cells[i].count
+		}
+		if count < fewest {
+			at, fewest = n, count
+		}
+	}
+	return at
 }
 
 // best returns the rows up to limit at which a row is cheapest.
@@ -212,4 +245,7 @@ func cheaper(e estimate, n int, than estimate, m int) bool {
 	return e.mean/float64(n) < than.mean/float64(m)*(1-gain-2*doubt)
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// seconds is s as a Duration, at most a century.
+func seconds(s float64) time.Duration {
+	return time.Duration(min(s, 3e9) * float64(time.Second))
+}

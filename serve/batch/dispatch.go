@@ -70,20 +70,35 @@ func (s *Scheduler) latestStart(b *bucket) time.Duration {
 	return j.rank - seconds(e.mean)
 }
 
-// dropHopeless drops the jobs that would miss their deadline if they ran now and alone, and those whose client has
-// gone. Only the front of each queue is looked at: what lies behind has more time.
+// dropHopeless drops the jobs that would miss their deadline if they ran now and alone, and from the front of each queue
+// those whose client has gone. A queue is walked only when the earliest deadline in it is near.
 func (s *Scheduler) dropHopeless(now time.Duration, d *Decision) {
-	for i := 0; i < len(s.active); {
+	for i := len(s.active) - 1; i >= 0; i-- { // from behind: a queue that empties leaves its place to the last one
 		b := s.active[i]
-		j := b.queued()[0]
-		switch {
-		case len(s.free) > 0 && j.Gone != nil && now-j.arrived > goneAfter && j.Gone():
-			s.drop(j, Cancelled, d)
-		case s.hopeless(now, b, j):
-			s.drop(j, Late, d)
-		default:
-			i++ // a drop leaves i on the next job of b, or on another shape
+		if one, _ := b.curve.at(1); b.soonest > 0 && now+seconds(one.mean) > b.soonest {
+			s.dropLate(now, b, d)
 		}
+		for len(s.free) > 0 && len(b.queued()) > 0 {
+			j := b.queued()[0]
+			if j.Gone == nil || now-j.arrived <= goneAfter || !j.Gone() {
+				break
+			}
+			s.drop(j, Cancelled, d)
+		}
+	}
+}
+
+// dropLate drops the hopeless of a queue and finds the earliest deadline of the rest.
+func (s *Scheduler) dropLate(now time.Duration, b *bucket, d *Decision) {
+	b.soonest = 0
+	for i := 0; i < len(b.queued()); {
+		j := b.queued()[i]
+		if s.hopeless(now, b, j) {
+			s.drop(j, Late, d)
+			continue
+		}
+		b.due(j)
+		i++
 	}
 }
 
@@ -110,9 +125,9 @@ func (s *Scheduler) drop(j *Job, why Why, d *Decision) {
 func (s *Scheduler) nextHopeless() time.Duration {
 	at := never
 	for _, b := range s.active {
-		if j := b.queued()[0]; j.deadline > 0 {
-			e, _ := b.curve.at(j.Rows)
-			at = min(at, j.deadline-seconds(e.mean)+1)
+		if b.soonest > 0 {
+			one, _ := b.curve.at(1)
+			at = min(at, b.soonest-seconds(one.mean)+1)
 		}
 	}
 	if at == never {
@@ -152,8 +167,8 @@ func (s *Scheduler) plan(now time.Duration, b *bucket) (jobs int, at time.Durati
 	}
 	jobs, rows := s.fitting(now, b, 0, limit)
 	want := b.curve.best(max(rows, 1))
-	if b.tries++; b.tries%explore == 0 && want < rows {
-		want = min(2*want, rows)
+	if b.tries++; b.tries%explore == 0 {
+		want = max(want, b.curve.leastKnown(rows))
 	}
 	jobs, rows = s.upTo(b, jobs, want)
 	need := s.needed(now, b, limit)
@@ -243,14 +258,15 @@ func (s *Scheduler) dropEarly(now time.Duration, b *bucket, d *Decision) {
 		return
 	}
 	this, ok := b.curve.at(rows)
-	next, _ := b.curve.at(b.queued()[jobs].Rows)
-	if !ok || now+seconds(this.mean+next.mean) <= b.queued()[jobs].deadline {
+	behind := b.queued()[jobs]
+	next, _ := b.curve.at(behind.Rows)
+	if !ok || behind.deadline == 0 || now+seconds(this.mean+next.mean) <= behind.deadline {
 		return // those behind can wait
 	}
 	best, from := 1.1*float64(rows)/this.mean, 0
 	for n := 2 * rows; n < 2*limit; n *= 2 {
 		e, _ := b.curve.at(min(n, limit))
-		i, _ := slices.BinarySearchFunc(b.queued(), now+seconds(e.upper), func(j *Job, due time.Duration) int { return int(j.deadline - due) })
+		i := b.inTime(now + seconds(e.upper))
 		if i == len(b.queued()) {
 			break
 		}

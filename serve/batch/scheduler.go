@@ -33,10 +33,11 @@ type Counts struct {
 }
 
 const (
-	maxBuckets = 256              // shapes that are remembered
-	explore    = 512              // of so many dispatches, one tries a larger size than it has found best
-	maxClasses = 16               // priorities that are told apart
-	goneAfter  = time.Millisecond // in the queue, from which on a client is asked whether it has gone
+	maxBuckets   = 256              // shapes that are remembered
+	explore      = 512              // of so many dispatches, one tries a larger size than it has found best
+	maxClasses   = 16               // priorities that are told apart
+	longestRetry = 30 * time.Second // that a client is told to stay away: what is predicted for later is not worth much
+	goneAfter    = time.Millisecond // in the queue, from which on a client is asked whether it has gone
 )
 
 // NewScheduler returns an empty scheduler.
@@ -58,6 +59,7 @@ func (s *Scheduler) Learn(key uint64, rows int, took time.Duration) {
 // Admit decides on arrival whether a job has a chance; nil: Push it.
 func (s *Scheduler) Admit(now time.Duration, j *Job) *Refusal {
 	if r := s.admit(now, j); r != nil {
+		r.RetryAfter = min(r.RetryAfter, longestRetry)
 		s.counts.Refused[r.Why]++
 		return r
 	}
@@ -74,19 +76,22 @@ func (s *Scheduler) admit(now time.Duration, j *Job) *Refusal {
 	own := j.deadline // of the client
 	s.settle(now, j)
 	run, _ := j.bucket.curve.at(j.Rows)
+	if r := s.tooLarge(j, run); r != nil {
+		return r
+	}
 	if len(s.free) > 0 && s.waiting == 0 {
 		// It runs at once. An SLO that the model cannot hold is no reason to do nothing, and only runs teach otherwise.
 		if own == 0 || now+seconds(run.mean) <= own {
 			return nil
 		}
-		return &Refusal{Why: Overload, Detail: fmt.Sprintf("a run takes %s, %s are left", round(seconds(run.mean)), round(max(own-now, 0)))}
+		return &Refusal{Why: Late, Detail: fmt.Sprintf("a run takes %s, %s are left", round(seconds(run.mean)), round(max(own-now, 0)))}
 	}
 	wait := s.ahead(now, j.class)
 	// Its run is the one that those who wait make with it, not the short one of a single job.
 	company := max(j.Rows, j.bucket.curve.best(min(j.bucket.rows+j.Rows, s.limit(j.bucket))))
 	run, _ = j.bucket.curve.at(company)
 	if j.deadline == 0 {
-		if limit := max(s.o.MaxWait, 4*seconds(run.mean)); wait > limit {
+		if limit := s.longestRun(j.bucket); wait > limit {
 			return &Refusal{Why: Overload, RetryAfter: wait - limit, Detail: fmt.Sprintf("the queue takes %s, allowed are %s", round(wait), round(limit))}
 		}
 		return nil
@@ -96,6 +101,22 @@ func (s *Scheduler) admit(now time.Duration, j *Job) *Refusal {
 		return &Refusal{Why: Overload, RetryAfter: wait, Detail: fmt.Sprintf("it would take %s, %s are left", round(need), round(max(left, 0)))}
 	}
 	return nil
+}
+
+// longestRun is how long others may be kept waiting: the allowed wait, and at least the time of a few runs of one row.
+func (s *Scheduler) longestRun(b *bucket) time.Duration {
+	one, _ := b.curve.at(1)
+	return max(s.o.MaxWait, 4*seconds(one.mean))
+}
+
+// tooLarge refuses a job of so many rows that its run would keep an instance from everybody else for too long.
+func (s *Scheduler) tooLarge(j *Job, run estimate) *Refusal {
+	limit := s.longestRun(j.bucket)
+	if j.Rows == 1 || j.bucket.curve.total < trusted || seconds(run.mean) <= limit {
+		return nil
+	}
+	return &Refusal{Why: Large, Detail: fmt.Sprintf("a run of %d rows would take %s, others may be kept waiting for %s: send fewer rows at a time",
+		j.Rows, round(seconds(run.mean)), round(limit))}
 }
 
 // settle fills what the scheduler needs of a job.

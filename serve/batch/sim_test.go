@@ -87,11 +87,18 @@ type simulation struct {
 	armed    time.Duration
 	deep     int                            // most jobs that waited
 	answered func(now time.Duration, i int) // what a client does then; may be nil
+	touch    func(i int, j *Job)            // may be nil
 	o        Options
 }
 
 // simulate runs a trace to its end. The latency model starts with what a warm-up measures.
 func simulate(t *testing.T, o Options, serve server, trace []arrival) (*simulation, []fate) {
+	t.Helper()
+	return simulateWith(t, o, serve, trace, nil)
+}
+
+// simulateWith is simulate with a last touch to each job before it comes.
+func simulateWith(t *testing.T, o Options, serve server, trace []arrival, touch func(i int, j *Job)) (*simulation, []fate) {
 	t.Helper()
 	sim := &simulation{t: t, s: NewScheduler(o), serve: serve, random: rand.New(rand.NewPCG(7, 7)), fates: make([]fate, len(trace)), o: o.withDefaults()}
 	keys := map[uint64]bool{}
@@ -110,6 +117,7 @@ func simulate(t *testing.T, o Options, serve server, trace []arrival) (*simulati
 		sim.fates[i] = fate{arrival: a}
 		sim.at(a.at, func(now time.Duration) { sim.arrive(now, i) })
 	}
+	sim.touch = touch
 	sim.play()
 	return sim, sim.fates
 }
@@ -134,6 +142,9 @@ func (m *simulation) at(t time.Duration, do func(time.Duration)) {
 func (m *simulation) arrive(now time.Duration, i int) {
 	f := &m.fates[i]
 	j := &Job{Rows: f.arrival.rows, Key: f.key, Priority: f.priority, Value: i}
+	if m.touch != nil {
+		m.touch(i, j)
+	}
 	f.idle = len(m.s.free) > 0 && m.s.waiting == 0
 	if r := m.s.Admit(now, j); r != nil {
 		f.refusal = r

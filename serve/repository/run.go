@@ -51,6 +51,8 @@ func (h *Handle) explain(err error) error {
 	switch {
 	case errors.As(err, &refusal) && refusal.Why == batch.Cancelled:
 		return fmt.Errorf("model '%s': the client has gone: %w", h.info.Name, context.Canceled)
+	case refusal != nil && refusal.Why == batch.Large:
+		return fault.New(fault.TooLarge, "", "model '%s': %w", h.info.Name, err)
 	case refusal != nil && refusal.Why == batch.Late:
 		return fault.New(fault.Deadline, "", "model '%s': %w", h.info.Name, err)
 	case refusal != nil:

@@ -90,6 +90,8 @@ func reasonOf(err error) repository.Reason {
 			return repository.Cancelled
 		case batch.Closed:
 			return repository.Unavailable
+		case batch.Large:
+			return repository.Invalid
 		}
 		return repository.Refused
 	}

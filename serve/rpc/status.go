@@ -55,6 +55,8 @@ func codeOf(err error) codes.Code {
 			return codes.Canceled
 		case batch.Closed:
 			return codes.Unavailable
+		case batch.Large:
+			return codes.InvalidArgument
 		}
 		return codes.ResourceExhausted
 	}

@@ -23,10 +23,10 @@ func (r *Repository) Load(ctx context.Context, name string) error {
 		return err
 	}
 	defer r.leave()
-	found := r.look(always)
+	found := r.look(nil)
 	r.mu.Lock()
 	s := r.slots[name]
-	if s == nil || len(s.files) == 0 {
+	if s == nil || len(s.files) == 0 || s.absent > 0 {
 		r.mu.Unlock()
 		if found != nil {
 			return found
@@ -230,8 +230,6 @@ func (o Options) validate() error {
 	}
 	return joinFaults(faults)
 }
-
-func always(string, file) bool { return true }
 
 // SLO returns the objective of a model as it is now; 0 for none, and for a model that is not known.
 func (r *Repository) SLO(model string) time.Duration {

@@ -13,6 +13,7 @@ import (
 type Handle struct {
 	r        *Repository
 	info     Info
+	io       string           // the declaration that the version inherits; "": none
 	sessions []engine.Session // one for all instances, or one an instance
 	runner   *batch.Runner
 	benches  []bench         // one an instance

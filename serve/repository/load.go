@@ -40,7 +40,7 @@ func (r *Repository) load(ctx context.Context, name string, f file, o ModelOptio
 		return nil, err
 	}
 	defer m.Close()
-	h := &Handle{r: r, idle: make(chan struct{}), freed: make(chan struct{}), loops: hasLoops(m)}
+	h := &Handle{r: r, io: f.io, idle: make(chan struct{}), freed: make(chan struct{}), loops: hasLoops(m)}
 	h.holders.Store(1)
 	h.info = Info{Name: name, Version: f.version, Path: f.path, Metadata: metadata(m)}
 	if h.info.Digest, err = m.Digest(); err != nil {

@@ -96,7 +96,7 @@ func New(o Options) (*Repository, error) {
 	r := &Repository{o: o, log: o.Log, turn: make(chan struct{}, 1), slots: map[string]*slot{}, draining: map[*Handle]bool{}}
 	r.life, r.stop = context.WithCancel(context.Background())
 	r.routes.Store(&routes{})
-	if err := r.look(always); err != nil {
+	if err := r.look(nil); err != nil {
 		return nil, err
 	}
 	if err := o.known(r.slots); err != nil {

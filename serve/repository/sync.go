@@ -1,17 +1,19 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"infer/internal/fault"
 )
 
 // look scans the sources and takes what lies there into the slots. Files for which complete is false are left as they
-// were before. The caller has the turn.
-func (r *Repository) look(complete func(model string, f file) bool) error {
-	models, err := scan(r.o.Sources)
+// were before; nil: everything is taken as it is. The caller has the turn. What is not there any more stays as it is: see depart.
+func (r *Repository) look(complete func(f file) bool) error {
+	models, unread, err := scan(r.o.Sources)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	seen := map[string]bool{}
@@ -24,6 +26,11 @@ func (r *Repository) look(complete func(model string, f file) bool) error {
 		if s == nil {
 			s = &slot{name: m.name, o: r.o.of(m.name), versions: map[string]*version{}}
 		}
+		s.absent = 0
+		if m.unread {
+			continue
+		}
+		s.source = m.source
 		s.files = settled(s, m, complete)
 		s.calm()
 		if len(s.files) > 0 && r.slots[m.name] == nil {
@@ -31,36 +38,63 @@ func (r *Repository) look(complete func(model string, f file) bool) error {
 			r.publish()
 		}
 	}
-	if err != nil {
-		return err // a source that cannot be read says nothing about its models
-	}
 	for name, s := range r.slots {
-		if !seen[name] {
-			s.files = nil
+		if !seen[name] && !unread[s.source] {
+			s.absent++
 		}
 		s.forget()
-		if len(s.files)+len(s.versions) == 0 {
-			delete(r.slots, name)
-			r.publish()
+	}
+	return err
+}
+
+// depart gives up the models whose files were there at none of the last two looks: one look can fall between the two
+// halves of a replacement. What calls them is answered first. The caller has the turn.
+func (r *Repository) depart() {
+	for _, s := range r.all() {
+		if s.absent >= looksGone {
+			r.remove(s)
+			r.log.Info("the model was unloaded: its files are gone", "model", s.name)
 		}
 	}
-	return nil
+}
+
+// looksGone is how many looks in a row do not find a model that is given up.
+const looksGone = 2
+
+// remove forgets a model. The caller has the turn.
+func (r *Repository) remove(s *slot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.slots, s.name)
+	r.drop(s)
 }
 
 // settled returns the files of a model that are complete, and of the others those that were there before.
-func settled(s *slot, m found, complete func(string, file) bool) []file {
+func settled(s *slot, m found, complete func(file) bool) []file {
+	if complete == nil {
+		return m.files
+	}
 	var files []file
 	for _, f := range m.files {
-		if complete(m.name, f) {
+		if complete(f) {
 			files = append(files, f)
 			continue
 		}
 		for _, old := range s.files {
 			if old.version == f.version {
+				old.gone = false
 				files = append(files, old)
 			}
 		}
 	}
+	for _, old := range s.files {
+		there := slices.ContainsFunc(m.files, func(f file) bool { return f.version == old.version })
+		if v := s.versions[old.version]; !there && !old.gone && v != nil && v.handle != nil {
+			old.gone = true // for one look it may be between the halves of a replacement
+			files = append(files, old)
+		}
+	}
+	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(a.number, b.number) })
 	return files
 }
 

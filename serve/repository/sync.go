@@ -163,12 +163,17 @@ func (r *Repository) step(ctx context.Context, s *slot, f file, o ModelOptions, 
 		r.publish()
 		r.mu.Unlock()
 		r.tell(ModelEvent{Model: s.name, Version: f.version, What: "failed", Duration: took, Err: err})
-		log.Error("the model was not loaded", "path", f.path, "err", err, "hint", fault.HintOf(err), "serving", before != nil)
+		args := []any{"path", f.path, "err", err, "serving", before != nil}
+		if hint := fault.HintOf(err); hint != "" {
+			args = append(args, "hint", hint)
+		}
+		r.say(func() { log.Error("the model was not loaded", args...) })
 		return fault.Wrap(err, "model %q version %s", s.name, f.version)
 	}
 	old := v.handle
 	v.handle, v.print, v.o, v.failed, v.reason = h, f.print, o, "", ""
 	s.expected = true
+	bare := undeclared(append(s.ready(), before), h)
 	r.publish()
 	if old != nil {
 		r.retire(old)
@@ -180,8 +185,40 @@ func (r *Repository) step(ctx context.Context, s *slot, f file, o ModelOptions, 
 		event.What = "switch"
 	}
 	r.tell(event)
-	log.Info("the model is ready", "took", took, "digest", h.info.Digest, "plan", h.info.Metadata[planKey], "batching", h.info.BatchNote)
+	args := []any{"took", took, "digest", h.info.Digest, "plan", h.info.Metadata[planKey], "batching", h.info.BatchNote}
+	if takes := h.info.Metadata[takesKey]; takes != "" {
+		args = append(args, "takes", takes)
+	}
+	log.Info("the model is ready", args...)
+	if bare != "" {
+		r.log.Warn("a version has no declared input and output, an older one has: put model.io.yaml beside it or into the folder above",
+			"model", s.name, "version", bare)
+	}
 	return nil
+}
+
+// undeclared returns a version that has no declared input and output while an older one of all has, where h is one of the
+// two; "" for none. An element of all may be nil.
+func undeclared(all []*Handle, h *Handle) string {
+	for _, v := range all {
+		switch {
+		case v == nil || (v.info.Declared == nil) == (h.info.Declared == nil):
+		case h.info.Declared == nil && v.number < h.number:
+			return h.info.Version
+		case v.info.Declared == nil && v.number > h.number:
+			return v.info.Version
+		}
+	}
+	return ""
+}
+
+// say calls a function that logs: now, or where the faults of a start are kept back, when the start has not failed.
+func (r *Repository) say(log func()) {
+	if r.keeps {
+		r.kept = append(r.kept, log)
+		return
+	}
+	log()
 }
 
 // publish makes the routes of what is loaded now. The caller holds mu.

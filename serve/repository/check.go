@@ -27,9 +27,16 @@ func (h *Handle) check(c *Call) error {
 		return err
 	}
 	c.Rows = 1
-	if !h.info.BatchAxis {
-		return nil
+	if h.info.BatchAxis {
+		if err := h.checkRows(c); err != nil {
+			return err
+		}
 	}
+	return h.checkAxes(c)
+}
+
+// checkRows counts the rows of a call, of which each input has as many.
+func (h *Handle) checkRows(c *Call) error {
 	c.Rows = int(c.in[0].Shape[0])
 	for i := range c.in {
 		switch n := c.in[i].Shape[0]; {

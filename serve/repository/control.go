@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -23,10 +22,10 @@ func (r *Repository) Load(ctx context.Context, name string) error {
 		return err
 	}
 	defer r.leave()
-	found := r.look(always)
+	found := r.look(nil)
 	r.mu.Lock()
 	s := r.slots[name]
-	if s == nil || len(s.files) == 0 {
+	if s == nil || len(s.files) == 0 || s.absent > 0 {
 		r.mu.Unlock()
 		if found != nil {
 			return found
@@ -170,50 +169,6 @@ func (r *Repository) Split(model string) (map[string]int, error) {
 	return nil, nil
 }
 
-// Apply takes new options for the models (SLO, batching, split, versions) without a restart: Model and Models of o. It
-// returns what changed, one line each, when that serves. A split that SetSplit changed stays where o has the split that
-// it had before.
-func (r *Repository) Apply(o Options) ([]string, error) {
-	if err := o.validate(); err != nil {
-		return nil, err
-	}
-	if err := r.take(r.life); err != nil {
-		return nil, err
-	}
-	defer r.leave()
-	r.mu.Lock()
-	before := r.o
-	r.o.Model, r.o.Models = o.Model, o.Models
-	var lines []string
-	changed := map[string]*slot{}
-	for _, name := range slices.Sorted(maps.Keys(r.slots)) {
-		s := r.slots[name]
-		was, is := before.of(name), r.o.of(name)
-		differences := was.changes(is)
-		if len(differences) == 0 {
-			continue
-		}
-		if maps.Equal(was.Split, is.Split) {
-			is.Split = s.o.Split
-		}
-		s.o = is
-		s.retry(nil)
-		changed[name] = s
-		for _, d := range differences {
-			lines = append(lines, fmt.Sprintf("model %q: %s", name, d))
-		}
-	}
-	r.publish()
-	r.mu.Unlock()
-	var faults []error
-	for _, name := range slices.Sorted(maps.Keys(changed)) {
-		if err := r.bring(r.life, changed[name]); err != nil {
-			faults = append(faults, err)
-		}
-	}
-	return lines, joinFaults(faults)
-}
-
 // of returns the options of the model of a name.
 func (o Options) of(name string) ModelOptions { return o.Models[name].over(o.Model) }
 
@@ -230,8 +185,6 @@ func (o Options) validate() error {
 	}
 	return joinFaults(faults)
 }
-
-func always(string, file) bool { return true }
 
 // SLO returns the objective of a model as it is now; 0 for none, and for a model that is not known.
 func (r *Repository) SLO(model string) time.Duration {

@@ -5,11 +5,16 @@ import (
 	"infer/model/engine"
 )
 
-// declare reads the declared input and output of the model, where there is such a file beside it. A broken one is an
-// error of the load: who wrote it expects it to work.
+const takesKey = "takes" // of Info.Metadata: "image" or "text", where that is declared
+
+// declare reads the declared input and output of the model, where there is such a file beside it or in the folder of its
+// versions. A broken one is an error of the load: who wrote it expects it to work.
 func (h *Handle) declare(s engine.Session) error {
-	path, ok := declared.Find(h.info.Path)
-	if !ok {
+	path, own := declared.Find(h.info.Path)
+	if !own {
+		path = h.io
+	}
+	if path == "" {
 		return nil
 	}
 	io, err := declared.Open(path, s.Inputs(), s.Outputs())
@@ -17,6 +22,9 @@ func (h *Handle) declare(s engine.Session) error {
 		return err
 	}
 	h.info.Declared = io
+	if kind := io.Kind(); kind == declared.Image || kind == declared.Text {
+		h.info.Metadata[takesKey] = kind.String()
+	}
 	if output, names := io.LabelNames(); len(h.info.Outputs) > 0 && output == h.info.Outputs[0].Name {
 		h.info.Labels = names
 	}

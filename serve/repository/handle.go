@@ -13,11 +13,14 @@ import (
 type Handle struct {
 	r        *Repository
 	info     Info
+	number   int64            // of the version
+	io       string           // the declaration that the version inherits; "": none
 	sessions []engine.Session // one for all instances, or one an instance
 	runner   *batch.Runner
 	benches  []bench         // one an instance
 	perRow   time.Duration   // of a run, as measured at load; 0: not known
 	loops    bool            // the graph has loops
+	axes     []axis          // that several inputs share
 	ran      bool            // on made-up inputs
 	finite   map[string]bool // by output: whether the answers to them were
 	counters counters

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 	"time"
 
 	"infer/internal/fault"
@@ -40,7 +41,7 @@ func (r *Repository) load(ctx context.Context, name string, f file, o ModelOptio
 		return nil, err
 	}
 	defer m.Close()
-	h := &Handle{r: r, idle: make(chan struct{}), freed: make(chan struct{}), loops: hasLoops(m)}
+	h := &Handle{r: r, number: f.number, io: f.io, idle: make(chan struct{}), freed: make(chan struct{}), loops: hasLoops(m)}
 	h.holders.Store(1)
 	h.info = Info{Name: name, Version: f.version, Path: f.path, Metadata: metadata(m)}
 	if h.info.Digest, err = m.Digest(); err != nil {
@@ -113,7 +114,11 @@ func (l *loader) open(ctx context.Context, threads int) (engine.Session, error) 
 			l.r.log.Warn(text, "model", l.h.info.Name, "version", l.h.info.Version)
 		}
 	}
-	err = l.h.sign(s)
+	dropped, err := l.h.sign(s)
+	if len(dropped) > 0 {
+		l.h.info.Metadata[droppedKey] = strings.Join(dropped, ", ")
+		l.r.log.Warn("outputs that no protocol can carry are left out", "model", l.h.info.Name, "version", l.h.info.Version, "outputs", l.h.info.Metadata[droppedKey])
+	}
 	if err == nil {
 		err = l.h.declare(s)
 	}
@@ -128,12 +133,15 @@ func (l *loader) open(ctx context.Context, threads int) (engine.Session, error) 
 // want.
 const spinning = "session.intra_op.allow_spinning"
 
-// sign reads the inputs and outputs that protocols can carry. Another input is an error, another output is left out.
-func (h *Handle) sign(s engine.Session) error {
+const droppedKey = "outputs left out" // of Info.Metadata: those that no protocol can carry
+
+// sign reads the inputs and outputs that protocols can carry. Another input is an error, another output is left out:
+// dropped names those.
+func (h *Handle) sign(s engine.Session) (dropped []string, err error) {
 	for _, p := range s.Inputs() {
 		w, ok := portOf(p)
 		if !ok {
-			return fault.New(fault.Unsupported, "", "input %q is no tensor of a type that the protocols can carry", p.Name)
+			return nil, fault.New(fault.Unsupported, "", "input %q is no tensor of a type that the protocols can carry", p.Name)
 		}
 		h.info.Inputs = append(h.info.Inputs, w)
 		h.info.Model = append(h.info.Model, p)
@@ -141,12 +149,15 @@ func (h *Handle) sign(s engine.Session) error {
 	for _, p := range s.Outputs() {
 		if w, ok := portOf(p); ok {
 			h.info.Outputs = append(h.info.Outputs, w)
+		} else {
+			dropped = append(dropped, p.Name)
 		}
 	}
 	if len(h.info.Outputs) == 0 {
-		return fault.New(fault.Unsupported, "", "no output is a tensor of a type that the protocols can carry")
+		return nil, fault.New(fault.Unsupported, "", "no output is a tensor of a type that the protocols can carry")
 	}
-	return nil
+	h.axes = sharedAxes(h.info.Model)
+	return dropped, nil
 }
 
 // portOf is a port as the protocols show it: a dynamic axis is -1, and so is a shape that is not declared.

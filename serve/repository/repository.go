@@ -55,10 +55,12 @@ type ModelOptions struct {
 
 // Repository is a set of models that are being served. Safe for concurrent use.
 type Repository struct {
-	o      Options // Model and Models change under mu, by who has the turn
+	o      Options // Model, Models and Sources change by who has the turn, the first two under mu
 	log    *slog.Logger
 	routes atomic.Pointer[routes]
 	turn   chan struct{} // full while somebody loads or unloads
+	keeps  bool          // what the log says of models that were not loaded is kept: who has the turn sets it
+	kept   []func()
 	life   context.Context
 	stop   context.CancelFunc // ends life
 	watch  sync.WaitGroup
@@ -96,10 +98,17 @@ func New(o Options) (*Repository, error) {
 	r := &Repository{o: o, log: o.Log, turn: make(chan struct{}, 1), slots: map[string]*slot{}, draining: map[*Handle]bool{}}
 	r.life, r.stop = context.WithCancel(context.Background())
 	r.routes.Store(&routes{})
-	if err := r.look(always); err != nil {
+	if err := r.look(nil); err != nil {
 		return nil, err
 	}
 	if err := o.known(r.slots); err != nil {
+		return nil, err
+	}
+	var faults []error
+	for _, s := range r.all() {
+		faults = append(faults, checkVersions(s.name, o.of(s.name).Split, s.known())...)
+	}
+	if err := joinFaults(faults); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
@@ -122,6 +131,12 @@ func (r *Repository) Start(ctx context.Context) error {
 		serving = serving || s.expected
 	}
 	r.mu.Unlock()
+	if serving {
+		for _, log := range r.kept { // else it is the error
+			log()
+		}
+	}
+	r.kept = nil
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -142,6 +157,8 @@ func (r *Repository) bringAll(ctx context.Context) error {
 		return err
 	}
 	defer r.leave()
+	r.keeps = true
+	defer func() { r.keeps = false }()
 	var list []error
 	for _, s := range r.all() {
 		if err := r.bring(ctx, s); err != nil {

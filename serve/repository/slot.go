@@ -10,6 +10,8 @@ import (
 // slot is what is known of one model. Repository.mu guards it.
 type slot struct {
 	name     string
+	source   Source // that it was last found in
+	absent   int    // looks in a row that did not find it
 	o        ModelOptions
 	files    []file // as they lie on disk, the oldest first
 	versions map[string]*version

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"infer/internal/fault"
+	"infer/model/declared"
 )
 
 const (
@@ -21,8 +23,10 @@ const (
 
 // found is a model as it lies on disk.
 type found struct {
-	name  string
-	files []file // its versions, the oldest first; a model without versions has one, "1"
+	name   string
+	source Source
+	files  []file // its versions, the oldest first; a model without versions has one, "1"
+	unread bool   // it is there and could not be looked at
 }
 
 // file is one version of a model on disk.
@@ -30,28 +34,35 @@ type file struct {
 	version string
 	number  int64 // version, to sort by
 	path    string
+	io      string    // the declaration that it inherits from the folder of its model; "": none
 	print   string    // changes when a file of the version does
 	newest  time.Time // the latest change of a file of the version
+	gone    bool      // it was not there at the last look
 }
 
-// scan looks at every source. Where err is not nil, the models are those of the other sources.
-func scan(sources []Source) ([]found, error) {
-	var models []found
+// scan looks at every source. Where err is not nil, the models are those of the other sources, and unread has those that
+// could not be looked at: they say nothing about their models.
+func scan(sources []Source) (models []found, unread map[Source]bool, err error) {
 	var faults []error
+	unread = map[Source]bool{}
 	for _, s := range sources {
 		list, err := s.find()
 		if err != nil {
 			faults = append(faults, err)
+			unread[s] = true
 			continue
 		}
-		models = append(models, list...)
+		for _, m := range list {
+			m.source = s
+			models = append(models, m)
+		}
 	}
 	for i, m := range models {
 		if slices.ContainsFunc(models[:i], func(o found) bool { return o.name == m.name }) {
 			faults = append(faults, fault.New(fault.Usage, "give one of them another name: NAME=PATH", "two models are called %q", m.name))
 		}
 	}
-	return models, joinFaults(faults)
+	return models, unread, joinFaults(faults)
 }
 
 // find looks at one source.
@@ -61,6 +72,9 @@ func (s Source) find() ([]found, error) {
 		return nil, fault.New(fault.Usage, "name a model file or a folder of models", "%w", err)
 	}
 	if !info.IsDir() {
+		if filepath.Ext(s.Path) != suffix {
+			return nil, fault.New(fault.Usage, "name a file that ends in "+suffix+", or a folder of models", "%q is not an ONNX model", s.Path)
+		}
 		f, err := flat(s.Path)
 		if err != nil {
 			return nil, err
@@ -82,6 +96,9 @@ func (s Source) find() ([]found, error) {
 	if err != nil || s.Name == "" {
 		return models, err
 	}
+	if slices.ContainsFunc(models, func(m found) bool { return !m.unread }) {
+		models = slices.DeleteFunc(models, func(m found) bool { return m.unread })
+	}
 	if len(models) > 1 {
 		return nil, fault.New(fault.Usage, "leave the name away, or name the folder of one model", "%s holds %d models, which cannot all be called %q", s.Path, len(models), s.Name)
 	}
@@ -101,7 +118,11 @@ func modelsIn(dir string) ([]found, error) {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		info, err := os.Stat(path) // through symbolic links
-		if hidden(e.Name()) || err != nil {
+		if hidden(e.Name()) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			models = append(models, found{name: strings.TrimSuffix(e.Name(), suffix), unread: true})
 			continue
 		}
 		if !info.IsDir() {
@@ -113,8 +134,11 @@ func modelsIn(dir string) ([]found, error) {
 			continue
 		}
 		versions, _, err := versionsIn(path)
-		if err == nil {
+		switch {
+		case err == nil:
 			models = append(models, only(found{name: e.Name(), files: versions})...)
+		case !errors.Is(err, fs.ErrNotExist):
+			models = append(models, found{name: e.Name(), unread: true})
 		}
 	}
 	return models, nil
@@ -148,11 +172,45 @@ func versionsIn(dir string) (files []file, any bool, err error) {
 			continue
 		}
 		if f.print, f.newest, err = fingerprint(path, ""); err == nil {
+			f.inherit(dir)
 			files = append(files, f)
 		}
 	}
 	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(a.number, b.number) })
 	return files, any, nil
+}
+
+// inherit gives a version without a declared input and output of its own that of its model: model.io.yaml or NAME.io.yaml
+// in the folder of the model.
+func (f *file) inherit(dir string) {
+	if _, own := declared.Find(f.path); own {
+		return
+	}
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return
+	}
+	for _, base := range []string{modelFile, filepath.Base(whole)} {
+		path, ok := declared.Find(filepath.Join(dir, strings.TrimSuffix(base, suffix)+suffix))
+		if !ok {
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			continue
+		}
+		f.io = path
+		f.print += stamp(path, info)
+		if info.ModTime().After(f.newest) {
+			f.newest = info.ModTime()
+		}
+		return
+	}
+}
+
+// stamp describes a file.
+func stamp(path string, info fs.FileInfo) string {
+	return fmt.Sprintf("%s %d %d\n", path, info.Size(), info.ModTime().UnixNano())
 }
 
 // flat returns the one version of a model file without versions.
@@ -183,7 +241,7 @@ func fingerprint(dir, prefix string) (print string, newest time.Time, err error)
 		if err != nil {
 			continue
 		}
-		fmt.Fprintf(&b, "%s %d %d\n", real, info.Size(), info.ModTime().UnixNano())
+		b.WriteString(stamp(real, info))
 		if info.ModTime().After(newest) {
 			newest = info.ModTime()
 		}

@@ -60,7 +60,7 @@ func TestScan(t *testing.T) {
 			for i := range c.sources {
 				c.sources[i].Path = filepath.Join(dir, c.sources[i].Path)
 			}
-			models, err := scan(c.sources)
+			models, _, err := scan(c.sources)
 			if c.fault != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fault) {
 					t.Fatalf("error %v", err)

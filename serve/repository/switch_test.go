@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -106,8 +107,7 @@ func TestBrokenVersion(t *testing.T) {
 	}
 }
 
-// TestFlatFile is replaced in place, by a rename and by a link as Kubernetes does, and then deleted: the last version
-// goes on.
+// TestFlatFile is replaced in place, by a rename and by a link as Kubernetes does.
 func TestFlatFile(t *testing.T) {
 	dir := t.TempDir()
 	save(t, plus(1), dir, "..1", "m.onnx")
@@ -140,18 +140,116 @@ func TestFlatFile(t *testing.T) {
 	if added, _ := ask(t, r, "m", "", ""); added != 3 {
 		t.Errorf("it adds %v", added)
 	}
-	save(t, plus(4), dir, "n.onnx")
-	if err := os.Remove(filepath.Join(dir, "m.onnx")); err != nil {
+}
+
+// TestRemoved: a model whose files were removed is unloaded, and neither listed nor waited for any more; what lies beside
+// it, and a folder that cannot be read, is left alone.
+func TestRemoved(t *testing.T) {
+	dir := t.TempDir()
+	save(t, plus(1), dir, "flat.onnx")
+	save(t, plus(2), dir, "stays.onnx")
+	publishVersion(t, 3, filepath.Join(dir, "versions"), 1)
+	publishVersion(t, 4, filepath.Join(dir, "locked"), 1)
+	seen := watchEvents()
+	var log safeLog
+	r := serve(t, Options{Watch: 2 * time.Millisecond, Observer: seen, Log: slog.New(slog.NewTextHandler(&log, nil))}, dir)
+	held, err := r.Acquire("flat", "", "")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for e := range seen.models { // the look that finds n.onnx comes after the removal
-		if e.Model == "n" && e.What == "ready" {
-			break
+	if err := os.Chmod(filepath.Join(dir, "locked"), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "locked"), 0o700) })
+	for _, path := range []string{"flat.onnx", "versions"} {
+		if err := os.RemoveAll(filepath.Join(dir, path)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if added, _ := ask(t, r, "m", "", ""); added != 3 {
+	if e := seen.await(t, "unload", "1"); e.Model != "versions" {
+		t.Errorf("%s was freed", e.Model)
+	}
+	held.Release()
+	if e := seen.await(t, "unload", "1"); e.Model != "flat" {
+		t.Errorf("%s was freed", e.Model)
+	}
+	if _, err := r.Acquire("flat", "", ""); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("the removed model: %v", err)
+	}
+	if i := r.Index(); len(i) != 2 || i[0].Name != "locked" || i[1].Name != "stays" || !r.Ready() {
+		t.Errorf("index %+v, ready %v", i, r.Ready())
+	}
+	if text := log.String(); !strings.Contains(text, "its files are gone\" model=flat") {
+		t.Errorf("the log:\n%s", text)
+	}
+	if added, _ := ask(t, r, "locked", "", ""); added != 4 {
 		t.Errorf("it adds %v", added)
 	}
+}
+
+// TestGoneForAMoment: one look that finds a model, a version or a whole folder missing changes nothing.
+func TestGoneForAMoment(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "models")
+	save(t, plus(1), dir, "flat.onnx")
+	publishVersion(t, 1, filepath.Join(dir, "m"), 1)
+	publishVersion(t, 2, filepath.Join(dir, "m"), 2)
+	r := serve(t, Options{}, dir)
+	w := watcher{looked: time.Now(), seen: map[string]string{}}
+	look := func(want string) {
+		t.Helper()
+		r.refresh(t.Context(), &w)
+		var names []string
+		for _, s := range r.Index() {
+			if s.State == stateReady {
+				names = append(names, s.Name+s.Version)
+			}
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%s serve, want %s", got, want)
+		}
+	}
+	move := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(filepath.Join(root, from), filepath.Join(root, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"models/flat.onnx", "models/m/2", "models/m", "models"} {
+		move(path, "aside")
+		look("flat1 m2")
+		move("aside", path)
+		look("flat1 m2")
+	}
+	move("models", "aside")
+	look("flat1 m2")
+	look("flat1 m2")
+	look("flat1 m2") // a folder that cannot be read says nothing
+	move("aside", "models")
+	move("models/m/2", "aside")
+	look("flat1 m2")
+	look("flat1 m1")
+	move("models/m", "gone")
+	look("flat1 m1")
+	look("flat1")
+}
+
+// safeLog is a log that goroutines write to.
+type safeLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *safeLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *safeLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // TestComplete: a version is taken up only when nobody writes it any more.
@@ -171,7 +269,7 @@ func TestComplete(t *testing.T) {
 		{at("more", 2), true},   // as it was
 		{at("again", 3), false}, // changed again
 	} {
-		if got := w.complete("m", c.f); got != c.want {
+		if got := w.complete(c.f); got != c.want {
 			t.Errorf("look %d: %v", i, got)
 		}
 	}

@@ -1,17 +1,19 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"infer/internal/fault"
 )
 
 // look scans the sources and takes what lies there into the slots. Files for which complete is false are left as they
-// were before. The caller has the turn.
-func (r *Repository) look(complete func(model string, f file) bool) error {
-	models, err := scan(r.o.Sources)
+// were before; nil: everything is taken as it is. The caller has the turn. What is not there any more stays as it is: see depart.
+func (r *Repository) look(complete func(f file) bool) error {
+	models, unread, err := scan(r.o.Sources)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	seen := map[string]bool{}
@@ -24,6 +26,11 @@ func (r *Repository) look(complete func(model string, f file) bool) error {
 		if s == nil {
 			s = &slot{name: m.name, o: r.o.of(m.name), versions: map[string]*version{}}
 		}
+		s.absent = 0
+		if m.unread {
+			continue
+		}
+		s.source = m.source
 		s.files = settled(s, m, complete)
 		s.calm()
 		if len(s.files) > 0 && r.slots[m.name] == nil {
@@ -31,36 +38,63 @@ func (r *Repository) look(complete func(model string, f file) bool) error {
 			r.publish()
 		}
 	}
-	if err != nil {
-		return err // a source that cannot be read says nothing about its models
-	}
 	for name, s := range r.slots {
-		if !seen[name] {
-			s.files = nil
+		if !seen[name] && !unread[s.source] {
+			s.absent++
 		}
 		s.forget()
-		if len(s.files)+len(s.versions) == 0 {
-			delete(r.slots, name)
-			r.publish()
+	}
+	return err
+}
+
+// depart gives up the models whose files were there at none of the last two looks: one look can fall between the two
+// halves of a replacement. What calls them is answered first. The caller has the turn.
+func (r *Repository) depart() {
+	for _, s := range r.all() {
+		if s.absent >= looksGone {
+			r.remove(s)
+			r.log.Info("the model was unloaded: its files are gone", "model", s.name)
 		}
 	}
-	return nil
+}
+
+// looksGone is how many looks in a row do not find a model that is given up.
+const looksGone = 2
+
+// remove forgets a model. The caller has the turn.
+func (r *Repository) remove(s *slot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.slots, s.name)
+	r.drop(s)
 }
 
 // settled returns the files of a model that are complete, and of the others those that were there before.
-func settled(s *slot, m found, complete func(string, file) bool) []file {
+func settled(s *slot, m found, complete func(file) bool) []file {
+	if complete == nil {
+		return m.files
+	}
 	var files []file
 	for _, f := range m.files {
-		if complete(m.name, f) {
+		if complete(f) {
 			files = append(files, f)
 			continue
 		}
 		for _, old := range s.files {
 			if old.version == f.version {
+				old.gone = false
 				files = append(files, old)
 			}
 		}
 	}
+	for _, old := range s.files {
+		there := slices.ContainsFunc(m.files, func(f file) bool { return f.version == old.version })
+		if v := s.versions[old.version]; !there && !old.gone && v != nil && v.handle != nil {
+			old.gone = true // for one look it may be between the halves of a replacement
+			files = append(files, old)
+		}
+	}
+	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(a.number, b.number) })
 	return files
 }
 
@@ -129,12 +163,17 @@ func (r *Repository) step(ctx context.Context, s *slot, f file, o ModelOptions, 
 		r.publish()
 		r.mu.Unlock()
 		r.tell(ModelEvent{Model: s.name, Version: f.version, What: "failed", Duration: took, Err: err})
-		log.Error("the model was not loaded", "path", f.path, "err", err, "hint", fault.HintOf(err), "serving", before != nil)
+		args := []any{"path", f.path, "err", err, "serving", before != nil}
+		if hint := fault.HintOf(err); hint != "" {
+			args = append(args, "hint", hint)
+		}
+		r.say(func() { log.Error("the model was not loaded", args...) })
 		return fault.Wrap(err, "model %q version %s", s.name, f.version)
 	}
 	old := v.handle
 	v.handle, v.print, v.o, v.failed, v.reason = h, f.print, o, "", ""
 	s.expected = true
+	bare := undeclared(append(s.ready(), before), h)
 	r.publish()
 	if old != nil {
 		r.retire(old)
@@ -146,8 +185,40 @@ func (r *Repository) step(ctx context.Context, s *slot, f file, o ModelOptions, 
 		event.What = "switch"
 	}
 	r.tell(event)
-	log.Info("the model is ready", "took", took, "digest", h.info.Digest, "plan", h.info.Metadata[planKey], "batching", h.info.BatchNote)
+	args := []any{"took", took, "digest", h.info.Digest, "plan", h.info.Metadata[planKey], "batching", h.info.BatchNote}
+	if takes := h.info.Metadata[takesKey]; takes != "" {
+		args = append(args, "takes", takes)
+	}
+	log.Info("the model is ready", args...)
+	if bare != "" {
+		r.log.Warn("a version has no declared input and output, an older one has: put model.io.yaml beside it or into the folder above",
+			"model", s.name, "version", bare)
+	}
 	return nil
+}
+
+// undeclared returns a version that has no declared input and output while an older one of all has, where h is one of the
+// two; "" for none. An element of all may be nil.
+func undeclared(all []*Handle, h *Handle) string {
+	for _, v := range all {
+		switch {
+		case v == nil || (v.info.Declared == nil) == (h.info.Declared == nil):
+		case h.info.Declared == nil && v.number < h.number:
+			return h.info.Version
+		case v.info.Declared == nil && v.number > h.number:
+			return v.info.Version
+		}
+	}
+	return ""
+}
+
+// say calls a function that logs: now, or where the faults of a start are kept back, when the start has not failed.
+func (r *Repository) say(log func()) {
+	if r.keeps {
+		r.kept = append(r.kept, log)
+		return
+	}
+	log()
 }
 
 // publish makes the routes of what is loaded now. The caller holds mu.

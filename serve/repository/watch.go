@@ -37,8 +37,11 @@ func (r *Repository) refresh(ctx context.Context, w *watcher) {
 		r.log.Error("the models cannot be looked at", "err", err)
 	}
 	w.fault = text
+	r.depart()
 	for _, s := range r.all() {
-		r.bring(ctx, s) // logs what fails
+		if s.absent == 0 {
+			r.bring(ctx, s) // logs what fails
+		}
 	}
 }
 
@@ -51,7 +54,7 @@ type watcher struct {
 
 // complete reports whether nobody is writing a version any more: its files are as they were at the last look, or none
 // has changed since then, as when a finished folder was renamed or a link was switched.
-func (w *watcher) complete(_ string, f file) bool {
+func (w *watcher) complete(f file) bool {
 	same := w.seen[f.path] == f.print
 	w.seen[f.path] = f.print
 	return same || f.newest.Before(w.looked)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"infer/internal/fault"
+	"infer/internal/host"
 	"infer/serve/observe"
 	"infer/serve/repository"
 )
@@ -108,6 +109,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.setReady(true)
 	s.announce(time.Since(begin))
+	if _, err := host.ReleaseCode(); err != nil {
+		s.o.Log.Debug("the code of the start stays in memory", "cause", err.Error())
+	}
 	watch := time.NewTicker(time.Second)
 	defer watch.Stop()
 	seen := s.configStamp()

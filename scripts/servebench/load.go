@@ -22,7 +22,6 @@ type load struct {
 	server  float64   // CPU seconds of the server's processes
 	others  float64   // share of the machine that other processes, or other machines of the host, took
 	why     string    // the first failure
-
 }
 
 // rate is answers with 200 a second.

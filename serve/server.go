@@ -99,6 +99,7 @@ func (s *Server) Address(name string) string {
 // the models are warm. It fails where no model can be loaded or a front end breaks.
 func (s *Server) Run(ctx context.Context) error {
 	begin := time.Now()
+	widen(max(s.o.Repository.CPUs, 1))
 	s.start()
 	defer s.stop()
 	if err := s.models.Start(ctx); err != nil {

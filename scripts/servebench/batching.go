@@ -10,14 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
-	"infer/internal/stats"
 )
 
-// batchingPays compares the throughput that infer reaches under an SLO with the best of the bare loop over batch sizes
-// and threads, on a model whose rows share most of the work.
+// batchingPays offers rows, open loop, as fast as the bare loop can do them at its best over batch sizes and threads, on
+// a model whose rows share most of the work, and counts those within the SLO.
 func batchingPays(b *bench) error {
-	const slo, connections = 100 * time.Millisecond, 64
+	const slo = 100 * time.Millisecond
 	s, err := b.dense()
 	if err != nil {
 		return err
@@ -26,23 +24,21 @@ func batchingPays(b *bench) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "best offline: %.0f rows/s, %s\n\n", offline, best)
-	targets := []target{{inferWith("infer --slo "+slo.String(), "--slo", slo.String()), "HTTP binary", subject.binaryRequest}, {inferWith("infer"), "HTTP binary", subject.binaryRequest}}
-	for _, p := range tritons() {
-		targets = append(targets, target{p, "HTTP binary", subject.binaryRequest})
-	}
-	lanes, err := b.race(s, targets, connections)
-	if err != nil {
-		return err
-	}
-	b.table("server", "n", "rows/s", "of the best offline", "p50 ms", "p99 ms", "client µs")
-	for _, l := range lanes {
-		if l.fault != nil {
-			b.row(l.title(), l.fault.Error())
+	fmt.Fprintf(b.out, "\nbest offline: %.0f rows/s, %s; offered as much, SLO %v\n\n", offline, best, slo)
+	peers := append([]peer{inferWith("infer --slo "+slo.String(), "--slo", slo.String()), inferWith("infer"), inferWith("infer --max-batch 1", "--max-batch", "1")}, tritons()...)
+	b.table("server", "arrivals", "rows/s", "within the SLO/s", "of the best offline", "p50 ms", "p99 ms", "refused", "expired", "failed", "sent late, p99 ms")
+	for _, p := range peers {
+		srv, err := b.run(p, s)
+		if errors.Is(err, errMissing) {
+			b.skip(err.Error())
 			continue
+		} else if err != nil {
+			return err
 		}
-		b.row(l.title(), strconv.Itoa(l.answers()), spread(l.rate, "%.0f"), spread(scaled(l.rate, 100/offline), "%.0f %%"), spread(scaled(l.p50, 1e3), "%.1f"),
-			spread(scaled(l.p99, 1e3), "%.1f"), fmt.Sprintf("%.0f", 1e6*stats.Median(l.client)))
+		f := open(srv.http, s.binaryRequest(), offline, time.Duration(b.rounds)*b.seconds, slo, 1)
+		srv.stop()
+		b.row(p.name, strconv.Itoa(f.arrivals), fmt.Sprintf("%.0f", float64(len(f.answered))/f.seconds), fmt.Sprintf("%.0f", f.goodput()), fmt.Sprintf("%.0f %%", 100*f.goodput()/offline),
+			millis(f.answered, .5), millis(f.answered, .99), strconv.Itoa(len(f.refused)), strconv.Itoa(len(f.expired)), f.failures(), millis(f.late, .99))
 	}
 	return nil
 }
@@ -126,15 +122,14 @@ func (b *bench) flooded(s subject, p peer, slo time.Duration) error {
 	peak := sample(srv, stop)
 	f := open(srv.http, s.binaryRequest(), 2*capacity, time.Duration(b.rounds)*b.seconds, slo, 1)
 	close(stop)
-	failed := strconv.Itoa(f.failed)
-	if f.failed > 0 {
-		failed += ": " + f.why
-	}
 	b.row(p.name, fmt.Sprintf("%.0f", capacity), fmt.Sprintf("%.0f", f.offered), strconv.Itoa(f.arrivals), fmt.Sprintf("%.0f", f.goodput()), fmt.Sprintf("%.0f %%", 100*f.goodput()/capacity),
-		fmt.Sprintf("%.1f", 1e3*rank(f.answered, .99)), strconv.Itoa(len(f.refused)), fmt.Sprintf("%.1f", 1e3*rank(f.refused, .5)), fmt.Sprintf("%.1f", 1e3*rank(f.refused, .99)),
-		strconv.Itoa(len(f.expired)), failed, strconv.Itoa(f.dropped), fmt.Sprintf("%.1f", 1e3*rank(f.late, .99)), fmt.Sprintf("%.0f, %.0f, %.0f", before/1e6, <-peak/1e6, srv.rss()/1e6))
+		millis(f.answered, .99), strconv.Itoa(len(f.refused)), millis(f.refused, .5), millis(f.refused, .99), strconv.Itoa(len(f.expired)), f.failures(), strconv.Itoa(f.dropped),
+		millis(f.late, .99), fmt.Sprintf("%.0f, %.0f, %.0f", before/1e6, <-peak/1e6, srv.rss()/1e6))
 	return nil
 }
+
+// millis is a percentile of ascending seconds, in milliseconds.
+func millis(sorted []float64, q float64) string { return fmt.Sprintf("%.1f", 1e3*rank(sorted, q)) }
 
 // sample looks at the memory ten times a second until stop and delivers the highest value.
 func sample(s *server, stop <-chan struct{}) <-chan float64 {

@@ -26,6 +26,8 @@ type bench struct {
 	servers            *regexp.Regexp // the servers that are measured
 	rounds             int
 	seconds            time.Duration
+	noise              float64   // share of the CPU that others may take in a measurement; it is made again otherwise
+	others             []float64 // percent of the CPU that others took, of each measurement of a scenario
 	out                io.Writer
 }
 

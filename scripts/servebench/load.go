@@ -4,7 +4,11 @@ package main
 
 import (
 	"math"
+	"os"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -16,8 +20,8 @@ type load struct {
 	latency []float64 // seconds from sending to the whole answer, ascending, of those with 200
 	client  float64   // CPU seconds of this process
 	server  float64   // CPU seconds of the server's processes
+	others  float64   // share of the machine that other processes, or other machines of the host, took
 	why     string    // the first failure
-
 }
 
 // rate is answers with 200 a second.
@@ -49,16 +53,33 @@ func cpu() float64 {
 
 // clock takes the CPU time of both sides around the part of a load that counts.
 type clock struct {
-	s              *server
-	begin          time.Time
-	client, server float64
+	s                    *server
+	begin                time.Time
+	client, server, busy float64
 }
 
-func startClock(s *server) clock { return clock{s, time.Now(), cpu(), s.cpu()} }
+func startClock(s *server) clock { return clock{s, time.Now(), cpu(), s.cpu(), busy()} }
+
+// busy is the CPU time that was not idle, in seconds, of the whole machine; stolen time counts.
+func busy() float64 {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return math.NaN()
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	ticks := 0
+	for i, f := range strings.Fields(line) {
+		if n, err := strconv.Atoi(f); err == nil && i != 4 && i != 5 && i <= 8 { // 4: idle, 5: waiting for a disk, from 9 on: counted before
+			ticks += n
+		}
+	}
+	return float64(ticks) / 100
+}
 
 // stop fills the times of l and sorts its latencies.
 func (c clock) stop(l *load) {
 	l.seconds = time.Since(c.begin).Seconds()
 	l.client, l.server = cpu()-c.client, c.s.cpu()-c.server
+	l.others = max(0, busy()-c.busy-l.client-l.server) / (l.seconds * float64(runtime.NumCPU()))
 	slices.Sort(l.latency)
 }

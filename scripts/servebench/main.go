@@ -52,6 +52,7 @@ func main() {
 	servers := flag.String("servers", "", "a regular expression: the servers to measure (all)")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each comparison")
 	flag.DurationVar(&b.seconds, "seconds", 3*time.Second, "that each measurement of a round takes")
+	flag.Float64Var(&b.noise, "noise", 1, "share of the CPU that other processes may take; a closed loop that was disturbed more is measured again")
 	flag.Usage = usage
 	flag.Parse()
 	var err error
@@ -98,6 +99,10 @@ func runAll(b *bench, parts string, names []string) error {
 		b.header()
 		if err := s.run(b); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if len(b.others) > 0 {
+			fmt.Fprintf(b.out, "\nother processes took %s of the CPU time meanwhile\n", spread(b.others, "%.0f %%"))
+			b.others = nil
 		}
 		fmt.Fprintln(b.out)
 	}

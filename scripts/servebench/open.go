@@ -36,6 +36,14 @@ type flood struct {
 
 func (f flood) goodput() float64 { return float64(f.good) / f.seconds }
 
+// failures says how many arrivals failed, and the first reason.
+func (f flood) failures() string {
+	if f.failed == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d: %s", f.failed, f.why)
+}
+
 // schedule is when arrivals are due: a Poisson process of the rate, from a seed.
 func schedule(rate float64, d time.Duration, seed uint64) []time.Duration {
 	r := rand.New(rand.NewPCG(seed, 0))

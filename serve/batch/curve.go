@@ -44,6 +44,7 @@ func (e estimate) times(f float64) estimate { return estimate{e.mean * f, e.err 
 const (
 	alpha     = 0.1  // weight of one run for the speed and for spreads
 	trusted   = 5    // runs of a size from which on it tells of the speed
+	quick     = 0.05 // least weight of a run for the cost of its size until that settles
 	settling  = 200  // runs of a size after which its cost settles
 	z         = 2.33 // standard deviations above the mean that a run rarely exceeds: 99 % of a normal distribution
 	minSpread = 0.05 // of the mean: what is assumed of a size that was seen once
@@ -95,11 +96,16 @@ func (c *curve) cell(rows int, y float64) *cell {
 // settle is the weight of the run of a number for the cost of its size: a plain mean at first, quick to mend what a
 // disturbed start has taught, then falling with the number.
 func settle(n int) float64 {
-	const quick = 0.05
 	if n <= settling {
 		return max(1/float64(n), quick)
 	}
 	return quick * settling / float64(n)
+}
+
+// known is how many independent runs the cost of a size is worth after n of them, by the weights of settle.
+func known(n int) float64 {
+	const c = quick * settling // weights c/k leave a variance of c²/(2c-1)/n of that of one run
+	return max(math.Min(float64(n), 2/quick-1), float64(n)*(2*c-1)/(c*c))
 }
 
 // at returns the estimate for a run of rows in seconds, and whether anything is known at all.
@@ -132,7 +138,7 @@ func (c *curve) build() {
 	prev := 0
 	for i, e := range c.cells {
 		spread := max(math.Sqrt(e.variance), minSpread) * means[i]
-		here := estimate{means[i], spread / math.Sqrt(math.Min(float64(e.count), 2/alpha-1)), means[i] + z*spread}
+		here := estimate{means[i], spread / math.Sqrt(known(e.count)), means[i] + z*spread}
 		c.table[e.rows] = here
 		// Below the smallest size seen: in proportion, which is too little where runs have a fixed cost.
 		for n := prev + 1; n < e.rows; n++ {
@@ -200,8 +206,8 @@ func (c *curve) beyond(means []float64) float64 {
 	return mean / float64(last.rows)
 }
 
-// leastKnown returns the size among 2, 4, 8, … up to limit that was seen least, 1 where there is none.
-func (c *curve) leastKnown(limit int) int {
+// leastKnown returns the size among 2, 4, 8, … up to limit that was seen least, and how often; 1 where there is none.
+func (c *curve) leastKnown(limit int) (rows, seen int) {
 	at, fewest := 1, math.MaxInt
 	for n := 2; n <= limit; n *= 2 {
 		count := 0
@@ -212,7 +218,7 @@ func (c *curve) leastKnown(limit int) int {
 			at, fewest = n, count
 		}
 	}
-	return at
+	return at, fewest
 }
 
 // best returns the rows up to limit at which a row is cheapest.

@@ -166,16 +166,40 @@ func (s *Scheduler) plan(now time.Duration, b *bucket) (jobs int, at time.Durati
 		return 1, now
 	}
 	jobs, rows := s.fitting(now, b, 0, limit)
-	want := b.curve.best(max(rows, 1))
-	if b.tries++; b.tries%explore == 0 {
-		want = max(want, b.curve.leastKnown(rows))
-	}
+	want := s.wanted(now, b, max(rows, 1))
+	want = max(want, s.explore(b, rows))
 	jobs, rows = s.upTo(b, jobs, want)
 	need := s.needed(now, b, limit)
 	if rows >= need || !worthWaiting(b, rows, need) {
 		return jobs, now
 	}
 	return jobs, s.waitFor(now, b, rows, need)
+}
+
+// wanted returns the size of a run where rows wait: that at which a row is cheapest beyond doubt. Where the instances
+// cannot keep up with that, what looks cheaper will do.
+func (s *Scheduler) wanted(now time.Duration, b *bucket, rows int) int {
+	best := b.curve.best(rows)
+	this, _ := b.curve.at(best)
+	all, ok := b.curve.at(rows)
+	overload := b.rate.at(now)*this.mean > float64(best*s.o.Instances)
+	if ok && overload && all.mean/float64(rows) < (1-gain/2)*this.mean/float64(best) {
+		return rows
+	}
+	return best
+}
+
+// explore returns a size up to limit to try for the sake of knowing it, 1 for most dispatches.
+func (s *Scheduler) explore(b *bucket, limit int) int {
+	size, seen := b.curve.leastKnown(limit)
+	every := exploreSeldom
+	if seen < wellKnown {
+		every = exploreOften
+	}
+	if b.tries++; b.tries%every == 0 {
+		return size
+	}
+	return 1
 }
 
 // worthWaiting reports whether a row is so much cheaper in a run of more rows that an instance may stand idle for it.

@@ -53,10 +53,9 @@ type fate struct {
 func (f fate) latency() time.Duration { return f.done - f.at }
 
 type event struct {
-	at   time.Duration
-	seq  int
-	do   func(now time.Duration)
-	dead *bool
+	at  time.Duration
+	seq int
+	do  func(now time.Duration)
 }
 
 type events []event

@@ -44,7 +44,9 @@ func contentOf(body []byte, contentType string, kind Kind) (contents [][]byte, l
 	return [][]byte{body}, false, nil
 }
 
-func errBlank() error { return fault.New(fault.Usage, "send a text", "the text has nothing but blanks") }
+func errBlank() error {
+	return fault.New(fault.Usage, "send a text", "the text has nothing but blanks")
+}
 
 func article(k Kind) string {
 	if k == Image {
@@ -69,4 +71,3 @@ func firstPart(body []byte, boundary string) ([]byte, error) {
 	}
 	return content, nil
 }
-

@@ -90,15 +90,20 @@ func (x *exchange) serverMetadata() error {
 
 // listModels names the models that serve, as KServe does in both of its protocols.
 func (x *exchange) listModels() error {
+	return x.json(fasthttp.StatusOK, struct {
+		Models []string `json:"models"`
+	}{x.modelNames()})
+}
+
+// modelNames are the models that serve.
+func (x *exchange) modelNames() []string {
 	names := []string{}
 	for _, s := range x.s.o.Repository.Index() {
 		if s.State == stateReady && (len(names) == 0 || names[len(names)-1] != s.Name) {
 			names = append(names, s.Name)
 		}
 	}
-	return x.json(fasthttp.StatusOK, struct {
-		Models []string `json:"models"`
-	}{names})
+	return names
 }
 
 // stateReady is the state of a version that serves, in the index.

@@ -67,3 +67,13 @@ func TestTexts(t *testing.T) {
 		t.Errorf("two texts for a model without a batch axis: %v", err)
 	}
 }
+
+// TestBinaryVocabulary: a file that is no text is not searched for tokens.
+func TestBinaryVocabulary(t *testing.T) {
+	for _, content := range []string{"[UNK]\n\xff\xfe", "[UNK]\n\x00"} {
+		path := folderWith(t, map[string]string{"v.txt": content, "model.io.yaml": "text: {vocab: v.txt}"})
+		if _, err := Open(path, idsOnly, scores); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "not UTF-8 text") {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+}

@@ -285,11 +285,8 @@ func TestDeadline(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := ask(t, "POST", url, c.body, c.line)
-			if refused := a.status == 503 || a.status == 504; refused != c.refused || !refused && a.status != 200 {
+			if refused := a.status == 504; refused != c.refused || !refused && a.status != 200 {
 				t.Errorf("%d %s", a.status, a.body)
-			}
-			if a.status == 503 && (a.header.Get("Retry-After") == "" || a.header.Get("Retry-After-Ms") == "") {
-				t.Errorf("refused without a time to come again: %v", a.header)
 			}
 		})
 	}

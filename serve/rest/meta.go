@@ -164,7 +164,7 @@ func (x *exchange) find() (*repository.Info, error) {
 // fromPage answers what the page has, and is where paths that lead nowhere end.
 func (x *exchange) fromPage() error {
 	if x.s.o.Page == nil {
-		return errNotFound
+		return x.notFound()
 	}
 	path := string(x.ctx.URI().PathOriginal())
 	if page.Private(path) {
@@ -174,7 +174,7 @@ func (x *exchange) fromPage() error {
 	}
 	contentType, body, ok := x.s.o.Page(path)
 	if !ok {
-		return errNotFound
+		return x.notFound()
 	}
 	x.ctx.Response.Header.SetCanonical(hPolicy, []byte(page.Policy))
 	return x.pack([]byte(contentType), append(x.buffer(), body...))

@@ -133,6 +133,30 @@ func TestWrongTurns(t *testing.T) {
 	}
 }
 
+// TestLost: who asks for a path that is not there, or in a way that it does not take, hears what is.
+func TestLost(t *testing.T) {
+	page := func(string) (string, []byte, bool) { return "", nil, false }
+	_, address := sums(t, Options{Page: page, Metrics: "127.0.0.1:8002"})
+	for _, c := range []struct{ method, path, says string }{
+		{"GET", "/metrics", "Not Found (metrics have an address of their own: 127.0.0.1:8002/metrics)"},
+		{"POST", "/predcit", "did you mean /predict?"},
+		{"POST", "/predict/", ""},
+		{"GET", "/v2/model", "did you mean /v2/models?"},
+		{"GET", "/healthz", "did you mean /v2/health/ready or /v2/health/live?"},
+		{"POST", "/v2/models/sum/infr", "did you mean /v2/models/sum/infer?"},
+		{"POST", "/v2/models/sum/versions/1/infr", "did you mean /v2/models/sum/versions/1/infer?"},
+		{"POST", "/predictions", "did you mean /predictions/MODEL?"},
+		{"GET", "/elsewhere/entirely", "Not Found (GET /docs shows every path)"},
+		{"GET", "/" + strings.Repeat("x", 5000), "Not Found (GET /docs shows every path)"},
+		{"GET", "/predict", "Method Not Allowed (this path takes POST)"},
+		{"POST", "/v2/models/sum", "Method Not Allowed (this path takes GET, HEAD)"},
+	} {
+		if a := ask(t, c.method, "http://"+address+c.path, nil); !strings.Contains(a.body, c.says) {
+			t.Errorf("%s %.60s: %d %s, want %s", c.method, c.path, a.status, a.body, c.says)
+		}
+	}
+}
+
 // TestPage delivers what a page has, under its policy, and refuses what it has not.
 func TestPage(t *testing.T) {
 	_, address := sums(t, Options{Page: func(path string) (string, []byte, bool) {

@@ -72,7 +72,7 @@ func TestDocuments(t *testing.T) {
 		{"GET", "/v2/models/sum/config", "", []string{`"max_batch_size":1024`, `"data_type":"TYPE_FP32"`, `"dims":[2]`, `"backend":"onnxruntime"`}},
 		{"GET", "/v2/models/sum/stats", "", []string{`"name":"sum"`, `"inference_count":1`, `"success":{"count":1`, `"batch_size":1`}},
 		{"GET", "/v2/models/stats", "", []string{`"name":"sum"`}},
-		{"GET", "/v2/models/sum/scheduler", "", []string{`"scheduler":{`, `"batch_note":`}},
+		{"GET", "/v2/models/sum/scheduler", "", []string{"\n  \"scheduler\": {", `"batch_note":`}},
 		{"POST", "/v2/repository/index", "", []string{`"name":"sum"`, `"state":"READY"`}},
 		{"POST", "/v2/repository/index", `{"ready":true}`, []string{`"state":"READY"`}},
 		{"GET", "/v1/models/sum", "", []string{`"model_version_status":[{"version":"1","state":"AVAILABLE"`, `"name":"sum","ready":true`}},

@@ -86,7 +86,7 @@ func (s *Server) restOptions(admin bool) rest.Options {
 	o := rest.Options{
 		Repository: s.models, Observer: s.observe, Log: s.o.Log, TLS: s.o.TLS, Page: page.New(page.Of(s.models, s.observe)).Get,
 		Name: "infer", Version: s.o.Version, Admin: admin || s.o.AllowLoad, CompatTriton: s.o.CompatTriton,
-		Limits: s.o.Limits, MaxBody: s.o.MaxBody, MaxConnections: s.o.MaxConnections,
+		Limits: s.o.Limits, MaxBody: s.o.MaxBody, MaxConnections: s.o.MaxConnections, Metrics: s.Address("metrics"),
 	}
 	if s.o.AccessLog {
 		o.AccessLog = s.o.Log

@@ -58,7 +58,7 @@ func TestNearest(t *testing.T) {
 	known := []string{"profile", "predict", "runs", "latency_p99", "warm-up"}
 	for word, want := range map[string]string{
 		"profil": "profile", "pridect": "predict", "rnus": "runs", "latency_p98": "latency_p99", "warmup": "warm-up",
-		"x": "", "nonsense": "", "": "",
+		"RUNS": "runs", "LATENCY_P99": "latency_p99", "x": "", "nonsense": "", "": "",
 	} {
 		if got := Nearest(word, known); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)

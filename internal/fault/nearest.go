@@ -1,8 +1,16 @@
 package fault
 
+import "strings"
+
 // Nearest returns the candidate that a person who typed word most likely meant, "" where none is close: at most two
-// edits away and less than half the word. Edits are insertions, deletions, substitutions and swaps of neighbours.
+// edits away and less than half the word, or in another case. Edits are insertions, deletions, substitutions and swaps of
+// neighbours.
 func Nearest(word string, candidates []string) string {
+	for _, c := range candidates {
+		if strings.EqualFold(c, word) {
+			return c
+		}
+	}
 	best, limit := "", min(2, (len(word)-1)/2)
 	for _, c := range candidates {
 		if d := editDistance(word, c); d <= limit {

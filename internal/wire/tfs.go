@@ -210,7 +210,11 @@ func (d *tfs) columns() error {
 // bare reads a value without a name.
 func (d *tfs) bare() error {
 	if len(d.ports) != 1 {
-		return fault.New(fault.Usage, "", "'%s' is a plain value/list, but expecting objects with a value for each of the %d inputs of the model", d.root, len(d.ports))
+		names := make([]string, len(d.ports))
+		for i := range d.ports {
+			names[i] = d.ports[i].Name
+		}
+		return fault.New(fault.Usage, NamesHint("inputs", "", names), "'%s' is a plain value/list, but expecting objects with a value for each of the %d inputs of the model", d.root, len(d.ports))
 	}
 	i := d.add(&d.ports[0])
 	return d.nested(&d.r.Inputs[i], &d.r.nests[i], 0)
@@ -233,14 +237,11 @@ func (d *tfs) input(name []byte) (int, error) {
 
 // unknown returns the error for an input that the model does not have.
 func (d *tfs) unknown(name []byte) error {
-	names, hint := make([]string, len(d.ports)), ""
+	names := make([]string, len(d.ports))
 	for i := range d.ports {
 		names[i] = d.ports[i].Name
 	}
-	if near := fault.Nearest(clip(name), names); near != "" {
-		hint = "did you mean '" + near + "'?"
-	}
-	return fault.New(fault.Usage, hint, "the model has no input '%s'", clip(name))
+	return fault.New(fault.Usage, NamesHint("inputs", clip(name), names), "the model has no input '%s'", clip(name))
 }
 
 // add adds an input.

@@ -146,3 +146,20 @@ func TestAppendTFS(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNamesHint: an unknown name is answered with those that there are, the nearest first.
+func TestNamesHint(t *testing.T) {
+	var r Request
+	for body, want := range map[string]string{
+		`{"inputs":{"X":1}}`:      "did you mean 'x'? the inputs of the model are 'x', 'i'",
+		`{"inputs":{"mask":1}}`:   "the inputs of the model are 'x', 'i'",
+		`{"instances":[1, 2, 3]}`: "the inputs of the model are 'x', 'i'",
+	} {
+		if err := r.DecodeTFS([]byte(body), "m", portsOf("i"), DefaultLimits); fault.HintOf(err) != want {
+			t.Errorf("%s: %v, hint %q, want %q", body, err, fault.HintOf(err), want)
+		}
+	}
+	if hint := NamesHint("inputs", "", make([]string, 99)); !strings.HasSuffix(hint, " …") || len(hint) > 120 {
+		t.Errorf("99 names: %s", hint)
+	}
+}

@@ -184,17 +184,30 @@ func (x *IO) ClassOf(label string) (index int64, ok bool) {
 }
 
 // Encode makes the inputs of one row, with a batch axis of 1, from an image file or a text. contentType is that of
-// HTTP, "" for unknown: multipart/form-data gives its first part, application/json a string or {"text": "…"},
-// anything else is the body as it is. Errors: fault.Usage and fault.Media for a body that is not what was declared,
-// fault.TooLarge for more pixels or text than allowed.
+// HTTP, "" for unknown: multipart/form-data gives its first part, application/json a string or {"text": "…"}, which for
+// a text are also found under any other type than text/plain; anything else is the body as it is. Errors: fault.Usage
+// and fault.Media for a body that is not what was declared, fault.TooLarge for more pixels or text than allowed.
 func (x *IO) Encode(body []byte, contentType string) ([]tensor.Tensor, error) {
-	if x.Kind() == None {
-		return nil, fault.New(fault.Usage, "add image: or text: to it", "%q declares no input", x.path)
-	}
-	content, err := contentOf(body, contentType, x.Kind())
+	contents, _, err := x.contents(body, contentType)
 	if err != nil {
 		return nil, err
 	}
+	if len(contents) > 1 {
+		return nil, fault.New(fault.Usage, "send one", "the body has %d texts", len(contents))
+	}
+	return x.encode(contents[0])
+}
+
+// contents takes a body apart.
+func (x *IO) contents(body []byte, contentType string) (contents [][]byte, list bool, err error) {
+	if x.Kind() == None {
+		return nil, false, fault.New(fault.Usage, "add image: or text: to it", "%q declares no input", x.path)
+	}
+	return contentOf(body, contentType, x.Kind())
+}
+
+// encode makes the inputs of one image or text.
+func (x *IO) encode(content []byte) ([]tensor.Tensor, error) {
 	if x.image != nil {
 		return x.image.encode(content)
 	}
@@ -207,7 +220,7 @@ func (x *IO) EncodeFile(path string) ([]tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := x.Encode(data, "")
+	t, err := x.Encode(data, "text/plain") // a file is what it is
 	return t, fault.Wrap(err, "%q", path)
 }
 

@@ -163,7 +163,7 @@ func parse(data []byte) (spec, error) {
 	var s spec
 	var root yaml.Node
 	if err := yaml.Unmarshal(data, &root); err != nil {
-		return s, fault.New(fault.Usage, "it must be YAML", "%w", err)
+		return s, fault.New(fault.Usage, syntaxHint(data), "%w", err)
 	}
 	if len(root.Content) == 0 {
 		return s, nil
@@ -175,6 +175,19 @@ func parse(data []byte) (spec, error) {
 		return s, fault.New(fault.Usage, "", "%w", err)
 	}
 	return s, nil
+}
+
+// syntaxHint says what to do about a file that is no YAML. Its most frequent fault is hard to see.
+func syntaxHint(data []byte) string {
+	line := 0
+	for text := range strings.Lines(string(data)) {
+		line++
+		indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
+		if strings.Contains(indent, "\t") {
+			return fmt.Sprintf("line %d is indented with a tab: YAML takes blanks alone", line)
+		}
+	}
+	return "it is no YAML: check colons, brackets, quotation marks and indentation there"
 }
 
 // strict checks the keys of a mapping against the fields of a struct, and those of mappings in it.

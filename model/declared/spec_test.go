@@ -70,6 +70,7 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"nothing", "", pictures, scores, "declares nothing", ""},
 		{"no YAML", "image: [", pictures, scores, "line 1", "YAML"},
+		{"a tab", "image:\n\tsize: 4", pictures, scores, "cannot start", "line 2 is indented with a tab"},
 		{"no mapping", "- image", pictures, scores, "the file is no mapping", ""},
 		{"key", "imag: {}", pictures, scores, `line 1: unknown key "imag"`, "did you mean image?"},
 		{"inner key", "image:\n  chanels: rgb", pictures, scores, `line 2: unknown key "image.chanels"`, "did you mean channels?"},

@@ -243,6 +243,9 @@ func readVocab(path string) (map[string]int64, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return nil, fault.New(fault.Usage, "give one token a line, or a .json object from token to id", "%q is not UTF-8 text", path)
+	}
 	var vocab map[string]int64
 	if filepath.Ext(path) == ".json" {
 		err = json.Unmarshal(data, &vocab)

@@ -106,7 +106,7 @@ type Why string
 const (
 	Full      Why = "full"      // a hard limit of the queue
 	Overload  Why = "overload"  // it would miss its deadline or wait too long: refused on arrival
-	Late      Why = "late"      // its own deadline cannot be met, or not any more
+	Late      Why = "late"      // its client gives less time than a run takes, or its deadline could not be met any more
 	Large     Why = "large"     // one run of it would keep others waiting for longer than is allowed
 	Cancelled Why = "cancelled" // its client has gone
 	Closed    Why = "closed"    // the scheduler takes no more work

@@ -296,6 +296,46 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestDeadlineOfTheClient: less time than a run takes is no overload, whether instances are free or not; a queue that
+// is too long for it, and an SLO that cannot be held, are.
+func TestDeadlineOfTheClient(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		slo, left      time.Duration
+		busy           int // jobs before it
+		want           Why
+		comeAgain, has bool
+	}{
+		{"free", 0, ms, 0, Late, false, true},
+		{"free and over", 0, -ms, 0, Late, false, true},
+		{"free, under an SLO", 50 * ms, ms, 0, Late, false, true},
+		{"busy", 0, ms, 3, Late, false, true},
+		{"busy and over", 0, -ms, 3, Late, false, true},
+		{"the queue", 0, 15 * ms, 3, Overload, true, true},
+		{"the queue and the SLO", 20 * ms, 0, 3, Overload, true, false},
+	} {
+		s := NewScheduler(Options{Instances: 1, MaxBatch: 1, SLO: c.slo})
+		s.Learn(0, 1, 10*ms)
+		now := time.Second
+		var d Decision
+		for range c.busy {
+			j := &Job{}
+			if r := s.Admit(now, j); r == nil {
+				s.Push(now, j)
+				s.Next(now, &d)
+			}
+		}
+		j := &Job{}
+		if c.has {
+			j.deadline = now + c.left
+		}
+		r := s.Admit(now, j)
+		if r == nil || r.Why != c.want || (r.RetryAfter > 0) != c.comeAgain {
+			t.Errorf("%s: %+v, want %s", c.name, r, c.want)
+		}
+	}
+}
+
 // TestSpeedChange: a machine that becomes three times slower is noticed, for those sizes too that do not run.
 func TestSpeedChange(t *testing.T) {
 	var c curve

@@ -86,7 +86,10 @@ func (s *Scheduler) admit(now time.Duration, j *Job) *Refusal {
 		if own == 0 || now+seconds(run.mean) <= own {
 			return nil
 		}
-		return &Refusal{Why: Late, Detail: fmt.Sprintf("a run takes %s, %s are left", round(seconds(run.mean)), round(max(own-now, 0)))}
+		return tooShort(run.mean, own-now)
+	}
+	if own > 0 && now+seconds(run.mean) > own {
+		return tooShort(run.mean, own-now)
 	}
 	wait := s.ahead(now, j.class)
 	// Its run is the one that those who wait make with it, not the short one of a single job.
@@ -119,6 +122,15 @@ func (s *Scheduler) tooLarge(j *Job, run estimate) *Refusal {
 	}
 	return &Refusal{Why: Large, Detail: fmt.Sprintf("a run of %d rows would take %s, others may be kept waiting for %s: send fewer rows at a time",
 		j.Rows, round(seconds(run.mean)), round(limit))}
+}
+
+// tooShort refuses a job that its client gives less time than it takes without any queue: no load makes that so, and
+// to come again does not help.
+func tooShort(run float64, left time.Duration) *Refusal {
+	if left <= 0 {
+		return &Refusal{Why: Late, Detail: "the deadline of the request has passed"}
+	}
+	return &Refusal{Why: Late, Detail: fmt.Sprintf("the request gives %s, and a run takes %s", round(left), round(seconds(run)))}
 }
 
 // settle fills what the scheduler needs of a job.

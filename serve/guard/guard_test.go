@@ -121,10 +121,10 @@ func TestKeysRefuses(t *testing.T) {
 		{"plaintext", "a hunter2", "line 1: the second field is no SHA-256"},
 		{"hash too short", "a " + hash[:62], "no SHA-256"},
 		{"hash too long", "a " + hash + "00", "no SHA-256"},
-		{"no hash", "\nalone", "line 2: 1 fields"},
-		{"too many fields", "a " + hash + " infer admin", "4 fields"},
-		{"unknown scope", "a " + hash + " all", "unknown scope"},
-		{"empty scope", "a " + hash + " infer,", "unknown scope"},
+		{"no hash", "\nalone", "line 2: it has 1 of 2 or 3 fields"},
+		{"too many fields", "a " + hash + " infer admin", "it has 4 of 2 or 3 fields"},
+		{"unknown scope", "a " + hash + " infer,amdin", "scope 2 of 2 is not known"},
+		{"empty scope", "a " + hash + " infer,", "scope 2 of 2 is not known"},
 		{"long name", strings.Repeat("n", 65) + " " + hash, "longer than 64"},
 		{"name twice", "a " + hash + "\na " + hash, "line 2: the name 'a' is there twice"},
 		{"empty", "# nothing\n", "no keys"},
@@ -136,9 +136,12 @@ func TestKeysRefuses(t *testing.T) {
 			if fault.KindOf(err) != fault.Usage || err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
+			if fault.HintOf(err) == "" {
+				t.Errorf("%v: no hint", err)
+			}
 		})
 	}
-	if _, err := OpenKeys(filepath.Join(t.TempDir(), "none"), nil); fault.KindOf(err) != fault.Usage {
+	if _, err := OpenKeys(filepath.Join(t.TempDir(), "none"), nil); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "does not exist") || fault.HintOf(err) == "" {
 		t.Errorf("no file: %v", err)
 	}
 }

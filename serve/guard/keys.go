@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -44,7 +46,7 @@ func OpenKeys(path string, log *slog.Logger) (*Keys, error) {
 		return nil, err
 	}
 	if len(*f.get()) == 0 {
-		return nil, fault.New(fault.Usage, "a line is NAME SHA256 SCOPES", "keys file %q has no keys: nobody could use the server", path)
+		return nil, fault.New(fault.Usage, lineForm, "keys file %q has no keys: nobody could use the server", path)
 	}
 	if info := f.seen; info != nil && info[0].Mode().Perm()&0o004 != 0 {
 		f.log.Warn("the keys file is readable for everybody; chmod o-r it", "file", path)
@@ -88,15 +90,18 @@ const (
 
 func readKeys(path string) (*[]key, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Usage, "check the path; "+lineForm+", and printf %s KEY | sha256sum makes the digest", "keys file %q does not exist", path)
+	}
 	if err != nil {
-		return nil, fault.New(fault.Usage, "", "read keys: %w", err)
+		return nil, fault.New(fault.Usage, "check the path and its rights", "read keys: %w", err)
 	}
 	if info.Size() > maxKeysFile {
 		return nil, fault.New(fault.Usage, "", "keys file %q is larger than %d bytes", path, maxKeysFile)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "", "read keys: %w", err)
+		return nil, fault.New(fault.Usage, "check the path and its rights", "read keys: %w", err)
 	}
 	list, err := parseKeys(string(data))
 	if err != nil {
@@ -104,6 +109,9 @@ func readKeys(path string) (*[]key, error) {
 	}
 	return &list, nil
 }
+
+// lineForm is the hint of a line that is none.
+const lineForm = "a line is NAME SHA256 [SCOPE[,SCOPE…]]"
 
 // parseKeys reads the lines of a keys file.
 func parseKeys(text string) ([]key, error) {
@@ -122,7 +130,7 @@ func parseKeys(text string) ([]key, error) {
 			return nil, fault.Wrap(err, "line %d", line)
 		}
 		if names[k.name] {
-			return nil, fault.New(fault.Usage, "", "line %d: the name '%s' is there twice", line, k.name)
+			return nil, fault.New(fault.Usage, "give each key a name of its own: the log tells keys apart by it", "line %d: the name '%s' is there twice", line, k.name)
 		}
 		names[k.name] = true
 		list = append(list, k)
@@ -132,13 +140,12 @@ func parseKeys(text string) ([]key, error) {
 
 // parseKey reads the fields of a line.
 func parseKey(fields []string) (key, error) {
-	const form = "a line is NAME SHA256 [SCOPE[,SCOPE…]]"
 	if len(fields) < 2 || len(fields) > 3 {
-		return key{}, fault.New(fault.Usage, form, "%d fields", len(fields))
+		return key{}, fault.New(fault.Usage, lineForm+"; scopes have commas and no blanks between", "it has %d of 2 or 3 fields", len(fields))
 	}
 	k := key{name: fields[0], scopes: []string{Infer}}
 	if len(k.name) > maxKeyName {
-		return key{}, fault.New(fault.Usage, form, "the name is longer than %d bytes", maxKeyName)
+		return key{}, fault.New(fault.Usage, lineForm, "the name is longer than %d bytes", maxKeyName)
 	}
 	hash, err := hex.DecodeString(fields[1])
 	if err != nil || copy(k.hash[:], hash) != len(k.hash) || len(hash) != len(k.hash) {
@@ -147,10 +154,16 @@ func parseKey(fields []string) (key, error) {
 	if len(fields) == 3 {
 		k.scopes = strings.Split(fields[2], ",")
 	}
-	for _, s := range k.scopes {
-		if s != Infer && s != Admin && s != Metrics {
-			return key{}, fault.New(fault.Usage, "scopes are infer, admin and metrics, with commas between", "unknown scope")
+	known := []string{Infer, Admin, Metrics}
+	for i, s := range k.scopes {
+		if slices.Contains(known, s) {
+			continue
 		}
+		hint := "scopes are infer, admin and metrics, with commas between"
+		if near := fault.Nearest(s, known); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		return key{}, fault.New(fault.Usage, hint, "scope %d of %d is not known", i+1, len(k.scopes))
 	}
 	return k, nil
 }

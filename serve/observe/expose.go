@@ -1,10 +1,14 @@
 package observe
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"strings"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/common/expfmt"
@@ -41,10 +45,25 @@ func (b *Observe) Handler() http.Handler {
 	h := promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{
 		EnableOpenMetrics: true,
 		ErrorHandling:     promhttp.ContinueOnError,
-		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelWarn),
+		ErrorLog:          scrapeLog{b.log},
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.series.tidy(b.now())
 		h.ServeHTTP(w, r)
 	})
+}
+
+// scrapeLog logs what goes wrong in a scrape, but for clients that hang up in the middle of one: every metric that is
+// left would be a line, about nothing that the server could mend.
+type scrapeLog struct{ log *slog.Logger }
+
+// Println is that of promhttp.Logger.
+func (l scrapeLog) Println(v ...any) {
+	for _, one := range v {
+		err, ok := one.(error)
+		if ok && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed)) {
+			return
+		}
+	}
+	l.log.Warn(strings.TrimSpace(fmt.Sprintln(v...)))
 }

@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -371,5 +376,29 @@ func TestFormats(t *testing.T) {
 		if h := w.Header().Get("Content-Type"); w.Code != 200 || !strings.HasPrefix(h, c.contentType) || !strings.HasSuffix(w.Body.String(), c.end) {
 			t.Errorf("handler, %q: %d %q", c.accept, w.Code, h)
 		}
+	}
+}
+
+// hungUp is a client of a scrape that has gone.
+type hungUp struct{ http.ResponseWriter }
+
+func (hungUp) Write([]byte) (int, error) {
+	return 0, &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}
+}
+
+// TestScrapeThatHangsUp: nobody reads a line a metric about a client that has gone; what else goes wrong is logged.
+func TestScrapeThatHangsUp(t *testing.T) {
+	var log bytes.Buffer
+	b, err := New(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Handler().ServeHTTP(hungUp{httptest.NewRecorder()}, httptest.NewRequest("GET", "/metrics", nil))
+	if log.Len() > 0 {
+		t.Errorf("logged:\n%s", log.String())
+	}
+	scrapeLog{b.log}.Println("error gathering metrics:", errors.New("twice"))
+	if !strings.Contains(log.String(), "error gathering metrics: twice") {
+		t.Errorf("not logged: %s", log.String())
 	}
 }

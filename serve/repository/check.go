@@ -58,7 +58,7 @@ func (h *Handle) checkInputs(c *Call) error {
 		t := &c.Inputs[i]
 		at := portAt(ports, t.Name)
 		if at < 0 {
-			return invalid("unexpected inference input '%s' for model '%s'", t.Name, h.info.Name)
+			return unexpected("input", t.Name, h.info.Name, ports)
 		}
 		if at >= len(c.in) {
 			continue // too few inputs: said below
@@ -147,7 +147,7 @@ func (h *Handle) checkOutputs(c *Call) error {
 	for _, name := range c.Want {
 		at := portAt(h.info.Outputs, name)
 		if at < 0 {
-			return invalid("unexpected inference output '%s' for model '%s'", name, h.info.Name)
+			return unexpected("output", name, h.info.Name, h.info.Outputs)
 		}
 		for _, other := range c.want {
 			if other == at {

@@ -456,3 +456,14 @@ func TestTLS(t *testing.T) {
 		}
 	}
 }
+
+// TestPlainToTLS sends HTTP to a TLS port, which says so.
+func TestPlainToTLS(t *testing.T) {
+	_, address := sums(t, Options{TLS: selfSigned(t)})
+	for _, method := range []string{"GET", "POST"} {
+		a := ask(t, method, "http://"+address+"/v2", nil)
+		if a.status != 400 || !strings.Contains(a.body, "https://") {
+			t.Errorf("%s: %d %q", method, a.status, a.body)
+		}
+	}
+}

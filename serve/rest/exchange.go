@@ -98,9 +98,9 @@ func (x *exchange) dispatch() error {
 	}
 	if run == nil {
 		if x.route.place == nowhere {
-			return errNotFound
+			return x.notFound()
 		}
-		return errMethod
+		return x.wrongMethod()
 	}
 	if err := x.authorize(x.end.scope); err != nil {
 		return err

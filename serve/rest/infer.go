@@ -63,6 +63,9 @@ func (x *exchange) predictTFS() error {
 	if err != nil {
 		return err
 	}
+	if takesText(info) && formOf(body) == formText {
+		return x.inferDeclared(info, body, "application/json")
+	}
 	return x.inferTFS(info, body)
 }
 

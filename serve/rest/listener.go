@@ -101,6 +101,37 @@ func (s *Server) track(raw net.Conn) *conn {
 	return c
 }
 
+// Read reads from the client. Who sends HTTP to a TLS port hears so, in HTTP, instead of nothing.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil && c.s.o.TLS != nil {
+		answerPlain(err)
+	}
+	return n, err
+}
+
+// answerPlain answers where the error of a read says that a client began in plain HTTP. It is apart from Read, which
+// takes no memory.
+func answerPlain(err error) {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil && looksHTTP(record.RecordHeader) {
+		_ = record.Conn.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		_, _ = io.WriteString(record.Conn, plainToTLS)
+	}
+}
+
+// looksHTTP reports whether the first bytes of a connection are those of a plain request.
+func looksHTTP(start [5]byte) bool {
+	switch string(start[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH":
+		return true
+	}
+	return false
+}
+
+const plainToTLS = "HTTP/1.0 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" +
+	`{"error":"this port speaks TLS: use https://"}`
+
 // How long, and how many bytes, a client may go on sending what will not be read.
 const (
 	lingering   = time.Second

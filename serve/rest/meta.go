@@ -90,15 +90,20 @@ func (x *exchange) serverMetadata() error {
 
 // listModels names the models that serve, as KServe does in both of its protocols.
 func (x *exchange) listModels() error {
+	return x.json(fasthttp.StatusOK, struct {
+		Models []string `json:"models"`
+	}{x.modelNames()})
+}
+
+// modelNames are the models that serve.
+func (x *exchange) modelNames() []string {
 	names := []string{}
 	for _, s := range x.s.o.Repository.Index() {
 		if s.State == stateReady && (len(names) == 0 || names[len(names)-1] != s.Name) {
 			names = append(names, s.Name)
 		}
 	}
-	return x.json(fasthttp.StatusOK, struct {
-		Models []string `json:"models"`
-	}{names})
+	return names
 }
 
 // stateReady is the state of a version that serves, in the index.
@@ -159,7 +164,7 @@ func (x *exchange) find() (*repository.Info, error) {
 // fromPage answers what the page has, and is where paths that lead nowhere end.
 func (x *exchange) fromPage() error {
 	if x.s.o.Page == nil {
-		return errNotFound
+		return x.notFound()
 	}
 	path := string(x.ctx.URI().PathOriginal())
 	if page.Private(path) {
@@ -169,7 +174,7 @@ func (x *exchange) fromPage() error {
 	}
 	contentType, body, ok := x.s.o.Page(path)
 	if !ok {
-		return errNotFound
+		return x.notFound()
 	}
 	x.ctx.Response.Header.SetCanonical(hPolicy, []byte(page.Policy))
 	return x.pack([]byte(contentType), append(x.buffer(), body...))

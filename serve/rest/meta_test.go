@@ -72,7 +72,7 @@ func TestDocuments(t *testing.T) {
 		{"GET", "/v2/models/sum/config", "", []string{`"max_batch_size":1024`, `"data_type":"TYPE_FP32"`, `"dims":[2]`, `"backend":"onnxruntime"`}},
 		{"GET", "/v2/models/sum/stats", "", []string{`"name":"sum"`, `"inference_count":1`, `"success":{"count":1`, `"batch_size":1`}},
 		{"GET", "/v2/models/stats", "", []string{`"name":"sum"`}},
-		{"GET", "/v2/models/sum/scheduler", "", []string{`"scheduler":{`, `"batch_note":`}},
+		{"GET", "/v2/models/sum/scheduler", "", []string{"\n  \"scheduler\": {", `"batch_note":`}},
 		{"POST", "/v2/repository/index", "", []string{`"name":"sum"`, `"state":"READY"`}},
 		{"POST", "/v2/repository/index", `{"ready":true}`, []string{`"state":"READY"`}},
 		{"GET", "/v1/models/sum", "", []string{`"model_version_status":[{"version":"1","state":"AVAILABLE"`, `"name":"sum","ready":true`}},
@@ -130,6 +130,30 @@ func TestWrongTurns(t *testing.T) {
 	}
 	if a := ask(t, "POST", "http://"+address+"/v2/models/sun/infer", "{}"); !strings.Contains(a.body, "did you mean 'sum'?") {
 		t.Errorf("a misspelt name gets no hint: %s", a.body)
+	}
+}
+
+// TestLost: who asks for a path that is not there, or in a way that it does not take, hears what is.
+func TestLost(t *testing.T) {
+	page := func(string) (string, []byte, bool) { return "", nil, false }
+	_, address := sums(t, Options{Page: page, Metrics: "127.0.0.1:8002"})
+	for _, c := range []struct{ method, path, says string }{
+		{"GET", "/metrics", "Not Found (metrics have an address of their own: 127.0.0.1:8002/metrics)"},
+		{"POST", "/predcit", "did you mean /predict?"},
+		{"POST", "/predict/", ""},
+		{"GET", "/v2/model", "did you mean /v2/models?"},
+		{"GET", "/healthz", "did you mean /v2/health/ready or /v2/health/live?"},
+		{"POST", "/v2/models/sum/infr", "did you mean /v2/models/sum/infer?"},
+		{"POST", "/v2/models/sum/versions/1/infr", "did you mean /v2/models/sum/versions/1/infer?"},
+		{"POST", "/predictions", "did you mean /predictions/MODEL?"},
+		{"GET", "/elsewhere/entirely", "Not Found (GET /docs shows every path)"},
+		{"GET", "/" + strings.Repeat("x", 5000), "Not Found (GET /docs shows every path)"},
+		{"GET", "/predict", "Method Not Allowed (this path takes POST)"},
+		{"POST", "/v2/models/sum", "Method Not Allowed (this path takes GET, HEAD)"},
+	} {
+		if a := ask(t, c.method, "http://"+address+c.path, nil); !strings.Contains(a.body, c.says) {
+			t.Errorf("%s %.60s: %d %s, want %s", c.method, c.path, a.status, a.body, c.says)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"strconv"
+	"unicode/utf8"
 
 	"infer/internal/fault"
 	"infer/internal/wire"
@@ -27,7 +28,7 @@ func (x *exchange) predictTorch() error {
 func (x *exchange) predictWith(model, version string) error {
 	info, err := x.open(model, version)
 	if err != nil {
-		return err
+		return x.whichModel(err, model)
 	}
 	body, err := x.body()
 	if err != nil {
@@ -42,27 +43,52 @@ func (x *exchange) predictWith(model, version string) error {
 			return err
 		}
 	}
-	switch formOf(body) {
-	case formOIP:
+	switch form := formOf(body); {
+	case form == formOIP:
 		return x.inferOIP(info, body)
-	case formTFS:
+	case form == formText && takesText(info):
+		contentType = "application/json"
+	case form != formNone:
 		return x.inferTFS(info, body)
 	}
 	return x.inferDeclared(info, body, contentType)
 }
 
-// inferDeclared runs a file or a text through the declared input of the model, and answers with labels where the model
-// declares them, else as TensorFlow Serving does for a row.
-func (x *exchange) inferDeclared(info *repository.Info, body []byte, contentType string) error {
-	io := info.Declared
-	if io == nil || io.Kind() == declared.None {
-		return fault.New(fault.Usage, "write a MODEL.io.yaml beside the model to send it images or text",
-			`the body is none of {"instances": …}, {"inputs": {…}} and {"inputs": [{"name": …}]}, and model '%s' declares no other`,
-			info.Name)
-	}
-	inputs, err := io.Encode(body, contentType)
-	if err != nil {
+// whichModel says how to name a model where there are several and none was named.
+func (x *exchange) whichModel(err error, model string) error {
+	const most = 10
+	if model != "" || fault.KindOf(err) != fault.NotFound {
 		return err
+	}
+	names := x.modelNames()
+	if len(names) < 2 {
+		return err
+	}
+	hint := "POST /predictions/" + names[0]
+	for _, name := range names[1:min(len(names), most)] {
+		hint += ", /predictions/" + name
+	}
+	if len(names) > most {
+		hint += " …; GET /v2/models lists all"
+	}
+	return fault.New(fault.NotFound, hint, "%w", err)
+}
+
+// takesText reports whether the declared input of a model is a text.
+func takesText(info *repository.Info) bool {
+	return info.Declared != nil && info.Declared.Kind() == declared.Text
+}
+
+// inferDeclared runs a file or texts through the declared input of the model, and answers with labels where the model
+// declares them, else as TensorFlow Serving does for rows.
+func (x *exchange) inferDeclared(info *repository.Info, body []byte, contentType string) error {
+	if err := declares(info, body); err != nil {
+		return err
+	}
+	io := info.Declared
+	inputs, list, err := io.EncodeBody(body, contentType)
+	if err != nil {
+		return encodeError(err, io.Kind(), body, contentType)
 	}
 	x.req.Inputs = append(x.req.Inputs[:0], inputs...)
 	if err := x.run(); err != nil {
@@ -72,16 +98,57 @@ func (x *exchange) inferDeclared(info *repository.Info, body []byte, contentType
 		return err
 	}
 	var answer []byte
-	if io.HasLabels() {
-		answer, err = x.labels(io)
-	} else {
+	switch {
+	case !io.HasLabels():
 		answer, err = wire.AppendTFS(x.buffer(), &x.resp, true)
+	case list > 0:
+		answer, err = x.labelLists(io, list)
+	default:
+		answer, err = x.labels(io)
 	}
 	if err != nil {
 		return err
 	}
 	return x.deliver(info, jsonType, answer)
 }
+
+// tensorForms are the JSON bodies that every model takes.
+const tensorForms = `{"instances": …}, {"inputs": {…}} and {"inputs": [{"name": …}]}`
+
+// declares refuses a body that is none of the JSON forms where the model declares no other.
+func declares(info *repository.Info, body []byte) error {
+	if info.Declared != nil && info.Declared.Kind() != declared.None {
+		return nil
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return fault.New(fault.Usage, "send one of "+tensorForms, "the body is empty")
+	}
+	return fault.New(fault.Usage, "write a MODEL.io.yaml beside the model to send it images or text",
+		"the body is none of %s, and model '%s' declares no other", tensorForms, info.Name)
+}
+
+// encodeError adds to the error of a body that is no image what its sender probably meant. curl -d @FILE leaves line
+// breaks and zero bytes out, without which hardly an image file is whole.
+func encodeError(err error, kind declared.Kind, body []byte, contentType string) error {
+	start, isJSON := after(body, '{')
+	_, _, isKey := quoted(start)
+	_, isEmpty := after(start, '}')
+	switch {
+	case kind != declared.Image || len(body) == 0:
+		return err
+	case contentType == formType && !utf8.Valid(body) && !bytes.ContainsAny(body, "\x00\r\n"):
+		return fault.New(fault.KindOf(err), "curl -d leaves line breaks and zero bytes out: send the file with curl --data-binary @FILE", "%w", err)
+	case isJSON && (isKey || isEmpty):
+		return fault.New(fault.KindOf(err), "send the image file itself, as with curl --data-binary @photo.jpg, or tensors as one of "+tensorForms,
+			"the body is JSON without any of their keys, and the model takes an image")
+	case contentType == formType && utf8.Valid(body):
+		return fault.New(fault.KindOf(err), "send the file itself, as with curl --data-binary @photo.jpg, or tensors as one of "+tensorForms, "%w", err)
+	}
+	return err
+}
+
+// formType is the content type that curl and others give a body of which they know nothing.
+const formType = "application/x-www-form-urlencoded"
 
 // labels writes what the outputs mean: {"labels": [{"label": …, "index": …, "score": …}]}; to clients of TorchServe as
 // its image classifier does, {"label": score}, best first.
@@ -90,11 +157,41 @@ func (x *exchange) labels(io *declared.IO) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !x.end.torch {
-		return json.Marshal(meaning)
+	if x.end.torch {
+		return appendScores(x.buffer(), meaning.Labels)
 	}
-	dst := append(x.buffer(), '{')
-	for i, l := range meaning.Labels {
+	return json.Marshal(meaning)
+}
+
+// labelLists writes what each row of the outputs means: {"predictions": [[{"label": …, "index": …, "score": …}], …]}.
+func (x *exchange) labelLists(io *declared.IO, rows int) ([]byte, error) {
+	dst := append(x.buffer(), `{"predictions":[`...)
+	for row := range rows {
+		meaning, err := io.Decode(x.call.Outputs, row)
+		if err != nil {
+			return nil, err
+		}
+		if row > 0 {
+			dst = append(dst, ',')
+		}
+		if x.end.torch {
+			dst, err = appendScores(dst, meaning.Labels)
+		} else {
+			var list []byte
+			list, err = json.Marshal(meaning.Labels)
+			dst = append(dst, list...)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return append(dst, ']', '}'), nil
+}
+
+// appendScores appends labels as TorchServe writes them.
+func appendScores(dst []byte, labels []declared.Label) ([]byte, error) {
+	dst = append(dst, '{')
+	for i, l := range labels {
 		name, err := json.Marshal(l.Label)
 		if err != nil {
 			return nil, err
@@ -145,6 +242,7 @@ const (
 	formNone bodyForm = iota // no JSON object, or one without any of the keys
 	formOIP                  // {"inputs": [{"name": …, "shape": …}, …]}
 	formTFS                  // {"instances": …}, {"inputs": {…}}, {"inputs": [[…]]}
+	formText                 // the same with strings, which a model with a declared text takes as texts
 )
 
 // formOf tells the protocols apart by their keys. It reads no further than it must, in one pass without memory, and
@@ -161,6 +259,9 @@ func formOf(body []byte) bodyForm {
 		}
 		switch string(key) {
 		case "instances":
+			if holdsTexts(b) {
+				return formText
+			}
 			return formTFS
 		case "inputs":
 			return formOfInputs(b)
@@ -175,6 +276,9 @@ func formOf(body []byte) bodyForm {
 // formOfInputs tells a list of tensors, the objects of the Open Inference Protocol, from values: objects too, where
 // they are base64.
 func formOfInputs(b []byte) bodyForm {
+	if holdsTexts(b) {
+		return formText
+	}
 	list, ok := after(b, '[')
 	if !ok {
 		return formTFS
@@ -190,6 +294,23 @@ func formOfInputs(b []byte) bodyForm {
 		return formTFS
 	}
 	return formOIP
+}
+
+// holdsTexts reports whether a value is a string or a list that begins with one, each also below the key "text".
+func holdsTexts(b []byte) bool {
+	b, _ = after(b, '[')
+	if object, ok := after(b, '{'); ok {
+		key, rest, ok := quoted(object)
+		if !ok || string(key) != "text" {
+			return false
+		}
+		if b, ok = after(rest, ':'); !ok {
+			return false
+		}
+		b, _ = after(b, '[')
+	}
+	_, ok := after(b, '"')
+	return ok
 }
 
 // after skips white space and then c; false where something else stands there.

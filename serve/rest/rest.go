@@ -41,6 +41,7 @@ type Options struct {
 
 	Name, Version string // of the server, in GET /v2
 	Default       string // the model that /predict goes to; "": the only one
+	Metrics       string // the address of the metrics, for who asks for them here; "": not told
 	Admin         bool   // this listener loads, unloads and splits models; elsewhere that is refused
 	CompatTriton  bool   // health answers as Triton's: empty bodies, 400 where not ready
 	NoTiming      bool   // leave Server-Timing out

@@ -1,8 +1,11 @@
 package rest
 
 import (
+	"encoding/json"
+
 	"github.com/valyala/fasthttp"
 
+	"infer/internal/fault"
 	"infer/serve/batch"
 	"infer/serve/repository"
 )
@@ -86,7 +89,7 @@ func (x *exchange) modelScheduler() error {
 	if err != nil {
 		return err
 	}
-	return x.json(fasthttp.StatusOK, struct {
+	body, err := json.MarshalIndent(struct { // for people: it is read with curl
 		Name      string            `json:"name"`
 		Version   string            `json:"version"`
 		MaxBatch  int               `json:"max_batch"`
@@ -94,5 +97,9 @@ func (x *exchange) modelScheduler() error {
 		BatchNote string            `json:"batch_note"`
 		Threads   int               `json:"threads"`
 		Scheduler batch.Explanation `json:"scheduler"`
-	}{info.Name, info.Version, info.MaxBatch, info.BatchAxis, info.BatchNote, info.Threads, x.handle.Explain()})
+	}{info.Name, info.Version, info.MaxBatch, info.BatchAxis, info.BatchNote, info.Threads, x.handle.Explain()}, "", "  ")
+	if err != nil {
+		return fault.Wrap(err, "encode the answer")
+	}
+	return x.pack(jsonType, append(body, '\n'))
 }

@@ -1,0 +1,27 @@
+package wire
+
+import (
+	"strings"
+
+	"infer/internal/fault"
+)
+
+// mostNames bounds the names that a hint lists.
+const mostNames = 16
+
+// NamesHint is the hint of an unknown name of an input or output: the known one that it is near to, and all of them.
+// what is "inputs" or "outputs"; name may be "".
+func NamesHint(what, name string, known []string) string {
+	hint := ""
+	if near := fault.Nearest(name, known); near != "" {
+		hint = "did you mean '" + near + "'? "
+	}
+	if len(known) == 0 {
+		return hint
+	}
+	hint += "the " + what + " of the model are '" + strings.Join(known[:min(len(known), mostNames)], "', '") + "'"
+	if len(known) > mostNames {
+		hint += " …"
+	}
+	return hint
+}

@@ -88,6 +88,9 @@ func (a *app) prepare(c *cobra.Command, _ []string) error {
 		return err
 	}
 	a.cfg = cfg
+	if err := cfg.checkEnviron(c.Root()); err != nil {
+		return err
+	}
 	if err := cfg.fill(c); err != nil {
 		return err
 	}

@@ -184,7 +184,8 @@ func setFlag(f *pflag.Flag, one string, list []string, from string) error {
 		err = f.Value.Set(one)
 	}
 	if err != nil {
-		return fault.New(fault.Usage, "--"+f.Name+" takes: "+f.Usage, "%s: %q: %s", from, one, withoutParser(err))
+		_, usage := pflag.UnquoteUsage(f)
+		return fault.New(fault.Usage, "--"+f.Name+" takes: "+usage, "%s: %q: %s", from, one, withoutParser(err))
 	}
 	return nil
 }

@@ -102,6 +102,9 @@ func runExample(t *testing.T, line string) {
 	if args[0] == "serve" && !strings.Contains(line, "--check") { // it would never end; TestServe runs it for real
 		args = append(args, "--check")
 	}
+	if args[0] == "serve" { // the ports of the examples may be taken on this machine
+		args = append(args, "--http", "127.0.0.1:0", "--grpc", "off", "--metrics", "off", "--admin", "off")
+	}
 	if args[0] == "quantize" { // whether it pays is not for a test machine to say
 		args = append(args, "--race-time", "100ms", "--allow-slower")
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -29,6 +30,7 @@ type serveFlags struct {
 	key      string
 	clientCA string
 	keys     string
+	values   map[string]string // of all flags, to see at a reload which of them changed
 }
 
 func newServeCmd(a *app, run func(context.Context, *app, []string, serveFlags) error) *cobra.Command {
@@ -46,7 +48,11 @@ early instead of answered late. SIGTERM drains, SIGHUP reads the configuration a
   infer serve model.onnx --slo 50ms
   infer serve models/ --watch 2s --admin 127.0.0.1:8003
   infer serve small=a.onnx large=b.onnx --grpc off`,
-		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
+		RunE: func(c *cobra.Command, args []string) error {
+			f.values = map[string]string{}
+			c.Flags().VisitAll(func(fl *pflag.Flag) { f.values[fl.Name] = fl.Value.String() })
+			return run(c.Context(), a, args, f)
+		},
 	}
 	fs := c.Flags()
 	f.addListeners(fs)
@@ -118,6 +124,9 @@ func runServe(ctx context.Context, a *app, args []string, f serveFlags) error {
 		return err
 	}
 	if f.check {
+		if err := serve.CheckAddresses(ctx, o); err != nil {
+			return err
+		}
 		if err := repository.Check(ctx, o.Repository); err != nil {
 			return err
 		}
@@ -195,8 +204,11 @@ func (f *serveFlags) models(a *app, args []string, o *repository.Options) error 
 	for _, arg := range args {
 		o.Sources = append(o.Sources, sourceOf(arg))
 	}
-	for _, e := range entries {
-		if e.Path != "" && len(args) == 0 {
+	for i, e := range entries {
+		if e.Path == "" && len(args) == 0 {
+			return fault.New(fault.Usage, "add path: model.onnx, or name the models on the command line", "configuration %q: serve.models[%d]: model %q: path is missing", a.cfg.path, i, e.Name)
+		}
+		if len(args) == 0 {
 			o.Sources = append(o.Sources, repository.Source{Name: e.Name, Path: e.Path})
 		}
 		o.Models[e.Name] = e.ModelOptions
@@ -225,8 +237,22 @@ func sourceOf(arg string) repository.Source {
 	return repository.Source{Name: name, Path: path}
 }
 
+// reloaded are the flags that a reload takes over; the others need a restart.
+var reloaded = []string{"slo", "max-batch", "max-delay", "max-wait", "max-queue", "instances", "threads", "versions"}
+
+// needRestart names the flags that have another value in g and keep the one that they have.
+func (f *serveFlags) needRestart(g serveFlags) []string {
+	var names []string
+	for _, name := range sortedKeys(g.values) {
+		if g.values[name] != f.values[name] && !slices.Contains(reloaded, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // reload reads the configuration file again and returns the options of the repository as it says now. What is no
-// option of a model stays until a restart.
+// option of a model stays until a restart, which is said.
 func (f *serveFlags) reload(a *app, args []string, was repository.Options) (repository.Options, error) {
 	if a.cfg == nil || a.cfg.path == "" {
 		return was, fault.New(fault.Usage, "start with --config FILE", "there is no configuration file to read again")
@@ -237,6 +263,9 @@ func (f *serveFlags) reload(a *app, args []string, was repository.Options) (repo
 		if err == nil {
 			o.Repository.Provider, o.Repository.Log = was.Provider, was.Log
 			was = o.Repository
+			if names := f.needRestart(g); len(names) > 0 {
+				a.log.Warn("changed in the configuration, and needs a restart: " + strings.Join(names, ", "))
+			}
 		}
 		return err
 	})

@@ -38,6 +38,14 @@ func serveOptions(t *testing.T, args ...string) (serveFlags, repository.Options,
 	return flags, opts, err
 }
 
+// TestServeEnvironmentHint: the hint of a wrong value has no marks of the help in it.
+func TestServeEnvironmentHint(t *testing.T) {
+	r := infer(t, map[string]string{"INFER_SERVE_SLO": "soon"}, "serve", digits)
+	if r.code != 2 || !strings.Contains(r.err, `"soon"`) || !strings.Contains(r.err, "hint: --slo takes: TIME from") {
+		t.Errorf("exit %d\n%s", r.code, r.err)
+	}
+}
+
 func TestServeFlags(t *testing.T) {
 	model, err := filepath.Abs(digits)
 	if err != nil {
@@ -105,6 +113,8 @@ func TestServeModelsInTheFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"serve: {models: [{name: a, path: m.onnx, sloo: 5ms}]}":               "sloo",
 		"serve: {models: [{name: a, path: m.onnx, slo: soon}]}":               "slo",
+		"serve: {models: [{name: a}]}":                                        "serve.models[0]: model \"a\": path is missing",
+		"serve: {models: [{name: a, path: m.onnx, slo: 5 minutes}]}":          `slo: "5 minutes" is no value`,
 		"serve: {models: [{path: m.onnx}]}":                                   "no name",
 		"serve: {models: {a: 1}}":                                             "no list",
 		"serve: {models: [a]}":                                                "must hold the options",
@@ -202,8 +212,10 @@ func TestServeReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	until("70ms")
+	write("serve: {slo: 70ms, access-log: true, max-body: 1MiB}\n")
+	until("needs a restart: access-log, max-body")
 	write("serve: {slow: 70ms}\n")
-	until(`stays as it was`)
+	until(`hint="did you mean slo?"`)
 	write("serve: {slo: 60ms}\n# yet another length, seen without a signal\n")
 	until("60ms")
 }
@@ -219,11 +231,14 @@ func TestServeRefusesAtStart(t *testing.T) {
 	if r.code != 2 || r.out != "" || !strings.Contains(r.err, "infer: error: listen on "+taken.Addr().String()) || !strings.Contains(r.err, "infer: hint: another program listens there") {
 		t.Errorf("a taken port: exit %d\n%s", r.code, r.err)
 	}
+	if r := infer(t, passedOn(), "serve", digits, "--check", "--http", taken.Addr().String(), "--grpc", "off", "--metrics", "off"); r.code != 2 || !strings.Contains(r.err, "another program listens there") {
+		t.Errorf("--check of a taken port: exit %d\n%s", r.code, r.err)
+	}
 	broken := filepath.Join(t.TempDir(), "broken.onnx")
 	if err := os.WriteFile(broken, []byte("broken"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"--check"}, {"--http", "127.0.0.1:0", "--grpc", "off", "--metrics", "off"}} {
+	for _, args := range [][]string{{"--check", "--http", "127.0.0.1:0", "--grpc", "off", "--metrics", "off"}, {"--http", "127.0.0.1:0", "--grpc", "off", "--metrics", "off"}} {
 		r := infer(t, passedOn(), append([]string{"serve", broken}, args...)...)
 		if r.code != 1 && r.code != 2 || r.out != "" || !strings.Contains(r.err, "infer: error: ") {
 			t.Errorf("a broken model %v: exit %d\n%s", args, r.code, r.err)

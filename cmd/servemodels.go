@@ -67,6 +67,25 @@ func (c *config) wrongModels(what string) error {
 	return fault.New(fault.Usage, "write items such as {name: m, path: m.onnx, slo: 50ms}", "configuration %q: %s", c.path, what)
 }
 
+// checkModelValue reports a value that the key of a model does not take, as it stands in the file.
+func checkModelValue(key string, value any) error {
+	v := viper.New()
+	v.Set(key, value)
+	if v.UnmarshalExact(new(modelEntry)) == nil {
+		return nil
+	}
+	hint := "give a number"
+	switch key {
+	case "slo", "max-delay", "max-wait":
+		hint = "give a time such as 50ms"
+	case "split":
+		hint = "write it as {1: 95, 2: 5}"
+	case "name", "path", "versions", "sticky":
+		hint = "give a text"
+	}
+	return fault.New(fault.Usage, hint, "%s: %q is no value for it", key, fmt.Sprint(value))
+}
+
 func (c *config) serveModel(item any, all repository.ModelOptions) (servedModel, error) {
 	fields, ok := item.(map[string]any)
 	if !ok {
@@ -82,6 +101,9 @@ func (c *config) serveModel(item any, all repository.ModelOptions) (servedModel,
 			return servedModel{}, fault.New(fault.Usage, hint, "unknown key %q", k)
 		}
 		v.Set(k, fields[k])
+		if err := checkModelValue(k, fields[k]); err != nil {
+			return servedModel{}, err
+		}
 	}
 	e := modelEntry{
 		SLO: all.SLO, MaxBatch: all.MaxBatch, MaxDelay: all.MaxDelay, MaxWait: all.MaxWait, MaxQueue: all.MaxQueue,

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,6 +27,8 @@ type Server struct {
 	fronts  map[string]frontEnd // by "http", "grpc", "admin", as far as they have a socket
 	metrics *http.Server
 
+	drained time.Duration // what the drain took
+
 	ends   sync.WaitGroup // the goroutines that accept
 	failed chan error     // of one of them
 }
@@ -43,18 +46,11 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, sockets: map[string]net.Listener{}, failed: make(chan error, 4)}
-	for _, l := range []struct{ name, address string }{{"http", o.HTTP}, {"grpc", o.GRPC}, {"metrics", o.Metrics}, {"admin", o.Admin}} {
-		if off(l.address) {
-			continue
-		}
-		socket, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
-		if err != nil {
-			s.closeSockets()
-			return nil, addressError(l.name, l.address, err)
-		}
-		s.sockets[l.name] = socket
+	sockets, err := listen(ctx, o)
+	if err != nil {
+		return nil, err
 	}
+	s := &Server{o: o, sockets: sockets, failed: make(chan error, 4)}
 	if err := s.assemble(); err != nil {
 		s.closeSockets()
 		return nil, err
@@ -62,9 +58,42 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-func addressError(name, address string, err error) error {
+// CheckAddresses takes all addresses for a moment. Errors: fault.Usage.
+func CheckAddresses(ctx context.Context, o Options) error {
+	sockets, err := listen(ctx, o)
+	(&Server{sockets: sockets}).closeSockets()
+	return err
+}
+
+// listen takes all addresses, or none.
+func listen(ctx context.Context, o Options) (map[string]net.Listener, error) {
+	sockets := map[string]net.Listener{}
+	for _, l := range []struct{ name, address string }{{"http", o.HTTP}, {"grpc", o.GRPC}, {"metrics", o.Metrics}, {"admin", o.Admin}} {
+		if off(l.address) {
+			continue
+		}
+		socket, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
+		if err != nil {
+			(&Server{sockets: sockets}).closeSockets()
+			return nil, addressError(l.name, l.address, err, sockets)
+		}
+		sockets[l.name] = socket
+	}
+	return sockets, nil
+}
+
+// addressError explains why an address was not taken, beside those that were.
+func addressError(name, address string, err error, taken map[string]net.Listener) error {
 	hint := "give host:port, such as :8000, or off"
+	own := ""
+	for other, l := range taken {
+		if _, port, err := net.SplitHostPort(address); err == nil && strings.HasSuffix(l.Addr().String(), ":"+port) {
+			own = other
+		}
+	}
 	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && own != "":
+		hint = fmt.Sprintf("--%s of this server has that port; pass --%s with another one, or off", own, name)
 	case errors.Is(err, syscall.EADDRINUSE):
 		hint = fmt.Sprintf("another program listens there; pass --%s with a free port, or off", name)
 	case errors.Is(err, syscall.EACCES):
@@ -98,10 +127,19 @@ func (s *Server) Address(name string) string {
 // Run serves until ctx ends, then drains and returns nil. It answers health checks at once, and everything else when
 // the models are warm. It fails where no model can be loaded or a front end breaks.
 func (s *Server) Run(ctx context.Context) error {
+	err := s.run(ctx)
+	begin := time.Now()
+	s.stop()
+	if err == nil {
+		s.o.Log.Info("stopped", "in", time.Since(begin.Add(-s.drained)).Round(time.Millisecond).String())
+	}
+	return err
+}
+
+func (s *Server) run(ctx context.Context) error {
 	begin := time.Now()
 	widen(max(s.o.Repository.CPUs, 1))
 	s.start()
-	defer s.stop()
 	if err := s.models.Start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -119,7 +157,9 @@ func (s *Server) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			end := time.Now()
 			s.drain()
+			s.drained = time.Since(end)
 			return nil
 		case err := <-s.failed:
 			return err
@@ -137,12 +177,29 @@ func (s *Server) Run(ctx context.Context) error {
 
 func (s *Server) announce(took time.Duration) {
 	args := []any{"in", took.Round(time.Millisecond).String()}
+	if failed, all := s.notLoaded(); failed > 0 {
+		args = append(args, "not_loaded", fmt.Sprintf("%d of %d models", failed, all))
+	}
 	for _, name := range []string{"http", "grpc", "metrics", "admin"} {
 		if a := s.Address(name); a != "" {
 			args = append(args, name, a)
 		}
 	}
 	s.o.Log.Info("ready", args...)
+}
+
+// notLoaded counts the models of which no version serves.
+func (s *Server) notLoaded() (failed, all int) {
+	serves := map[string]bool{}
+	for _, state := range s.models.Index() {
+		serves[state.Name] = serves[state.Name] || state.State == "READY"
+	}
+	for _, yes := range serves {
+		if !yes {
+			failed++
+		}
+	}
+	return failed, len(serves)
 }
 
 // start begins to accept on every address.
@@ -232,17 +289,27 @@ func (s *Server) reload(why string) {
 		return
 	}
 	o, err := s.o.Reload()
+	var changes []string
 	if err == nil {
-		var changes []string
-		if changes, err = s.models.Apply(o); err == nil {
-			s.observe.Reload(nil)
-			s.o.Log.Info("configuration read again", "because", why, "changes", fmt.Sprint(len(changes)))
-			for _, c := range changes {
-				s.o.Log.Info("changed: " + c)
-			}
-			return
-		}
+		changes, err = s.models.Apply(o)
 	}
 	s.observe.Reload(err)
-	s.o.Log.Error("the configuration stays as it was", "because", err.Error())
+	if err == nil || len(changes) > 0 {
+		s.o.Log.Info("configuration read again", "because", why, "changes", fmt.Sprint(len(changes)))
+		for _, c := range changes {
+			s.o.Log.Info("changed: " + c)
+		}
+	}
+	if err == nil {
+		return
+	}
+	args := []any{"because", err.Error()}
+	if hint := fault.HintOf(err); hint != "" {
+		args = append(args, "hint", hint)
+	}
+	if len(changes) > 0 {
+		s.o.Log.Error("not every model could be loaded as the configuration says", args...)
+		return
+	}
+	s.o.Log.Error("the configuration stays as it was", args...)
 }

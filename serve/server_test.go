@@ -252,6 +252,14 @@ func TestOneOfTwoLoads(t *testing.T) {
 	if code, body := send(t, http.MethodPost, base+"/v2/models/digits-cnn/infer", "", digitsRequest(t)); code != http.StatusOK {
 		t.Errorf("the model that loads: %d %s", code, body)
 	}
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(r.log.String(), "msg=ready"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no ready line")
+		}
+	}
+	if !strings.Contains(r.log.String(), `not_loaded="1 of 2 models"`) {
+		t.Errorf("the log:\n%s", r.log)
+	}
 	if _, body := send(t, http.MethodPost, base+"/v2/repository/index", "", "{}"); !strings.Contains(body, `"UNAVAILABLE"`) {
 		t.Errorf("the index: %s", body)
 	}
@@ -328,6 +336,9 @@ func TestShutdownDelay(t *testing.T) {
 		t.Errorf("a request in the delay: %d %s", code, body)
 	}
 	r.stop(t)
+	if !strings.Contains(r.log.String(), "msg=stopped") {
+		t.Errorf("no last line:\n%s", r.log)
+	}
 	if d := time.Since(begin); d < o.ShutdownDelay {
 		t.Errorf("it ended after %v", d)
 	}
@@ -420,8 +431,11 @@ func TestReload(t *testing.T) {
 		t.Errorf("the SLO is %v", d)
 	}
 	turn("stays as it was", func() (repository.Options, error) {
-		return repository.Options{}, fault.New(fault.Usage, "", "a broken file")
+		return repository.Options{}, fault.New(fault.Usage, "mend it", "a broken file")
 	})
+	if !strings.Contains(r.log.String(), `hint="mend it"`) {
+		t.Errorf("no hint in the log:\n%s", r.log)
+	}
 	turn("stays as it was", func() (repository.Options, error) {
 		n := o.Repository
 		n.Model.Versions = "newest of all"
@@ -459,6 +473,19 @@ func TestTakenPort(t *testing.T) {
 	o.Metrics = l.Addr().String()
 	if _, err := Listen(context.Background(), o); err == nil || fault.KindOf(err) != fault.Usage || !strings.Contains(fault.HintOf(err), "--metrics") {
 		t.Errorf("got %v (%s)", err, fault.HintOf(err))
+	}
+	if err := CheckAddresses(context.Background(), o); err == nil || fault.KindOf(err) != fault.Usage {
+		t.Errorf("a check of a taken port: %v", err)
+	}
+	_ = l.Close()
+	for range 2 { // a check gives back what it takes
+		if err := CheckAddresses(context.Background(), o); err != nil {
+			t.Error(err)
+		}
+	}
+	o.HTTP = o.Metrics
+	if err := CheckAddresses(context.Background(), o); err == nil || !strings.Contains(fault.HintOf(err), "--http of this server has that port") {
+		t.Errorf("one address twice: %v (%s)", err, fault.HintOf(err))
 	}
 	o.Metrics = "nonsense"
 	if _, err := Listen(context.Background(), o); err == nil || fault.KindOf(err) != fault.Usage {

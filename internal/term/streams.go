@@ -18,11 +18,13 @@ type Streams struct {
 	ErrTTY bool
 	Width  int                         // columns of the terminal; 0: unknown
 	Getenv func(string) (string, bool) // os.LookupEnv, or a test's
+
+	Environ func() []string // os.Environ, or a test's: NAME=VALUE; may be nil
 }
 
 // Standard returns the streams of this process.
 func Standard() Streams {
-	s := Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.LookupEnv}
+	s := Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.LookupEnv, Environ: os.Environ}
 	s.OutTTY = xterm.IsTerminal(int(os.Stdout.Fd()))
 	s.ErrTTY = xterm.IsTerminal(int(os.Stderr.Fd()))
 	if s.OutTTY {

@@ -175,7 +175,7 @@ func (o Options) of(name string) ModelOptions { return o.Models[name].over(o.Mod
 // validate reports what is wrong with the options.
 func (o Options) validate() error {
 	var faults []error
-	if err := o.Model.validate("default"); err != nil {
+	if err := o.Model.validate(""); err != nil {
 		faults = append(faults, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Models)) {

@@ -76,15 +76,23 @@ func (o ModelOptions) over(base ModelOptions) ModelOptions {
 	return o
 }
 
-// validate reports what is wrong with the options of the model of a name.
+// validate reports what is wrong with the options of the model of a name, "" for those of all.
 func (o ModelOptions) validate(name string) error {
+	of := fmt.Sprintf("model %q", name)
+	if name == "" {
+		of = "all models"
+	}
 	if o.SLO < 0 || o.MaxBatch < 0 || o.MaxDelay < 0 || o.MaxWait < 0 || o.MaxQueue < 0 || o.Instances < 0 || o.Threads < 0 {
-		return fault.New(fault.Usage, "0 stands for the default", "options of model %q: a time or number is negative", name)
+		return fault.New(fault.Usage, "0 stands for the default", "options of %s: a time or number is negative", of)
 	}
-	if _, err := parsePolicy(o.Versions); err != nil {
-		return fault.Wrap(err, "model %q", name)
+	_, err := parsePolicy(o.Versions)
+	if err == nil {
+		err = checkSplit(o.Split)
 	}
-	return fault.Wrap(checkSplit(o.Split), "model %q", name)
+	if name == "" {
+		return err
+	}
+	return fault.Wrap(err, "model %q", name)
 }
 
 // checkSplit reports percentages that do not make a split.

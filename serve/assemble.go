@@ -36,7 +36,7 @@ func (s *Server) assemble() error {
 	if s.sockets["grpc"] != nil {
 		s.fronts["grpc"] = rpc.New(s.rpcOptions())
 	}
-	s.metrics = &http.Server{Handler: s.metricsPage(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	s.metrics = &http.Server{Handler: s.metricsPage(), TLSConfig: s.o.TLS, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	return nil
 }
 

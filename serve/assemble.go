@@ -83,10 +83,12 @@ func (s *Server) connections() map[string]int {
 }
 
 func (s *Server) restOptions(admin bool) rest.Options {
+	admin = admin || s.o.AllowLoad
 	o := rest.Options{
-		Repository: s.models, Observer: s.observe, Log: s.o.Log, TLS: s.o.TLS, Page: page.New(page.Of(s.models, s.observe)).Get,
-		Name: "infer", Version: s.o.Version, Admin: admin || s.o.AllowLoad, CompatTriton: s.o.CompatTriton,
+		Repository: s.models, Observer: s.observe, Log: s.o.Log, TLS: s.o.TLS,
+		Name: "infer", Version: s.o.Version, Admin: admin, CompatTriton: s.o.CompatTriton,
 		Limits: s.o.Limits, MaxBody: s.o.MaxBody, MaxConnections: s.o.MaxConnections,
+		Page: page.New(page.Of(s.models, s.observe), admin).Get,
 	}
 	if s.o.AccessLog {
 		o.AccessLog = s.o.Log

@@ -27,5 +27,31 @@ func (s served) Infos() []*repository.Info {
 	return list
 }
 
+// Gain is that of the most used shape of a version.
+func (s served) Gain(model, version string) (g Gain) {
+	h, err := s.Acquire(model, version, "")
+	if err != nil {
+		return g
+	}
+	defer h.Release()
+	shapes := h.Explain().Shapes
+	if len(shapes) == 0 {
+		return g
+	}
+	var alone, together float64
+	for _, c := range shapes[0].Curve {
+		if c.Rows == 1 {
+			alone = c.Mean
+		}
+		if c.Rows == shapes[0].Best {
+			together = c.Mean / float64(c.Rows)
+		}
+	}
+	if alone == 0 || together == 0 || len(shapes[0].Curve) < 2 {
+		return g
+	}
+	return Gain{Rows: shapes[0].Best, Together: together, Alone: alone}
+}
+
 // Live returns the figures of the last minute.
 func (s served) Live() []observe.Live { return s.observe.Live() }

@@ -35,22 +35,17 @@ func (s served) Gain(model, version string) (g Gain) {
 	}
 	defer h.Release()
 	shapes := h.Explain().Shapes
-	if len(shapes) == 0 {
+	if len(shapes) == 0 || len(shapes[0].Curve) < 2 || shapes[0].Curve[0].Rows != 1 {
 		return g
 	}
-	var alone, together float64
-	for _, c := range shapes[0].Curve {
-		if c.Rows == 1 {
-			alone = c.Mean
-		}
-		if c.Rows == shapes[0].Best {
-			together = c.Mean / float64(c.Rows)
+	best, curve := shapes[0].Best, shapes[0].Curve
+	g = Gain{Rows: 1, Together: curve[0].Mean, Alone: curve[0].Mean}
+	for _, c := range curve[1:] { // best itself may be larger than every run so far
+		if row := c.Mean / float64(c.Rows); c.Rows <= best && row < g.Together {
+			g.Rows, g.Together = c.Rows, row
 		}
 	}
-	if alone == 0 || together == 0 || len(shapes[0].Curve) < 2 {
-		return g
-	}
-	return Gain{Rows: shapes[0].Best, Together: together, Alone: alone}
+	return g
 }
 
 // Live returns the figures of the last minute.

@@ -38,6 +38,7 @@ type deployFlags struct {
 	model  string
 	serve  []string // arguments of infer serve, after --
 	dir    string
+	name   string // of the compose project
 	binary string
 	force  bool
 	build  bool
@@ -53,7 +54,9 @@ MODEL.io.yaml, infer itself, and the ONNX Runtime wheel as a name with its sha25
 unprivileged user and checks its own health. compose.yaml runs it beside Prometheus (with alert rules), Grafana (with
 the dashboard) and Jaeger.
 
-What stands after -- are flags of infer serve. The same model and flags give the same files.`,
+What stands after -- are flags of infer serve that the image starts with; the ports are the image's own, and keys and
+certificates are mounted, not built in. The same model and flags give the same files. With --force the folder holds this
+model alone: files of an earlier run that this one does not write are removed, and files of your own stay.`,
 		Example: `  infer deploy docker model.onnx -o deploy/
   infer deploy docker model.onnx -o deploy/ --force -- --slo 50ms`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -74,8 +77,9 @@ What stands after -- are flags of infer serve. The same model and flags give the
 	}
 	fs := c.Flags()
 	fs.StringVarP(&f.dir, "output", "o", "", "`DIR` to write to; made where it is not there")
+	fs.StringVar(&f.name, "name", "", "`NAME` of the compose project (default: infer- and the name of DIR, whatever the model is called)")
 	fs.StringVar(&f.binary, "binary", "", "the infer for Linux that goes into the image, a `FILE` (default: this program)")
-	fs.BoolVar(&f.force, "force", false, "replace files that are there already")
+	fs.BoolVar(&f.force, "force", false, "replace what an earlier run wrote, and files that are in the way")
 	fs.BoolVar(&f.build, "build", false, "build the image too, with the Docker engine of this machine")
 	return c
 }
@@ -95,9 +99,12 @@ func runDeployDocker(ctx context.Context, a *app, f deployFlags) error {
 	if err != nil {
 		return err
 	}
-	written, err := deploy.Write(f.dir, files, f.force)
+	written, removed, err := deploy.Write(f.dir, files, f.force)
 	if err != nil {
 		return err
+	}
+	for _, r := range removed {
+		a.log.Info("removed: an earlier run wrote it, and this one does not", "file", filepath.Join(f.dir, filepath.FromSlash(r)))
 	}
 	details := report.DeployDetails{Target: "docker", Folder: f.dir, Image: docker.Image()}
 	for _, w := range written {
@@ -112,6 +119,23 @@ func runDeployDocker(ctx context.Context, a *app, f deployFlags) error {
 	}
 	return failed
 }
+
+// notInImage are the flags of infer serve that an image cannot start with.
+var notInImage = func() (list []struct{ flag, why, hint string }) {
+	add := func(why, hint string, flags ...string) {
+		for _, f := range flags {
+			list = append(list, struct{ flag, why, hint string }{f, why, strings.ReplaceAll(hint, "ENV", "INFER_SERVE_"+envName(f))})
+		}
+	}
+	add("names a file of this machine, and keys and certificates are not built into an image",
+		"mount it when the container starts: -v /path/to/file:/run/infer/file:ro -e ENV=/run/infer/file", "keys-file", "tls-cert", "tls-key", "tls-client-ca")
+	add("is fixed in the image: its health check and the compose file ask there",
+		"map another port of the host when the container starts, such as -p 9000:8000", "http", "grpc", "metrics")
+	add("names a file of this machine, which is not in the image", "write its serve options as flags after --", "config")
+	add("names a file of this machine, and the image has the ONNX Runtime that infer pins", "leave it out", "ort-library")
+	add("serves nothing", "leave it out", "check", "probe")
+	return list
+}()
 
 // checkServeArgs reports arguments that infer serve would refuse: an image that cannot start is found out too late.
 func checkServeArgs(a *app, args []string) error {
@@ -129,6 +153,11 @@ func checkServeArgs(a *app, args []string) error {
 	case err != nil:
 		return fault.Wrap(flagError(c, err), "after --")
 	}
+	for _, n := range notInImage {
+		if flag := c.Flags().Lookup(n.flag); flag != nil && flag.Changed {
+			return fault.New(fault.Usage, n.hint, "after --: --%s %s", n.flag, n.why)
+		}
+	}
 	if left := c.Flags().Args(); len(left) > 0 {
 		return fault.New(fault.Usage, "the model stands before --", "after --: %q is no flag of infer serve", left[0])
 	}
@@ -144,6 +173,15 @@ func (f *deployFlags) plan(d *report.Document) (deploy.Docker, []deploy.File, er
 	for _, w := range library.Wheels("linux") {
 		docker.Runtime.Library = w.Library
 		docker.Runtime.Wheels = append(docker.Runtime.Wheels, deploy.Wheel{Platform: w.Platform, SHA256: w.SHA256})
+	}
+	var err error
+	if docker.Project = f.name; f.name == "" {
+		if docker.Project, err = deploy.ProjectOf(f.dir); err != nil {
+			return docker, nil, err
+		}
+	}
+	if err := deploy.CheckProject(docker.Project); err != nil {
+		return docker, nil, err
 	}
 	files, err := f.models(d, &docker)
 	if err != nil {

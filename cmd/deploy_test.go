@@ -74,6 +74,30 @@ func TestDeployDocker(t *testing.T) {
 	if !slices.Equal(again.Files, details.Files) {
 		t.Errorf("the same model gave other files: %+v, then %+v", details.Files, again.Files)
 	}
+	compose := func() string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(out, "compose.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	first := compose()
+	other := filepath.Join(t.TempDir(), "d.int8.onnx")
+	if err := os.WriteFile(other, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	deployed(t, other, "-o", out, "--force")
+	if _, err := os.Stat(filepath.Join(out, "models", "d.onnx")); err == nil {
+		t.Error("the model of the earlier run is still in the image")
+	}
+	if want := "\nname: infer-deploy\n"; !strings.Contains(first, want) || !strings.Contains(compose(), want) {
+		t.Errorf("the project has another name with another model:\n%s", compose())
+	}
+	deployed(t, other, "-o", out, "--force", "--name", "photos")
+	if !strings.Contains(compose(), "\nname: photos\n") {
+		t.Errorf("--name photos: %s", compose())
+	}
 	folder := deployed(t, models, "-o", filepath.Join(t.TempDir(), "deploy"))
 	if !slices.ContainsFunc(folder.Files, func(f report.FileDigest) bool { return f.Path == "models/"+filepath.Base(models)+"/d.onnx" }) {
 		t.Errorf("a folder of models: %+v", folder.Files)
@@ -110,6 +134,14 @@ func TestDeployRefuses(t *testing.T) {
 		{"a program that is none", "is no Linux program", 2, []string{digits, "-o", "OUT", "--binary", "deploy.go"}},
 		{"a wrong flag of serve", "unknown flag: --slow", 2, []string{digits, "-o", "OUT", "--", "--slow", "5ms"}},
 		{"a wrong value", "--slo -5ms is negative", 2, []string{digits, "-o", "OUT", "--", "--slo", "-5ms"}},
+		{"a certificate", "hint: mount it when the container starts: -v /path/to/file:/run/infer/file:ro -e INFER_SERVE_TLS_CERT=/run/infer/file", 2, []string{digits, "-o", "OUT", "--", "--tls-cert", "c.pem", "--tls-key", "k.pem"}},
+		{"keys", "INFER_SERVE_KEYS_FILE=", 2, []string{digits, "-o", "OUT", "--", "--keys-file", "keys.txt"}},
+		{"a port", "--http is fixed in the image", 2, []string{digits, "-o", "OUT", "--", "--http", ":9000"}},
+		{"no metrics", "--metrics is fixed in the image", 2, []string{digits, "-o", "OUT", "--", "--metrics=off"}},
+		{"a configuration", "--config names a file of this machine", 2, []string{digits, "-o", "OUT", "--", "--config", "../infer.yaml"}},
+		{"a library", "--ort-library names a file", 2, []string{digits, "-o", "OUT", "--", "--ort-library", "x.so"}},
+		{"a check", "--check serves nothing", 2, []string{digits, "-o", "OUT", "--", "--check"}},
+		{"a project", `--name "My Photos" is no name`, 2, []string{digits, "-o", "OUT", "--name", "My Photos"}},
 		{"help", "is not for an image", 2, []string{digits, "-o", "OUT", "--", "--help"}},
 		{"a model after --", "is no flag of infer serve", 2, []string{digits, "-o", "OUT", "--", digits}},
 	} {
@@ -139,11 +171,11 @@ func TestDeployFlags(t *testing.T) {
 		got = f
 		return nil
 	})
-	c.SetArgs([]string{"m.onnx", "-o", "d", "--force", "--build", "--binary", "b", "--", "--slo", "5ms"})
+	c.SetArgs([]string{"m.onnx", "-o", "d", "--force", "--build", "--binary", "b", "--name", "n", "--", "--slo", "5ms"})
 	if err := c.Execute(); err != nil {
 		t.Fatal(err)
 	}
-	if got.model != "m.onnx" || got.dir != "d" || !got.force || !got.build || got.binary != "b" || !slices.Equal(got.serve, []string{"--slo", "5ms"}) {
+	if got.model != "m.onnx" || got.dir != "d" || !got.force || !got.build || got.binary != "b" || got.name != "n" || !slices.Equal(got.serve, []string{"--slo", "5ms"}) {
 		t.Errorf("flags %+v", got)
 	}
 }

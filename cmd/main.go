@@ -79,7 +79,9 @@ the result goes to stdout, everything else to stderr.`,
   infer profile model.onnx --batch 1,2,4,8
   infer profile model.onnx --gate 'latency_p99<20ms'
   infer quantize model.onnx --int8 --calib calib/
-  infer predict model.onnx --input data/ -o out/`,
+  infer predict model.onnx --input data/ -o out/
+  infer serve model.onnx --check
+  infer deploy docker model.onnx -o deploy/`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: a.prepare,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -275,6 +276,21 @@ func (f *quantizeFlags) nameOutput(a *app, path string) {
 	a.log.Info(fmt.Sprintf("output: %s", f.output))
 }
 
+// plainWord is what a shell takes as it is.
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// commandLine writes arguments of this program as a person would type them.
+func commandLine(args []string) string {
+	words := []string{"infer"}
+	for _, w := range args {
+		if !plainWord.MatchString(w) {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		words = append(words, w)
+	}
+	return strings.Join(words, " ")
+}
+
 // madeUpRows are the calibration inputs that --calib random makes up where --samples does not say.
 const madeUpRows = 40
 
@@ -287,6 +303,7 @@ func (f *quantizeFlags) task(a *app, o *opened, d *report.Document) (t quantize.
 	}
 	t = quantize.Task{
 		Model: o.model, Provider: o.provider, Config: o.config, Inputs: in, Source: f.calib, DataName: f.data, Output: f.output, Progress: a.progress(),
+		Command: commandLine(a.args),
 	}
 	facts := host.Facts()
 	if t.Target, t.TargetWhy, err = emit.NewTarget(f.target, o.config.Providers[0].Name, runtime.GOARCH, facts.ISA); err != nil {

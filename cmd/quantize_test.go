@@ -304,3 +304,10 @@ func TestQuantizeInterrupted(t *testing.T) {
 		t.Errorf("left behind: %v", files)
 	}
 }
+
+func TestCommandLine(t *testing.T) {
+	got := commandLine([]string{"quantize", "my model.onnx", "--exclude=a|b", "--calib", "it's", "-o", "x.int8.onnx", ""})
+	if want := `infer quantize 'my model.onnx' '--exclude=a|b' --calib 'it'\''s' -o x.int8.onnx ''`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

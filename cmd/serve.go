@@ -86,7 +86,7 @@ func (f *serveFlags) addModelOptions(fs *pflag.FlagSet) {
 }
 
 func (f *serveFlags) addGuards(fs *pflag.FlagSet) {
-	fs.StringVar(&f.cert, "tls-cert", "", "certificate `FILE` (PEM), read again when it changes")
+	fs.StringVar(&f.cert, "tls-cert", "", "certificate `FILE` (PEM) for every address, --metrics and --admin too; read again when it changes")
 	fs.StringVar(&f.key, "tls-key", "", "private key `FILE` (PEM)")
 	fs.StringVar(&f.clientCA, "tls-client-ca", "", "`FILE` of certificate authorities that clients must have a certificate of")
 	fs.StringVar(&f.keys, "keys-file", "", "`FILE` of API keys: name, SHA-256 and scopes")
@@ -108,7 +108,7 @@ func (f *serveFlags) addOperations(fs *pflag.FlagSet) {
 
 func runServe(ctx context.Context, a *app, args []string, f serveFlags) error {
 	if f.probe != "" {
-		return serve.Probe(ctx, f.probe)
+		return serve.Probe(ctx, f.probeURL())
 	}
 	o, err := f.options(a, args)
 	if err != nil {
@@ -144,6 +144,15 @@ func runServe(ctx context.Context, a *app, args []string, f serveFlags) error {
 		return err
 	}
 	return s.Run(ctx)
+}
+
+// probeURL is the URL of --probe, by https where this server's own options say TLS: the health check of an image stays the
+// same when a certificate is mounted.
+func (f *serveFlags) probeURL() string {
+	if rest, plain := strings.CutPrefix(f.probe, "http://"); plain && f.cert != "" {
+		return "https://" + rest
+	}
+	return f.probe
 }
 
 // options puts flags and configuration together and checks what needs no runtime.

@@ -46,6 +46,19 @@ func TestServeEnvironmentHint(t *testing.T) {
 	}
 }
 
+// TestProbeURL: the health check of an image asks by https where a certificate was mounted.
+func TestProbeURL(t *testing.T) {
+	for _, c := range []struct{ probe, cert, want string }{
+		{"http://127.0.0.1:8000/x", "", "http://127.0.0.1:8000/x"},
+		{"http://127.0.0.1:8000/x", "c.pem", "https://127.0.0.1:8000/x"},
+		{"https://127.0.0.1:8000/x", "c.pem", "https://127.0.0.1:8000/x"},
+	} {
+		if got := (&serveFlags{probe: c.probe, cert: c.cert}).probeURL(); got != c.want {
+			t.Errorf("%s with certificate %q: %s", c.probe, c.cert, got)
+		}
+	}
+}
+
 func TestServeFlags(t *testing.T) {
 	model, err := filepath.Abs(digits)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ import (
 // Docker is what an image, and a compose file around it, are made of.
 type Docker struct {
 	Name    string   // of the model, as it is served
+	Project string   // of compose; the same for every model of a folder, so that one takes the place of the other
 	Digest  string   // SHA-256 of the model, hex
 	Model   string   // the file or folder to serve, below models/, with slashes
 	Args    []string // further arguments of infer serve
@@ -161,11 +163,31 @@ func copies(in embed.FS, from, to string) ([]File, error) {
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
 
-// Image is the name of the image and of the compose project: the model's, in lower case, digits and dashes.
-func (d Docker) Image() string {
-	name := strings.Trim(notInName.ReplaceAllString(strings.ToLower(d.Name), "-"), "-")
-	if name == "" {
-		return "infer-model"
+// Image is the name of the image: the model's, in lower case, digits and dashes.
+func (d Docker) Image() string { return "infer-" + simple(d.Name, "model") }
+
+// ProjectOf is the name of the compose project of a folder: the folder's own, in lower case, digits and dashes.
+func ProjectOf(dir string) (string, error) {
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
 	}
-	return "infer-" + name
+	return "infer-" + simple(filepath.Base(whole), "project"), nil
+}
+
+var projectName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+// CheckProject reports a name that compose does not take for a project: fault.Usage.
+func CheckProject(name string) error {
+	if projectName.MatchString(name) {
+		return nil
+	}
+	return fault.New(fault.Usage, "use lower-case letters, digits, dashes and underscores, and begin with a letter or digit", "--name %q is no name of a compose project", name)
+}
+
+func simple(name, none string) string {
+	if name = strings.Trim(notInName.ReplaceAllString(strings.ToLower(name), "-"), "-"); name == "" {
+		return none
+	}
+	return name
 }

@@ -13,7 +13,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func example() Docker {
 	return Docker{
-		Name: "Digits CNN", Model: `digits "cnn" $1.onnx`, Digest: strings.Repeat("0123456789abcdef", 4), Args: []string{"--slo", "50ms"},
+		Name: "Digits CNN", Project: "infer-deploy", Model: `digits "cnn" $1.onnx`, Digest: strings.Repeat("0123456789abcdef", 4), Args: []string{"--slo", "50ms"},
 		Images: DefaultImages,
 		Runtime: Runtime{Version: "1.30.0", Library: "libonnxruntime.so.1.30.0", Wheels: []Wheel{
 			{"linux/amd64", strings.Repeat("a", 64)}, {"linux/arm64", strings.Repeat("b", 64)},
@@ -105,6 +105,20 @@ func TestImage(t *testing.T) {
 	} {
 		if got := (Docker{Name: name}).Image(); got != want {
 			t.Errorf("Image of %q = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestProject(t *testing.T) {
+	for dir, want := range map[string]string{"/a/My Deploy/": "infer-my-deploy", "/": "infer-project", "x/../deploy": "infer-deploy"} {
+		got, err := ProjectOf(dir)
+		if err != nil || got != want || CheckProject(got) != nil {
+			t.Errorf("ProjectOf(%q) = %q, %v; want %q", dir, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", "Photos", "-a", "a b", "a.b"} {
+		if CheckProject(bad) == nil {
+			t.Errorf("%q was taken", bad)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"infer/internal/atomicfile"
@@ -21,26 +22,46 @@ type Written struct {
 	SHA256 string // hex
 }
 
-// Write puts files into dir, each whole or not at all, and makes the folders that are missing. Nothing is written where
-// a path leaves dir, where a file would overwrite what it is a copy of, or where one is there already and force is not
-// set: fault.Usage.
-func Write(dir string, files []File, force bool) ([]Written, error) {
-	if err := check(dir, files, force); err != nil {
-		return nil, err
+// Write puts files into dir, each whole or not at all, and makes the folders that are missing. What an earlier Write put
+// there and this one does not is removed; files of others stay. Nothing is written where a path leaves dir, where a file
+// would overwrite what it is a copy of, or where one is there already and force is not set: fault.Usage.
+func Write(dir string, files []File, force bool) (written []Written, removed []string, err error) {
+	earlier, err := readList(dir)
+	if err != nil {
+		return nil, nil, err
 	}
-	var out []Written
+	if err := check(dir, files, earlier, force); err != nil {
+		return nil, nil, err
+	}
+	now := paths(files)
+	if err := writeList(dir, append(slices.Clone(earlier), now...)); err != nil { // whole also where the rest is cut short
+		return nil, nil, err
+	}
 	for _, f := range files {
 		w, err := f.write(dir)
 		if err != nil {
-			return out, fault.Wrap(err, "write %q", f.Path)
+			return written, nil, fault.Wrap(err, "write %q", f.Path)
 		}
-		out = append(out, w)
+		written = append(written, w)
 	}
-	return out, nil
+	if removed, err = remove(dir, gone(earlier, now)); err != nil {
+		return written, removed, err
+	}
+	return written, removed, writeList(dir, now)
 }
 
-func check(dir string, files []File, force bool) error {
+func check(dir string, files []File, earlier []string, force bool) error {
 	var there []string
+	for _, old := range gone(earlier, paths(files)) {
+		info, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(old)))
+		if err != nil {
+			continue // nothing is there to be removed
+		}
+		there = append(there, old)
+		if slices.ContainsFunc(files, func(f File) bool { return f.From != "" && same(f.From, info) }) {
+			return fault.New(fault.Usage, "name another folder with -o", "%q is of an earlier run, which would be removed, and to be copied", filepath.Join(dir, old))
+		}
+	}
 	for _, f := range files {
 		if !filepath.IsLocal(filepath.FromSlash(f.Path)) {
 			return fault.New(fault.Usage, "", "%q is no path inside the folder", f.Path)

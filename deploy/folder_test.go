@@ -18,7 +18,7 @@ func TestWrite(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "new")
 	files := []File{{Path: "a", Body: []byte("text")}, {Path: "b/c", From: source}}
-	got, err := Write(dir, files, false)
+	got, _, err := Write(dir, files, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,15 +29,72 @@ func TestWrite(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(dir, "b/c")); err != nil || string(b) != "abc" {
 		t.Errorf("b/c holds %q, %v", b, err)
 	}
-	if _, err := Write(dir, files, false); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "a, b/c") {
+	if _, _, err := Write(dir, files, false); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), "a, b/c") {
 		t.Errorf("over what is there: %v", err)
 	}
 	files[0].Body = []byte("other")
-	if _, err := Write(dir, files, true); err != nil {
+	if _, _, err := Write(dir, files, true); err != nil {
 		t.Errorf("with force: %v", err)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(b) != "other" {
 		t.Errorf("a holds %q, %v", b, err)
+	}
+}
+
+// TestWriteAgain: another model replaces the first as a whole, and what somebody else put there stays.
+func TestWriteAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	file := func(path string) File { return File{Path: path, Body: []byte(path)} }
+	if _, _, err := Write(dir, []File{file("Dockerfile"), file("models/a/1/m.onnx"), file("models/a.io.yaml"), file("models/gone")}, false); err != nil {
+		t.Fatal(err)
+	}
+	outside := t.TempDir()
+	for path, body := range map[string]string{filepath.Join(dir, "models", "mine"): "mine", filepath.Join(outside, "m.onnx"): "not ours"} {
+		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "models", "gone")); err != nil {
+		t.Fatal(err)
+	}
+	second := []File{file("Dockerfile"), file("models/b.onnx")}
+	if _, _, err := Write(dir, second, false); fault.KindOf(err) != fault.Usage {
+		t.Errorf("without force: %v", err)
+	}
+	_, removed, err := Write(dir, second, true)
+	if err != nil || strings.Join(removed, " ") != "models/a.io.yaml models/a/1/m.onnx" {
+		t.Errorf("removed %v, %v", removed, err)
+	}
+	var left []string
+	_ = filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		inner, _ := filepath.Rel(dir, path)
+		left = append(left, inner)
+		return err
+	})
+	if got := strings.Join(left, " "); got != ". .infer-deploy Dockerfile models models/b.onnx models/mine" {
+		t.Errorf("left is %s", got)
+	}
+	if _, _, err := Write(dir, []File{{Path: "models/x/b.onnx", From: filepath.Join(dir, "models", "b.onnx")}}, true); fault.KindOf(err) != fault.Usage {
+		t.Errorf("a source that would be removed: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "models")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "models")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, listName), []byte("models/m.onnx\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, _ = Write(dir, []File{file("Dockerfile")}, true)
+	if b, err := os.ReadFile(filepath.Join(outside, "m.onnx")); err != nil || string(b) != "not ours" {
+		t.Errorf("a file outside the folder: %q, %v", b, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, listName), []byte("../x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Write(dir, second, true); fault.KindOf(err) != fault.Usage {
+		t.Errorf("a list that leaves the folder: %v", err)
 	}
 }
 
@@ -60,7 +117,7 @@ func TestWriteRefuses(t *testing.T) {
 		{"a folder in the way", File{Path: "models/m.onnx.d", Body: []byte("x")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := Write(dir, []File{{Path: "first", Body: []byte("x")}, c.file}, true); fault.KindOf(err) != fault.Usage {
+			if _, _, err := Write(dir, []File{{Path: "first", Body: []byte("x")}, c.file}, true); fault.KindOf(err) != fault.Usage {
 				t.Errorf("not refused: %v", err)
 			}
 			if _, err := os.Stat(filepath.Join(dir, "first")); err == nil {

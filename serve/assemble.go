@@ -36,7 +36,7 @@ func (s *Server) assemble() error {
 	if s.sockets["grpc"] != nil {
 		s.fronts["grpc"] = rpc.New(s.rpcOptions())
 	}
-	s.metrics = &http.Server{Handler: s.metricsPage(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	s.metrics = &http.Server{Handler: s.metricsPage(), TLSConfig: s.o.TLS, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	return nil
 }
 
@@ -83,10 +83,12 @@ func (s *Server) connections() map[string]int {
 }
 
 func (s *Server) restOptions(admin bool) rest.Options {
+	admin = admin || s.o.AllowLoad
 	o := rest.Options{
-		Repository: s.models, Observer: s.observe, Log: s.o.Log, TLS: s.o.TLS, Page: page.New(page.Of(s.models, s.observe)).Get,
-		Name: "infer", Version: s.o.Version, Admin: admin || s.o.AllowLoad, CompatTriton: s.o.CompatTriton,
+		Repository: s.models, Observer: s.observe, Log: s.o.Log, TLS: s.o.TLS,
+		Name: "infer", Version: s.o.Version, Admin: admin, CompatTriton: s.o.CompatTriton,
 		Limits: s.o.Limits, MaxBody: s.o.MaxBody, MaxConnections: s.o.MaxConnections, Metrics: s.Address("metrics"),
+		Page: page.New(page.Of(s.models, s.observe), admin).Get,
 	}
 	if s.o.AccessLog {
 		o.AccessLog = s.o.Log

@@ -22,7 +22,7 @@ type Options struct {
 	Repository repository.Options
 	AllowLoad  bool // models may be loaded, unloaded and split on the main addresses too, not only on Admin
 
-	TLS  *tls.Config // of HTTP and gRPC; nil: plain
+	TLS  *tls.Config // of every address; nil: plain
 	Keys *guard.Keys // nil: everybody may
 
 	Limits         wire.Limits

@@ -221,7 +221,12 @@ func (s *Server) start() {
 	for name, f := range s.fronts {
 		serve(name, f.Serve)
 	}
-	serve("metrics", s.metrics.Serve)
+	serve("metrics", func(l net.Listener) error {
+		if s.o.TLS != nil {
+			return s.metrics.ServeTLS(l, "", "")
+		}
+		return s.metrics.Serve(l)
+	})
 }
 
 func (s *Server) setReady(ready bool) {

@@ -493,19 +493,4 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
-func TestProbe(t *testing.T) {
-	r := run(t, options(enginetest.CPU(t), repository.Source{Path: digits})).ready(t)
-	ctx := context.Background()
-	base := "http://" + r.Address("http")
-	if err := Probe(ctx, base+"/v2/health/ready"); err != nil {
-		t.Error(err)
-	}
-	if err := Probe(ctx, base+"/v2/models/none/ready"); err == nil {
-		t.Error("a probe of a model that is not there went well")
-	}
-	if err := Probe(ctx, "nonsense"); err == nil {
-		t.Error("a probe of nonsense went well")
-	}
-}
-
 func hash(key string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(key))) }

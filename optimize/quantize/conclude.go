@@ -52,15 +52,20 @@ func (q *quantizer) conclude(best *candidate) {
 	}
 }
 
+// again is the command once more with another flag, so that it can be pasted.
+func (q *quantizer) again(flag string) string {
+	return cmp.Or(q.task.Command, "infer quantize …") + " " + flag
+}
+
 // nextStep is what may help where near was not good enough.
 func (q *quantizer) nextStep(near *candidate) *report.NextStep {
 	switch {
 	case !near.within:
-		return &report.NextStep{Command: "infer quantize … --sensitivity groups.json", Why: "it ranks the groups by their error; more calibration rows, or another budget, may help too"}
+		return &report.NextStep{Command: q.again("--sensitivity groups.json"), Why: "it ranks the groups by their error; more calibration rows, or another budget, may help too"}
 	case near.unsure:
-		return &report.NextStep{Command: fmt.Sprintf("infer quantize … --race-time %s", 3*q.options.RaceTime), Why: "the machine was too noisy to tell the speeds apart in the time there was"}
+		return &report.NextStep{Command: q.again("--race-time " + (3 * q.options.RaceTime).String()), Why: "the machine was too noisy to tell the speeds apart in the time there was"}
 	}
-	return &report.NextStep{Command: "infer quantize … --allow-slower", Why: "it takes a slower model for its size; --keep-best writes the best that is not slower, which may be the optimized float one"}
+	return &report.NextStep{Command: q.again("--allow-slower"), Why: "it takes a slower model for its size; --keep-best writes the best that is not slower, which may be the optimized float one"}
 }
 
 // warnings says what the figures of the written, or nearest, candidate cannot show.

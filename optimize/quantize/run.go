@@ -35,6 +35,7 @@ type Task struct {
 	Key       string  // identity of model, data and binding, for calibration files
 	Output    string  // the file to write
 	Record    *Record // its recipe is followed, and nothing else is tried; nil: none
+	Command   string  // the command line that asked for it, which a next step adds to; "": not known
 	Progress  progress.Func
 }
 

@@ -111,10 +111,16 @@ func TestAsksForKey(t *testing.T) {
 		c.wait(`!document.getElementById("key").hidden`)
 		c.eval(fmt.Sprintf(`document.getElementById("key-field").value = %q; document.getElementById("key").requestSubmit()`, key), nil)
 	}
+	var state string
+	c.wait(`!document.getElementById("key").hidden`)
+	c.eval(`[document.getElementById("state").textContent, ...[...document.querySelectorAll("section, nav a")].filter((e) => e.checkVisibility()).map((e) => e.id || e.textContent)].join(" ")`, &state)
+	if state != "needs a key API api" {
+		t.Errorf("without a key the page shows %q", state)
+	}
 	enter("wrong")
 	c.wait(`document.getElementById("key-hint").textContent.includes("does not take this key")`)
 	enter("secret")
-	c.wait(`document.querySelectorAll(".card").length === 1 && document.getElementById("key").hidden`)
+	c.wait(`document.querySelectorAll(".card").length === 1 && document.getElementById("key").hidden && document.getElementById("live").checkVisibility()`)
 	var kept string
 	c.eval(`JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])`, &kept)
 	if strings.Contains(kept, "secret") {
@@ -178,7 +184,7 @@ func TestLooks(t *testing.T) {
 
 // looks are models to look at.
 func looks(t *testing.T) []repository.Source {
-	list := []repository.Source{digits(t), identity(t, "features", tensor.Float32, "batch", 4)}
+	list := []repository.Source{digits(t), identity(t, "features", tensor.Float32, "batch", 4), broken(t)}
 	shared := filepath.Join(sharedModels, "banking77-encoder", "banking77-encoder.onnx")
 	if _, err := os.Stat(shared); err == nil {
 		list = append(list, repository.Source{Path: shared})

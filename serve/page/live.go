@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -24,12 +25,14 @@ type modelRow struct {
 	Version   string    `json:"version"`
 	State     string    `json:"state"`
 	Reason    string    `json:"reason,omitempty"`
+	Hint      string    `json:"hint,omitempty"` // what to do about it
 	Digest    string    `json:"digest,omitempty"`
 	Loaded    time.Time `json:"loaded,omitzero"`
 	Inputs    []portRow `json:"inputs"`
 	Outputs   []portRow `json:"outputs"`
 	MaxBatch  int       `json:"max_batch"`
 	BatchNote string    `json:"batch_note,omitempty"`
+	Gain      Gain      `json:"gain,omitzero"`
 	Declared  string    `json:"declared,omitempty"` // "image" or "text": what /predictions takes beside JSON
 	Instances int       `json:"instances"`
 	Threads   int       `json:"threads"`
@@ -68,13 +71,28 @@ func (p *Page) live() live {
 		if i := slices.IndexFunc(infos, func(x modelRow) bool { return x.Name == s.Name && x.Version == s.Version }); i >= 0 {
 			row = infos[i]
 		}
-		row.State, row.Reason = s.State, s.Reason
+		row.State, row.Reason, row.Hint = s.State, s.Reason, s.Hint
+		if row.MaxBatch > 1 {
+			row.Gain = p.source.Gain(row.Name, row.Version)
+		}
 		if i := slices.IndexFunc(stats, func(x repository.Stats) bool { return x.Name == s.Name && x.Version == s.Version }); i >= 0 {
 			row.count(stats[i])
 		}
 		l.Models = append(l.Models, row)
 	}
+	slices.SortStableFunc(l.Models, func(a, b modelRow) int { return cmp.Compare(rank(a.State), rank(b.State)) })
 	return l
+}
+
+// rank puts what serves first, and what does not behind it.
+func rank(state string) int {
+	switch state {
+	case "READY":
+		return 0
+	case "UNAVAILABLE":
+		return 2
+	}
+	return 1
 }
 
 // describe returns the rows of loaded versions. What is known of a version does not change, so that it is worked out

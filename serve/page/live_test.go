@@ -69,6 +69,37 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// TestLiveOrder: a model that cannot serve stands behind those that do, with why and what to do about it, and a model
+// that can batch says what that gains.
+func TestLiveOrder(t *testing.T) {
+	_, _, answer := request(t, http.MethodGet, serving(t, nil, broken(t), digits(t))+"/live", "", nil, nil)
+	var live struct {
+		Ready  bool
+		Models []struct {
+			Name, State, Reason, Hint string
+			BatchNote                 string `json:"batch_note"`
+			Gain                      struct {
+				Rows     int
+				Together float64 `json:"together_seconds"`
+				Alone    float64 `json:"alone_seconds"`
+			}
+		}
+	}
+	if err := json.Unmarshal(answer, &live); err != nil {
+		t.Fatal(err)
+	}
+	if !live.Ready || len(live.Models) != 2 {
+		t.Fatalf("%s", answer)
+	}
+	good, bad := live.Models[0], live.Models[1]
+	if good.Name != "digits" || good.State != "READY" || good.Gain.Rows < 1 || good.Gain.Alone <= 0 || good.Gain.Together <= 0 {
+		t.Errorf("first is %+v", good)
+	}
+	if bad.Name != "a-broken-one" || bad.State != "UNAVAILABLE" || bad.Reason == "" || bad.Hint == "" {
+		t.Errorf("last is %+v", bad)
+	}
+}
+
 // TestHalves holds the half precision of the page's script to that of the program: rounding, ties, subnormal numbers,
 // overflow, NaN.
 func TestHalves(t *testing.T) {

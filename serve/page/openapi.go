@@ -16,6 +16,9 @@ const inlined = 8 << 10
 // with the shapes and dtypes of their signatures.
 func (p *Page) openAPI() object {
 	paths := serverPaths()
+	if p.admin {
+		addAdmin(paths)
+	}
 	newest := map[string]*repository.Info{}
 	var names []string
 	for _, info := range p.source.Infos() {
@@ -23,14 +26,14 @@ func (p *Page) openAPI() object {
 			names = append(names, info.Name)
 		}
 		newest[info.Name] = info
-		addModel(paths, info, "/versions/"+url.PathEscape(info.Version), "/"+url.PathEscape(info.Version))
+		p.addModel(paths, info, "/versions/"+url.PathEscape(info.Version), "/"+url.PathEscape(info.Version))
 	}
 	tags := []object{
 		{"name": "server", "description": "The server itself: health, metadata, the page and this document."},
-		{"name": "repository", "description": "What is served, and changes of it."},
+		{"name": "repository", "description": "What is served."},
 	}
 	for _, name := range names {
-		addModel(paths, newest[name], "", "")
+		p.addModel(paths, newest[name], "", "")
 		tags = append(tags, object{"name": modelTag(name), "description": "The model " + name + "."})
 	}
 	if len(names) == 1 {

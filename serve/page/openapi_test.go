@@ -16,6 +16,8 @@ import (
 
 	"infer/model"
 	"infer/model/tensor"
+	"infer/serve/observe"
+	"infer/serve/page"
 	"infer/serve/repository"
 )
 
@@ -210,6 +212,32 @@ func (d *document) call(path, method, kind string, body []byte, op operation, he
 		d.check(answer, "components", "schemas", "error")
 	}
 }
+
+// TestOpenAPIOffers: a listener describes the changes of what is served where it offers them, and nowhere else.
+func TestOpenAPIOffers(t *testing.T) {
+	source := fixed{[]*repository.Info{{Name: "m", Version: "1"}}}
+	for _, admin := range []bool{false, true} {
+		_, body, ok := page.New(source, admin).Get("/openapi.json")
+		if !ok {
+			t.Fatal("no document")
+		}
+		for _, path := range []string{"/v2/repository/models/{model}/load", "/v2/repository/models/{model}/unload", "/v2/models/m/split"} {
+			if strings.Contains(string(body), `"`+path+`"`) != admin {
+				t.Errorf("admin %v: %s is described: %v", admin, path, !admin)
+			}
+		}
+	}
+}
+
+// fixed is a source of models that nothing serves.
+type fixed struct{ infos []*repository.Info }
+
+func (f fixed) Ready() bool                                      { return true }
+func (f fixed) Index() []repository.State                        { return nil }
+func (f fixed) Infos() []*repository.Info                        { return f.infos }
+func (f fixed) Stats(string, string) ([]repository.Stats, error) { return nil, nil }
+func (f fixed) Live() []observe.Live                             { return nil }
+func (f fixed) Gain(string, string) page.Gain                    { return page.Gain{} }
 
 // TestOpenAPIIsValid lets openapi-spec-validator judge the document. scripts/page-check.sh installs it and names its
 // Python in INFER_TEST_OPENAPI_PYTHON.

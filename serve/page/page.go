@@ -26,18 +26,27 @@ type Source interface {
 	Infos() []*repository.Info                               // those that are loaded, by name, then version from old to new
 	Stats(model, version string) ([]repository.Stats, error) // "", "": of all that are loaded
 	Live() []observe.Live                                    // figures of the last minute
+	Gain(model, version string) Gain                         // of rows that run together, as it was measured
+}
+
+// Gain is what a row costs together with others, and alone. The zero Gain: that was not measured.
+type Gain struct {
+	Rows     int     `json:"rows"` // of the run in which a row is cheapest; 1: together is not faster
+	Together float64 `json:"together_seconds"`
+	Alone    float64 `json:"alone_seconds"`
 }
 
 // Page answers the requests of a browser. Safe for concurrent use.
 type Page struct {
 	source Source
+	admin  bool
 
 	mu    sync.Mutex
 	known map[*repository.Info]modelRow // of the versions that are loaded
 }
 
-// New returns the page of a server.
-func New(source Source) *Page { return &Page{source: source} }
+// New returns the page of a listener. admin: it loads, unloads and splits models, and its OpenAPI document says so.
+func New(source Source, admin bool) *Page { return &Page{source: source, admin: admin} }
 
 //go:embed assets
 var assets embed.FS

@@ -18,7 +18,7 @@ func serverPaths() object {
 	return object{
 		"/v2":              get("server", "Name, version and extensions of the server.", answers("The server.", ref("schemas", "server"))),
 		"/v2/health/live":  get("server", "Whether the process runs.", answers("It does.", ref("schemas", "health"))),
-		"/v2/health/ready": get("server", "Whether every model can serve.", answers("It can.", ref("schemas", "health"), "503")),
+		"/v2/health/ready": get("server", "Whether the server is ready: every model was tried, and at least one serves.", answers("It can.", ref("schemas", "health"), "503")),
 		"/ping":            get("server", "The same, as TorchServe and SageMaker ask it.", answers("It can.", ref("schemas", "ping"), "503")),
 		"/openapi.json":    document,
 		"/v2/openapi.json": document,
@@ -26,16 +26,20 @@ func serverPaths() object {
 		"/": get("server", "The built-in page.", object{"200": object{
 			"description": "The page.", "content": object{"text/html": object{"schema": object{"type": "string"}}},
 		}}),
-		"/v2/models":                           names,
-		"/v1/models":                           names,
-		"/v2/models/stats":                     get("repository", "Counters of every loaded version.", answers("The counters.", ref("schemas", "statistics"))),
-		"/v2/repository/index":                 post("repository", "What is known, and its state.", jsonBody(ref("schemas", "indexRequest"), false), answers("Models and versions.", ref("schemas", "index"), "400")),
-		"/v2/repository/models/{model}/load":   admin("Load a model, or load it again."),
-		"/v2/repository/models/{model}/unload": admin("Stop serving a model."),
+		"/v2/models":           names,
+		"/v1/models":           names,
+		"/v2/models/stats":     get("repository", "Counters of every loaded version.", answers("The counters.", ref("schemas", "statistics"))),
+		"/v2/repository/index": post("repository", "What is known, and its state.", jsonBody(ref("schemas", "indexRequest"), false), answers("Models and versions.", ref("schemas", "index"), "400")),
 	}
 }
 
-// admin is a change of what is served, for the listener of --admin.
+// addAdmin adds the changes of what is served, where they are offered.
+func addAdmin(paths object) {
+	paths["/v2/repository/models/{model}/load"] = admin("Load a model, or load it again.")
+	paths["/v2/repository/models/{model}/unload"] = admin("Stop serving a model.")
+}
+
+// admin is a change of what is served.
 func admin(summary string) object {
 	item := post("repository", summary, nil, answers("Done.", nil, "400", "403", "404", "503"))
 	item["post"].(object)["parameters"] = []object{{"name": "model", "in": "path", "required": true, "schema": object{"type": "string"}}}
@@ -48,7 +52,7 @@ func jsonBody(schema object, required bool) object {
 
 // addModel adds the paths of a version. v2 and short are what names the version in the paths of the Open Inference
 // Protocol and of the others; both are "" for the version that the server chooses.
-func addModel(paths object, info *repository.Info, v2, short string) {
+func (p *Page) addModel(paths object, info *repository.Info, v2, short string) {
 	tag, escaped := modelTag(info.Name), url.PathEscape(info.Name)
 	base := "/v2/models/" + escaped + v2
 	paths[base] = get(tag, "Inputs, outputs and versions.", answers("The model.", ref("schemas", "metadata"), "404"))
@@ -57,7 +61,7 @@ func addModel(paths object, info *repository.Info, v2, short string) {
 	paths[base+"/stats"] = get(tag, "Its counters.", answers("The counters.", ref("schemas", "statistics"), "404"))
 	paths[base+"/scheduler"] = get(tag, "What the batcher has learned, and why it does what it does.", answers("The scheduler.", object{"type": "object"}, "404"))
 	paths[base+"/infer"] = inferPath(tag, info)
-	if v2 == "" {
+	if v2 == "" && p.admin {
 		split := get(tag, "How requests are split between its versions.", answers("Percent by version.", ref("schemas", "split"), "403", "404"))
 		maps.Copy(split, post(tag, "Split requests between its versions; null: the newest takes all.",
 			jsonBody(ref("schemas", "split"), true), answers("Percent by version.", ref("schemas", "split"), "400", "403", "404")))

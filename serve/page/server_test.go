@@ -43,7 +43,7 @@ func serving(t *testing.T, keys *guard.Keys, sources ...repository.Source) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := page.New(page.Of(r, o))
+	p := page.New(page.Of(r, o), false)
 	front := rest.Options{Repository: r, Observer: o, Page: p.Get}
 	if keys != nil {
 		front.Authorize = keys.Check
@@ -110,6 +110,16 @@ func digits(t *testing.T) repository.Source {
 		t.Fatal(err)
 	}
 	return repository.Source{Path: path}
+}
+
+// broken returns a file that is no model, first by name.
+func broken(t *testing.T) repository.Source {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "model.onnx")
+	if err := os.WriteFile(path, []byte("no model"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return repository.Source{Name: "a-broken-one", Path: path}
 }
 
 // identity returns a model that gives back what it gets, under a name that needs escapes.

@@ -12,6 +12,7 @@ type State struct {
 	Name, Version string
 	State         string // "READY", "LOADING", "UNLOADING", "UNAVAILABLE"
 	Reason        string
+	Hint          string // what to do about a version that could not be loaded
 }
 
 // The states of the model repository extension.
@@ -70,7 +71,7 @@ func (s *slot) state(name string) State {
 	case s.unloaded:
 		st.Reason = "unloaded"
 	case v != nil && v.reason != "":
-		st.Reason = v.reason
+		st.Reason, st.Hint = v.reason, v.hint
 	default:
 		st.Reason = "the version policy does not ask for it"
 	}

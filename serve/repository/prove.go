@@ -70,7 +70,10 @@ func (l *loader) prove(ctx context.Context) error {
 		i.MaxBatch = largestBatch
 	}
 	t.key = l.h.key(t.rows[0])
-	i.BatchNote = fmt.Sprintf("proven: rows together and alone differ by %.2g of the largest value at most", worst)
+	i.BatchNote = "rows of several requests can run together: results are equal (largest difference 0)"
+	if worst > 0 {
+		i.BatchNote = fmt.Sprintf("rows of several requests can run together: results are equal but for rounding (largest difference %.2g of the largest value)", worst)
+	}
 	if i.MaxBatch == 1 {
 		i.BatchNote += "; switched off by max batch 1"
 	}

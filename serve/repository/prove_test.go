@@ -39,10 +39,10 @@ func TestProof(t *testing.T) {
 		proof bool
 		note  string
 	}{
-		{"each row by itself", onRows("Softmax", x, nil, enginetest.Int("axis", 1)), true, "proven"},
-		{"strings", text, true, "proven"},
-		{"integers", enginetest.Identity(tensor.Int64, "", "seq"), true, "proven"},
-		{"two inputs of one axis", enginetest.Add("n", 2), true, "proven"},
+		{"each row by itself", onRows("Softmax", x, nil, enginetest.Int("axis", 1)), true, "results are equal"},
+		{"strings", text, true, "results are equal"},
+		{"integers", enginetest.Identity(tensor.Int64, "", "seq"), true, "results are equal"},
+		{"two inputs of one axis", enginetest.Add("n", 2), true, "results are equal"},
 		{"softmax over the rows", onRows("Softmax", x, nil, enginetest.Int("axis", 0)), false, `output "y" of a row depends on the other rows`},
 		{"less the mean of the rows", centre, false, `output "y" of a row depends on the other rows`},
 		{"sum of the rows", onRows("ReduceSum", enginetest.Names("x", "axes"), []*onnx.Tensor{axis0}), false, `output "y" has shape 1x4 for 2 rows`},

@@ -29,6 +29,7 @@ type version struct {
 	loading bool
 	failed  string // the fingerprint of files that could not be loaded: they are not tried again
 	reason  string // why
+	hint    string // what to do about it
 }
 
 // wanted returns the files that are to serve: what the policy and the split ask for among those that can be loaded.

@@ -158,7 +158,7 @@ func (r *Repository) step(ctx context.Context, s *slot, f file, o ModelOptions, 
 	v.loading = false
 	if err != nil {
 		if ctx.Err() == nil {
-			v.failed, v.reason = f.print, err.Error()
+			v.failed, v.reason, v.hint = f.print, err.Error(), fault.HintOf(err)
 		}
 		r.publish()
 		r.mu.Unlock()

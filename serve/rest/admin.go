@@ -48,7 +48,7 @@ func (x *exchange) repositoryIndex() error {
 	rows := []indexRow{}
 	for _, s := range x.s.o.Repository.Index() {
 		if !want.Ready || s.State == stateReady {
-			rows = append(rows, indexRow(s))
+			rows = append(rows, indexRow{s.Name, s.Version, s.State, s.Reason})
 		}
 	}
 	return x.json(fasthttp.StatusOK, rows)

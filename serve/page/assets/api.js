@@ -1,6 +1,12 @@
 // Requests to the server, with the API key where it wants one. The key lives in this variable and nowhere else.
 let key = "";
 let waiting = null;
+let asked = () => {};
+
+// whenAsked sets what is called when the server wants a key.
+export function whenAsked(listener) {
+  asked = listener;
+}
 
 // call is fetch with the key. Where the server refuses it (401), the page asks for one and the request is sent again.
 export async function call(path, options = {}) {
@@ -27,6 +33,7 @@ function ask() {
     document.getElementById("key-hint").textContent = refused
       ? "The server does not take this key. Try another one; it is kept in the memory of this page and nowhere else."
       : "It is kept in the memory of this page and nowhere else; a reload forgets it.";
+    asked();
     form.hidden = false;
     form.onsubmit = (event) => {
       event.preventDefault();

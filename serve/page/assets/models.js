@@ -1,5 +1,5 @@
 // The cards of the models: what each is, and a form to try it.
-import { copyButton, h, id, number, shapeText, shown } from "./dom.js";
+import { copyButton, h, id, number, seconds, shapeText, shown } from "./dom.js";
 import { tryForm } from "./tryit.js";
 
 const tones = { READY: "good", LOADING: "wait", UNLOADING: "wait", UNAVAILABLE: "bad" };
@@ -31,12 +31,14 @@ function makeCard(m, { alone, open }) {
   const title = id("model");
   const state = h("span", { class: "pill" });
   const reason = h("p", { class: "reason" });
+  const advice = h("p", { class: "hint" });
+  const batch = h("dd");
   const requests = h("dd");
   const header = h("header", {},
     h("h3", { id: title }, m.name, m.version ? h("span", { class: "version", text: ` version ${m.version}` }) : null), state);
-  const element = h("article", { class: "card", "aria-labelledby": title }, header, reason);
+  const element = h("article", { class: "card", "aria-labelledby": title }, header, reason, advice);
   if (m.digest) {
-    element.append(facts(m, requests), signature(m));
+    element.append(facts(m, requests, batch), signature(m));
     element.append(h("details", { class: "try", open }, h("summary", {}, "Try it", h("span", { class: "hidden", text: `: ${m.name} version ${m.version}` })), tryForm(m, alone)));
   }
   const update = (row) => {
@@ -44,6 +46,9 @@ function makeCard(m, { alone, open }) {
     state.className = `pill ${tones[row.state] ?? ""}`;
     shown(reason, row.reason ?? "");
     reason.hidden = !row.reason;
+    shown(advice, row.hint ?? "");
+    advice.hidden = !row.hint;
+    shown(batch, batching(row));
     shown(requests, requestText(row));
   };
   return { element, update };
@@ -57,7 +62,7 @@ function requestText(row) {
   return parts.join(", ");
 }
 
-function facts(m, requests) {
+function facts(m, requests, batch) {
   const fact = (name, value, broad) => h("div", { class: broad ? "broad" : null }, h("dt", { text: name }), value);
   const text = (value) => h("dd", { text: value });
   return h("dl", { class: "facts" },
@@ -65,12 +70,20 @@ function facts(m, requests) {
     fact("Instances × threads", text(`${m.instances} × ${m.threads}`)),
     fact("Loaded", h("dd", {}, h("time", { datetime: m.loaded, text: new Date(m.loaded).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) }))),
     fact("SHA-256", h("dd", {}, h("code", { text: m.digest.slice(0, 12), title: m.digest }), copyButton(m.digest, `Copy the SHA-256 of ${m.name}`))),
-    fact("Batching", text(batching(m)), true));
+    fact("Batching", batch, true));
 }
 
+// batching tells in words whether rows of several requests run together, and whether that pays.
 function batching(m) {
-  const size = m.max_batch > 1 ? `up to ${number(m.max_batch)} rows a run` : "off";
-  return m.batch_note ? `${size}: ${m.batch_note}` : size;
+  const note = (m.batch_note ?? "").replace(/^no batching: /, "");
+  const parts = [m.max_batch > 1 ? `on, up to ${number(m.max_batch)} rows a run` : "off"];
+  if (note) parts.push(note);
+  if (m.gain?.rows > 1) {
+    parts.push(`it pays: a row takes ${seconds(m.gain.together_seconds)} in a run of ${number(m.gain.rows)}, and ${seconds(m.gain.alone_seconds)} alone`);
+  } else if (m.gain) {
+    parts.push("it does not pay: a row takes no less time together with others");
+  }
+  return parts.join("; ");
 }
 
 function signature(m) {

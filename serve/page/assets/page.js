@@ -1,5 +1,5 @@
 // The page asks the server once a second what it serves and how it does, and shows it. A hidden page does not ask.
-import { call } from "./api.js";
+import { call, whenAsked } from "./api.js";
 import { charts } from "./charts.js";
 import { h, shown } from "./dom.js";
 import { cards } from "./models.js";
@@ -33,7 +33,13 @@ async function poll() {
   timer = setTimeout(poll, next);
 }
 
+// known shows or hides what only the server can tell.
+function known(yes) {
+  for (const e of document.querySelectorAll("[data-known]")) e.hidden = !yes;
+}
+
 function update(live) {
+  known(true);
   pill(live.ready ? "ready" : "not ready", live.ready ? "good" : "wait");
   show(live.models);
   figures = live.figures;
@@ -76,5 +82,9 @@ pause.addEventListener("click", () => {
   poll();
 });
 document.addEventListener("visibilitychange", poll);
+whenAsked(() => {
+  known(false);
+  pill("needs a key", "wait");
+});
 drawChosen();
 poll();

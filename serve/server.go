@@ -13,6 +13,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/host"
+	"infer/serve/guard"
 	"infer/serve/observe"
 	"infer/serve/repository"
 )
@@ -25,6 +26,7 @@ type Server struct {
 	models  *repository.Repository
 	fronts  map[string]frontEnd // by "http", "grpc", "admin", as far as they have a socket
 	metrics *http.Server
+	budget  *guard.Budget // of the requests of all front ends
 
 	ends   sync.WaitGroup // the goroutines that accept
 	failed chan error     // of one of them
@@ -100,8 +102,12 @@ func (s *Server) Address(name string) string {
 func (s *Server) Run(ctx context.Context) error {
 	begin := time.Now()
 	widen(max(s.o.Repository.CPUs, 1))
+	bound(host.ReadMemoryUse())
 	s.start()
 	defer s.stop()
+	releasing, end := context.WithCancel(context.Background())
+	defer end()
+	s.ends.Go(func() { release(releasing) })
 	if err := s.models.Start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil

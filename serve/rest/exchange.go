@@ -29,14 +29,15 @@ type exchange struct {
 	resp   wire.Response
 	event  repository.RequestEvent
 
-	raw    []byte // the body as it came
-	plain  []byte // the body unpacked
-	packed []byte // scratch of the answer
-	text   []byte // scratch of header values
-	want   []string
-	asked  []wire.Output
-	held   int64       // bytes that are counted in Server.bodies
-	gone   func() bool // asks the connection of this exchange
+	raw                             []byte // the body as it came
+	plain                           []byte // the body unpacked
+	packed                          []byte // scratch of the answer
+	text                            []byte // scratch of header values
+	want                            []string
+	asked                           []wire.Output
+	held                            int64 // bytes that are counted in Server.budget, the sum of:
+	rawHeld, plainHeld, decodedHeld int64
+	gone                            func() bool // asks the connection of this exchange
 }
 
 // largeAnswer is the size from which on an answer gets more time than the timeout: a slow reader needs it.
@@ -172,7 +173,7 @@ func (x *exchange) account() {
 // reset makes the exchange fit for another request.
 func (x *exchange) reset() {
 	x.req.Reset()
-	x.s.bodies.Add(-x.held)
+	x.s.budget.Give(x.held)
 	clear(x.resp.Outputs)
 	*x = exchange{s: x.s, gone: x.gone, req: x.req,
 		resp: wire.Response{Outputs: x.resp.Outputs[:0], Params: x.resp.Params[:0]},

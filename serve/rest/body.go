@@ -131,5 +131,5 @@ func bodyError(err error) error {
 	if clientGone(err) {
 		return errLeft
 	}
-	return fault.New(fault.Usage, "", "the body is not as its header says: %w", err)
+	return fault.New(fault.Usage, "", "the body is not as its header says, or not in the form of chunks")
 }

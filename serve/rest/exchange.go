@@ -90,7 +90,19 @@ func (x *exchange) begin(ctx *fasthttp.RequestCtx) {
 
 // dispatch finds what a request wants, asks whether it may, and does it.
 func (x *exchange) dispatch() error {
-	run := x.end.get
+	run, err := x.admit()
+	if err != nil {
+		return err
+	}
+	return run(x)
+}
+
+// admit finds what a request wants and asks whether it may, by its header alone.
+func (x *exchange) admit() (run func(*exchange) error, err error) {
+	if err := x.sound(); err != nil {
+		return nil, err
+	}
+	run = x.end.get
 	switch method := x.ctx.Method(); {
 	case string(method) == fasthttp.MethodPost:
 		run = x.end.post
@@ -99,14 +111,11 @@ func (x *exchange) dispatch() error {
 	}
 	if run == nil {
 		if x.route.place == nowhere {
-			return errNotFound
+			return nil, errNotFound
 		}
-		return errMethod
+		return nil, errMethod
 	}
-	if err := x.authorize(x.end.scope); err != nil {
-		return err
-	}
-	return run(x)
+	return run, x.authorize(x.end.scope)
 }
 
 // authorize checks the key of a request where the server has keys and the scope asks for one.
@@ -131,6 +140,14 @@ func (x *exchange) finish() {
 		x.fail(fault.New(fault.Internal, "", "the server failed at this request"))
 	}
 	x.account()
+	x.release()
+	if p == nil {
+		x.s.pool.Put(x)
+	}
+}
+
+// release gives back what the exchange holds.
+func (x *exchange) release() {
 	if x.call != nil {
 		x.call.Free()
 	}
@@ -138,9 +155,6 @@ func (x *exchange) finish() {
 		x.handle.Release()
 	}
 	x.reset()
-	if p == nil {
-		x.s.pool.Put(x)
-	}
 }
 
 // account fills the event of an inference and hands it out.

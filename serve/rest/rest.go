@@ -98,8 +98,12 @@ func New(o Options) (*Server, error) {
 	s.fast = &fasthttp.Server{
 		Handler:      s.handle,
 		ErrorHandler: s.malformed,
-		ConnState:    observeState,
-		Logger:       fastLog{o.Log},
+		// A body that the client asks about first is refused before it comes.
+		ExpectHandler: s.expected,
+		// What a client sent, which may hold keys, does not go into errors.
+		SecureErrorLogMessage: true,
+		ConnState:             observeState,
+		Logger:                fastLog{o.Log},
 
 		ReadBufferSize: o.MaxHeader,
 		ReadTimeout:    o.ReadTimeout,

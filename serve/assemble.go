@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"infer/internal/fault"
+	"infer/internal/host"
+	"infer/serve/guard"
 	"infer/serve/observe"
 	"infer/serve/page"
 	"infer/serve/repository"
@@ -25,6 +27,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.fronts = map[string]frontEnd{}
+	s.budget = guard.NewBudget(budget(host.ReadMemoryUse()))
 	for _, name := range []string{"http", "admin"} {
 		if s.sockets[name] == nil {
 			continue
@@ -88,7 +91,8 @@ func (s *Server) restOptions(admin bool) rest.Options {
 		Repository: s.models, Observer: s.observe, Log: s.o.Log, TLS: s.o.TLS,
 		Name: "infer", Version: s.o.Version, Admin: admin, CompatTriton: s.o.CompatTriton,
 		Limits: s.o.Limits, MaxBody: s.o.MaxBody, MaxConnections: s.o.MaxConnections, Metrics: s.Address("metrics"),
-		Page: page.New(page.Of(s.models, s.observe), admin).Get,
+		Budget: s.budget,
+		Page:   page.New(page.Of(s.models, s.observe), admin).Get,
 	}
 	if s.o.AccessLog {
 		o.AccessLog = s.o.Log
@@ -103,7 +107,7 @@ func (s *Server) rpcOptions() rpc.Options {
 	o := rpc.DefaultOptions
 	o.Repository, o.Observer, o.Log, o.Keys, o.TLS = s.models, s.observe, s.o.Log, s.o.Keys, s.o.TLS
 	o.Name, o.Version, o.Admin = "infer", s.o.Version, s.o.AllowLoad
-	o.Limits, o.MaxMessage, o.MaxConnections = s.o.Limits, s.o.MaxBody, s.o.MaxConnections
+	o.Limits, o.MaxMessage, o.MaxConnections, o.Budget = s.o.Limits, s.o.MaxBody, s.o.MaxConnections, s.budget
 	return o
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/host"
+	"infer/serve/guard"
 	"infer/serve/observe"
 	"infer/serve/repository"
 )
@@ -26,6 +27,7 @@ type Server struct {
 	models  *repository.Repository
 	fronts  map[string]frontEnd // by "http", "grpc", "admin", as far as they have a socket
 	metrics *http.Server
+	budget  *guard.Budget // of the requests of all front ends
 
 	drained time.Duration // what the drain took
 
@@ -139,7 +141,11 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) run(ctx context.Context) error {
 	begin := time.Now()
 	widen(max(s.o.Repository.CPUs, 1))
+	bound(host.ReadMemoryUse())
 	s.start()
+	releasing, end := context.WithCancel(context.Background())
+	defer end()
+	s.ends.Go(func() { release(releasing) })
 	if err := s.models.Start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil

@@ -21,6 +21,9 @@ const (
 	freeBytes = 4 << 20
 )
 
+// MostUnpacked is how many bytes a body of packed bytes may unpack to.
+func MostUnpacked(packed int64) int64 { return max(freeBytes, maxRatio*packed) }
+
 // unpacker reads one compressed body after the other; the readers come into being with the first body of their kind.
 type unpacker struct {
 	src  bytes.Reader
@@ -51,6 +54,12 @@ var (
 // stream that some clients send) or identity; another one is fault.Media. A body that unpacks to more than limit bytes,
 // or to far more than its own size, is fault.TooLarge and unpacked no further; a damaged one is fault.Usage.
 func Decompress(dst []byte, encoding string, body []byte, limit int64) ([]byte, error) {
+	return DecompressWithin(dst, encoding, body, limit, func(int) error { return nil })
+}
+
+// DecompressWithin is Decompress for a caller that counts its memory: take is asked before dst grows to a capacity, and
+// its error ends the unpacking.
+func DecompressWithin(dst []byte, encoding string, body []byte, limit int64, take func(capacity int) error) ([]byte, error) {
 	if name := canonical(encoding); name == "identity" {
 		if int64(len(body)) > limit {
 			return dst, fault.New(fault.TooLarge, "", "the body of %d bytes is over the limit of %d", len(body), limit)
@@ -66,7 +75,7 @@ func Decompress(dst []byte, encoding string, body []byte, limit int64) ([]byte, 
 	if err != nil {
 		return dst, err
 	}
-	out, err := unpack(dst, r, int64(len(body)), limit)
+	out, err := unpack(dst, r, int64(len(body)), limit, take)
 	if err == nil && u.src.Len() > 0 {
 		err = fault.New(fault.Usage, "", "%d bytes follow the end of the %s stream", u.src.Len(), encoding)
 	}
@@ -109,13 +118,17 @@ func isZlib(body []byte) bool {
 }
 
 // unpack appends what r yields, a body of packed bytes, to dst. It asks for one byte more than it may, to see the end.
-func unpack(dst []byte, r io.Reader, packed, limit int64) ([]byte, error) {
-	most := min(limit, max(freeBytes, maxRatio*packed))
+func unpack(dst []byte, r io.Reader, packed, limit int64, take func(int) error) ([]byte, error) {
+	most := min(limit, MostUnpacked(packed))
 	start := len(dst)
 	for {
 		if len(dst) == cap(dst) {
 			got := int64(len(dst) - start)
-			dst = slices.Grow(dst, int(min(max(got, 2*packed, 512), most-got+1)))
+			more := int(min(max(got, 2*packed, 512), most-got+1))
+			if err := take(len(dst) + more); err != nil {
+				return dst, err
+			}
+			dst = slices.Grow(dst, more)
 		}
 		n, err := r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]

@@ -74,6 +74,9 @@ type Response struct {
 // Reset empties r and keeps its memory. Tensors of an earlier message are not valid any more.
 func (r *Request) Reset() { r.begin(0) }
 
+// Memory is how many bytes r has taken for what was decoded into it, views of the body excepted.
+func (r *Request) Memory() int { return 8*cap(r.arena.block) + stringSize*cap(r.arena.strs) }
+
 // begin empties r for a message of at most limit decoded bytes.
 func (r *Request) begin(limit int64) {
 	clear(r.Inputs)

@@ -21,9 +21,35 @@ func (x *exchange) body() ([]byte, error) {
 	if err != nil || len(x.head.encoding) == 0 || string(x.head.encoding) == "identity" {
 		return raw, err
 	}
-	x.plain, err = wire.Decompress(x.plain[:0], view(x.head.encoding), raw, int64(x.s.o.MaxBody))
+	if x.hold(&x.plainHeld, cap(x.plain)) != nil {
+		x.plain = nil
+	}
+	x.plain, err = wire.DecompressWithin(x.plain[:0], view(x.head.encoding), raw, int64(x.s.o.MaxBody),
+		func(capacity int) error { return x.hold(&x.plainHeld, capacity) })
 	return x.plain, err
 }
+
+// errFull is the answer to a request for which there is no memory left.
+var errFull = fault.New(fault.Unavailable, "send it again later", "the requests that are running fill the memory that they may take")
+
+// hold counts a buffer of the exchange that is about to have a capacity; part is what is counted for it already. Small
+// ones are free: they are kept anyway.
+func (x *exchange) hold(part *int64, capacity int) error {
+	more := int64(capacity) - *part
+	if capacity <= firstRead || more <= 0 {
+		return nil
+	}
+	if !x.s.budget.Take(more) {
+		return errFull
+	}
+	*part += more
+	x.held += more
+	return nil
+}
+
+// decoded counts the memory of the tensors that were decoded. They are there already: one message is decoded by a CPU
+// at a time and its limits bound it, but many that wait for their runs must not come together.
+func (x *exchange) decoded() error { return x.hold(&x.decodedHeld, x.req.Memory()) }
 
 // readBody reads the body as it comes.
 func (x *exchange) readBody() ([]byte, error) {
@@ -35,6 +61,9 @@ func (x *exchange) readBody() ([]byte, error) {
 	length := x.ctx.Request.Header.ContentLength() // negative where it comes in chunks
 	if length > limit {
 		return nil, x.tooLarge()
+	}
+	if x.hold(&x.rawHeld, cap(x.raw)) != nil {
+		x.raw = nil // a small body does with little
 	}
 	b := x.raw[:0]
 	if size := min(max(length, 1), firstRead); cap(b) < size {
@@ -72,20 +101,21 @@ func (x *exchange) grow(b []byte, length int) ([]byte, error) {
 		size = min(size, length)
 	}
 	size = min(size, x.s.o.MaxBody+1)
-	more := int64(size) - x.held
-	x.held += more
-	if x.s.bodies.Add(more) > x.s.o.MaxBodies {
-		return nil, fault.New(fault.Unavailable, "",
-			"the bodies of running requests fill the %d bytes that they may take", x.s.o.MaxBodies)
+	if err := x.hold(&x.rawHeld, size); err != nil {
+		return nil, err
 	}
 	grown := make([]byte, len(b), size)
 	copy(grown, b)
 	return grown, nil
 }
 
-// allow gives the client the time that the lowest rate takes for what has come, beside the timeout.
+// allow gives the client the time that the lowest rate takes for what has come, beside the timeout, but never more than
+// the timeout without a byte: who sends much at once and then stops holds it no longer than who sends nothing.
 func (x *exchange) allow(received int) {
 	deadline := x.event.Arrived.Add(x.s.o.ReadTimeout + time.Duration(received/minRate)*time.Second)
+	if stall := time.Now().Add(x.s.o.ReadTimeout); stall.Before(deadline) {
+		deadline = stall
+	}
 	_ = x.ctx.Conn().SetReadDeadline(deadline)
 }
 
@@ -101,5 +131,5 @@ func bodyError(err error) error {
 	if clientGone(err) {
 		return errLeft
 	}
-	return fault.New(fault.Usage, "", "the body is not as its header says: %w", err)
+	return fault.New(fault.Usage, "", "the body is not as its header says, or not in the form of chunks")
 }

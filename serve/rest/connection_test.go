@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"infer/internal/wire"
 	"infer/model/engine/enginetest"
 	"infer/serve/repository"
 )
@@ -149,7 +150,7 @@ func TestBodiesTogether(t *testing.T) {
 	if a := ask(t, "POST", "http://"+address+"/v2/models/sum/infer", sumRequest); a.status != 200 {
 		t.Errorf("after it: %d %s", a.status, a.body)
 	}
-	if n := s.bodies.Load(); n != 0 {
+	if n := s.budget.Held(); n != 0 {
 		t.Errorf("%d bytes are still counted", n)
 	}
 }
@@ -465,5 +466,22 @@ func TestPlainToTLS(t *testing.T) {
 		if a.status != 400 || !strings.Contains(a.body, "https://") {
 			t.Errorf("%s: %d %q", method, a.status, a.body)
 		}
+	}
+}
+
+// TestUnpackedTogether holds that what bodies unpack to counts as well: a small packed body is refused where there is
+// no memory for what is in it.
+func TestUnpackedTogether(t *testing.T) {
+	s, address := sums(t, Options{MaxBody: 4 << 20, MaxBodies: 1 << 20})
+	small, err := wire.Compress(nil, "gzip", make([]byte, 3<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := ask(t, "POST", "http://"+address+"/v2/models/sum/infer", small, "Content-Encoding: gzip")
+	if a.status != 503 || a.header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if n := s.budget.Held(); n != 0 {
+		t.Errorf("%d bytes are still counted", n)
 	}
 }

@@ -29,14 +29,15 @@ type exchange struct {
 	resp   wire.Response
 	event  repository.RequestEvent
 
-	raw    []byte // the body as it came
-	plain  []byte // the body unpacked
-	packed []byte // scratch of the answer
-	text   []byte // scratch of header values
-	want   []string
-	asked  []wire.Output
-	held   int64       // bytes that are counted in Server.bodies
-	gone   func() bool // asks the connection of this exchange
+	raw                             []byte // the body as it came
+	plain                           []byte // the body unpacked
+	packed                          []byte // scratch of the answer
+	text                            []byte // scratch of header values
+	want                            []string
+	asked                           []wire.Output
+	held                            int64 // bytes that are counted in Server.budget, the sum of:
+	rawHeld, plainHeld, decodedHeld int64
+	gone                            func() bool // asks the connection of this exchange
 }
 
 // largeAnswer is the size from which on an answer gets more time than the timeout: a slow reader needs it.
@@ -89,7 +90,19 @@ func (x *exchange) begin(ctx *fasthttp.RequestCtx) {
 
 // dispatch finds what a request wants, asks whether it may, and does it.
 func (x *exchange) dispatch() error {
-	run := x.end.get
+	run, err := x.admit()
+	if err != nil {
+		return err
+	}
+	return run(x)
+}
+
+// admit finds what a request wants and asks whether it may, by its header alone.
+func (x *exchange) admit() (run func(*exchange) error, err error) {
+	if err := x.sound(); err != nil {
+		return nil, err
+	}
+	run = x.end.get
 	switch method := x.ctx.Method(); {
 	case string(method) == fasthttp.MethodPost:
 		run = x.end.post
@@ -98,14 +111,11 @@ func (x *exchange) dispatch() error {
 	}
 	if run == nil {
 		if x.route.place == nowhere {
-			return x.notFound()
+			return nil, x.notFound()
 		}
-		return x.wrongMethod()
+		return nil, x.wrongMethod()
 	}
-	if err := x.authorize(x.end.scope); err != nil {
-		return err
-	}
-	return run(x)
+	return run, x.authorize(x.end.scope)
 }
 
 // authorize checks the key of a request where the server has keys and the scope asks for one.
@@ -130,6 +140,14 @@ func (x *exchange) finish() {
 		x.fail(fault.New(fault.Internal, "", "the server failed at this request"))
 	}
 	x.account()
+	x.release()
+	if p == nil {
+		x.s.pool.Put(x)
+	}
+}
+
+// release gives back what the exchange holds.
+func (x *exchange) release() {
 	if x.call != nil {
 		x.call.Free()
 	}
@@ -137,9 +155,6 @@ func (x *exchange) finish() {
 		x.handle.Release()
 	}
 	x.reset()
-	if p == nil {
-		x.s.pool.Put(x)
-	}
 }
 
 // account fills the event of an inference and hands it out.
@@ -172,7 +187,7 @@ func (x *exchange) account() {
 // reset makes the exchange fit for another request.
 func (x *exchange) reset() {
 	x.req.Reset()
-	x.s.bodies.Add(-x.held)
+	x.s.budget.Give(x.held)
 	clear(x.resp.Outputs)
 	*x = exchange{s: x.s, gone: x.gone, req: x.req,
 		resp: wire.Response{Outputs: x.resp.Outputs[:0], Params: x.resp.Params[:0]},

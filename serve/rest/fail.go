@@ -66,6 +66,10 @@ func statusOf(err error) int {
 	switch {
 	case errors.Is(err, errMethod):
 		return fasthttp.StatusMethodNotAllowed
+	case errors.Is(err, errVersion):
+		return fasthttp.StatusHTTPVersionNotSupported
+	case errors.Is(err, errExpect):
+		return fasthttp.StatusExpectationFailed
 	case errors.Is(err, errSlow):
 		return fasthttp.StatusRequestTimeout
 	case errors.Is(err, errLeft), errors.Is(err, context.Canceled):
@@ -129,7 +133,7 @@ func (x *exchange) retryAfter(err error) {
 
 // malformed answers a request that never became one: fasthttp could not read its header.
 func (s *Server) malformed(ctx *fasthttp.RequestCtx, err error) {
-	status, text := fasthttp.StatusBadRequest, "this is no HTTP request: "+err.Error()
+	status, text := fasthttp.StatusBadRequest, "this is no HTTP request: "+reasonOfMalformed(err)
 	var small *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {

@@ -36,6 +36,7 @@ type header struct {
 	contentType                        []byte
 	timeout, priority                  []byte
 	authorization, apiKey              []byte
+	expect                             []byte
 }
 
 // read takes everything in one pass.
@@ -62,6 +63,8 @@ func (h *header) read(from *fasthttp.RequestHeader) {
 			h.priority = value
 		case "Authorization":
 			h.authorization = value
+		case "Expect":
+			h.expect = value
 		case "X-Api-Key":
 			h.apiKey = value
 		}

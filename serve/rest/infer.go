@@ -139,6 +139,9 @@ func (x *exchange) stick(info *repository.Info) (*repository.Info, error) {
 // run gives the decoded request to the model. A parameter of the body wins over the header where it asks for less
 // time, and gives the priority where no header does.
 func (x *exchange) run() error {
+	if err := x.decoded(); err != nil {
+		return err
+	}
 	c := x.call
 	c.Inputs, c.RequestLen = x.req.Inputs, x.event.RequestLen
 	if x.req.ID != "" {

@@ -21,6 +21,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/wire"
+	"infer/serve/guard"
 	"infer/serve/repository"
 )
 
@@ -48,7 +49,8 @@ type Options struct {
 
 	Limits         wire.Limits
 	MaxBody        int           // bytes of a body, as sent and decompressed
-	MaxBodies      int64         // bytes of all large bodies, as sent, that are held at a time
+	MaxBodies      int64         // bytes that all requests may hold at a time, of a server without a Budget
+	Budget         *guard.Budget // what all requests may hold, shared with other front ends; nil: one of MaxBodies
 	MaxHeader      int           // bytes of request line and header
 	MaxConnections int           // open at a time; one more is answered 503 and closed
 	ReadTimeout    time.Duration // for the header, and for a body beside its size: a body must come at minRate
@@ -74,7 +76,7 @@ type Server struct {
 	pool     sync.Pool // of *exchange
 	ready    atomic.Bool
 	draining atomic.Bool
-	bodies   atomic.Int64 // bytes of large bodies in memory
+	budget   *guard.Budget // what requests hold
 	running  context.Context
 	stop     context.CancelFunc
 
@@ -89,13 +91,20 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{o: o, conns: map[*conn]struct{}{}}
+	if s.budget = o.Budget; s.budget == nil {
+		s.budget = guard.NewBudget(o.MaxBodies)
+	}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.pool.New = func() any { return newExchange(s) }
 	s.fast = &fasthttp.Server{
 		Handler:      s.handle,
 		ErrorHandler: s.malformed,
-		ConnState:    observeState,
-		Logger:       fastLog{o.Log},
+		// A body that the client asks about first is refused before it comes.
+		ExpectHandler: s.expected,
+		// What a client sent, which may hold keys, does not go into errors.
+		SecureErrorLogMessage: true,
+		ConnState:             observeState,
+		Logger:                fastLog{o.Log},
 
 		ReadBufferSize: o.MaxHeader,
 		ReadTimeout:    o.ReadTimeout,

@@ -33,6 +33,7 @@ type exchange struct {
 	response wire.Response
 	want     []string
 	event    repository.RequestEvent
+	held     int64 // counted against the budget
 }
 
 // begin takes an exchange for a call that has just come in. Give it back with end.
@@ -57,6 +58,9 @@ func (x *exchange) end(err error) error {
 		s.o.Observer.Request(&x.event)
 	}
 	x.in.free()
+	x.request.Reset()
+	s.budget.Give(x.held)
+	x.held = 0
 	clear(x.response.Outputs) // views of the call's memory
 	x.response.Outputs, x.response.Params, x.want = x.response.Outputs[:0], x.response.Params[:0], x.want[:0]
 	x.event = repository.RequestEvent{}
@@ -75,7 +79,13 @@ func (x *exchange) infer(ctx context.Context) (answer *reply, err error) {
 	defer func() { x.s.rescue(recover(), x.p.method, &err) }()
 	data := x.in.bytes()
 	x.event.RequestLen = len(data)
+	if err := x.hold(len(data)); err != nil {
+		return nil, err
+	}
 	if err := x.p.decode(&x.request, data, x.s.o.Limits); err != nil {
+		return nil, err
+	}
+	if err := x.hold(x.request.Memory()); err != nil {
 		return nil, err
 	}
 	r := &x.request
@@ -108,6 +118,18 @@ func (x *exchange) infer(ctx context.Context) (answer *reply, err error) {
 	}
 	x.event.ResponseLen = len(answer.bytes)
 	return answer, nil
+}
+
+// hold counts n bytes more that this inference holds until its end.
+func (x *exchange) hold(n int) error {
+	if n < counted {
+		return nil
+	}
+	if !x.s.budget.Take(int64(n)) {
+		return errFull
+	}
+	x.held += int64(n)
+	return nil
 }
 
 // whyGone says why nobody waits for the answer any more, nil where somebody does. A client whose deadline has passed

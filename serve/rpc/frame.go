@@ -20,6 +20,10 @@ func (codec) Name() string { return proto.Name }
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if f, ok := v.(*frame); ok {
 		f.free()
+		if data.Len() > mostReply && len(data) > 1 {
+			f.buffer = mem.SliceBuffer(data.Materialize()) // a pool would keep it
+			return nil
+		}
 		f.buffer = data.MaterializeToBuffer(mem.DefaultBufferPool())
 		return nil
 	}

@@ -79,7 +79,7 @@ func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamS
 	if _, err := s.authorize(stream.Context(), scopeOf(info.FullMethod)); err != nil {
 		return err
 	}
-	return next(server, stream)
+	return receiving(stream.Context(), func() error { return next(server, stream) })
 }
 
 // rescue turns a panic into an error and logs it: one request shall not take the others with it.

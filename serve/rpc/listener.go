@@ -23,17 +23,15 @@ func (l *listener) Accept() (net.Conn, error) {
 			c.Close()
 			continue
 		}
-		a := c.RemoteAddr()
-		return &conn{Conn: c, s: l.s, remote: address{a, a.String()}}, nil
+		return &conn{Conn: c, s: l.s}, nil
 	}
 }
 
 // conn is a connection that is counted.
 type conn struct {
 	net.Conn
-	s      *Server
-	remote address
-	once   sync.Once
+	s    *Server
+	once sync.Once
 }
 
 // Close implements net.Conn.
@@ -42,13 +40,12 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// RemoteAddr implements net.Conn.
-func (c *conn) RemoteAddr() net.Addr { return &c.remote }
-
-// address is an address whose text is made once a connection and not once a request.
+// address is an address whose text is made once a connection and not once a request. It leads from a call to the intake
+// of its connection.
 type address struct {
 	net.Addr
-	text string
+	text   string
+	intake *intake
 }
 
 // String implements net.Addr.

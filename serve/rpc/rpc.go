@@ -16,8 +16,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	_ "google.golang.org/grpc/encoding/gzip" // requests may come packed with it
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -42,6 +40,7 @@ type Options struct {
 	MirrorTyped   bool   // answer a request with typed contents in typed contents; else always raw, as Triton does
 
 	Limits           wire.Limits
+	Budget           *guard.Budget // what all requests may hold, shared with other front ends; nil: guard.DefaultBudget
 	MaxMessage       int           // bytes of a request, unpacked
 	MaxConnections   int           // open at a time; one more is closed
 	KeepAlive        time.Duration // after which a silent connection is asked whether it lives
@@ -57,7 +56,7 @@ var DefaultOptions = Options{
 // Bounds that no flag changes.
 const (
 	handshakeTimeout = 10 * time.Second // from a connection to its first HTTP/2 frame
-	maxStreams       = 1024             // calls of one connection at a time
+	maxStreams       = 256              // calls of one connection at a time
 	maxHeader        = 16 << 10         // bytes of the metadata of a call
 	keepAliveTimeout = 20 * time.Second // for the answer to a keep-alive
 	fastestKeepAlive = 10 * time.Second // a client that asks more often than this is sent away
@@ -76,6 +75,8 @@ type Server struct {
 	o         Options
 	grpc      *grpc.Server
 	exchanges sync.Pool // of *exchange
+	budget    *guard.Budget
+	stall     time.Duration
 	open      atomic.Int64
 
 	draining  chan struct{} // closed by Drain
@@ -90,6 +91,9 @@ type Server struct {
 func New(o Options) *Server {
 	o = withDefaults(o)
 	s := &Server{o: o, draining: make(chan struct{}), changed: make(chan struct{})}
+	if s.budget, s.stall = o.Budget, stall; s.budget == nil {
+		s.budget = guard.NewBudget(guard.DefaultBudget)
+	}
 	s.exchanges.New = func() any { return new(exchange) }
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(newCodec()),
@@ -105,17 +109,17 @@ func New(o Options) *Server {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: fastestKeepAlive, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(s.unary),
 		grpc.StreamInterceptor(s.stream),
-	}
-	if o.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
+		grpc.Creds(newTransport(s)),
+		grpc.InTapHandle(tapped),
 	}
 	s.grpc = grpc.NewServer(options...)
-	s.grpc.RegisterService(oipService(), &oip{s: s})
-	s.grpc.RegisterService(predictionService(), &prediction{s: s})
-	tfs.RegisterModelServiceServer(s.grpc, &models{s: s})
-	healthpb.RegisterHealthServer(s.grpc, &health{s: s})
+	services := watch{s.grpc}
+	services.RegisterService(oipService(), &oip{s: s})
+	services.RegisterService(predictionService(), &prediction{s: s})
+	tfs.RegisterModelServiceServer(services, &models{s: s})
+	healthpb.RegisterHealthServer(services, &health{s: s})
 	if o.Reflection {
-		reflection.Register(s.grpc)
+		reflection.Register(services)
 	}
 	return s
 }

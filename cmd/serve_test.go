@@ -228,7 +228,7 @@ func TestServeReload(t *testing.T) {
 	write("serve: {slo: 70ms, access-log: true, max-body: 1MiB}\n")
 	until("needs a restart: access-log, max-body")
 	write("serve: {slow: 70ms}\n")
-	until(`hint="did you mean slo?"`)
+	until(`hint=did you mean slo?`)
 	write("serve: {slo: 60ms}\n# yet another length, seen without a signal\n")
 	until("60ms")
 }

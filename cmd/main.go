@@ -81,7 +81,7 @@ the result goes to stdout, everything else to stderr.`,
   infer quantize model.onnx --int8 --calib calib/
   infer predict model.onnx --input data/ -o out/
   infer serve model.onnx --check
-  infer deploy docker model.onnx -o deploy/`,
+  infer deploy docker model.onnx -o image/`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: a.prepare,

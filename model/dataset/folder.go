@@ -56,7 +56,7 @@ func (s *Set) openFolder(dir string) error {
 			if strings.HasSuffix(e.Name(), ".pb") {
 				protos = append(protos, path)
 			}
-			if isImage(e.Name()) {
+			if isImage(e.Name()) || e.IsDir() && holdsImages(path) {
 				pictures++
 			}
 		case ok:
@@ -82,6 +82,12 @@ func (s *Set) openFolder(dir string) error {
 		s.notes = append(s.notes, fmt.Sprintf("no input is called as %s; the inputs are %s", strings.Join(stray, ", "), s.names()))
 	}
 	return s.openExpected(filepath.Join(dir, "expected"))
+}
+
+// holdsImages reports whether a folder, of a class, has images.
+func holdsImages(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool { return isImage(e.Name()) })
 }
 
 // addFile adds a .npy file as the data of an input.

@@ -132,20 +132,20 @@ func TestSharedAxis(t *testing.T) {
 func TestNotLoadedIsSaidOnce(t *testing.T) {
 	dir := t.TempDir()
 	lay(t, dir, "broken.onnx")
-	start := func(sources ...Source) (error, string) {
+	start := func(sources ...Source) (logged string, err error) {
 		var log safeLog
 		r, err := Open(t.Context(), Options{Sources: sources, Provider: enginetest.CPU(t), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if err == nil {
 			err = r.Close(t.Context())
 		}
-		return err, log.String()
+		return log.String(), err
 	}
 	bad := Source{Path: filepath.Join(dir, "broken.onnx")}
-	if err, log := start(bad); err == nil || strings.Contains(log, "not loaded") {
+	if log, err := start(bad); err == nil || strings.Contains(log, "not loaded") {
 		t.Errorf("alone: %v\n%s", err, log)
 	}
 	good := Source{Path: save(t, plus(1), dir, "good.onnx")}
-	if err, log := start(bad, good); err != nil || strings.Count(log, "not loaded") != 1 {
+	if log, err := start(bad, good); err != nil || strings.Count(log, "not loaded") != 1 {
 		t.Errorf("beside another: %v\n%s", err, log)
 	}
 }

@@ -107,7 +107,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.stop()
 	releasing, end := context.WithCancel(context.Background())
 	defer end()
-	s.ends.Go(func() { release(releasing) })
+	s.ends.Go(func() { release(releasing, pause) })
 	if err := s.models.Start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil

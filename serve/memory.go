@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -29,36 +30,36 @@ func bound(m host.MemoryUse) {
 	}
 }
 
-// How memory goes back to the system after large requests: no more often than every pause, and only where the heap
-// holds more than idleKept that it does not use. Go gives it back by itself over minutes.
+// How memory goes back to the system after large requests: no more often than every pause, and only where the heap is
+// larger by growth than it was at its smallest. Go gives memory back by itself over minutes, and what lies in pools only
+// after two collections.
 const (
-	pause    = 30 * time.Second
-	idleKept = 64 << 20
+	pause  = 30 * time.Second
+	growth = 64 << 20
 )
 
-// release gives idle memory back until ctx ends.
-func release(ctx context.Context) {
+// release gives memory back until ctx ends.
+func release(ctx context.Context, pause time.Duration) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
+	least := heap()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if idle() > idleKept {
+			if heap() > least+growth {
+				runtime.GC()
 				debug.FreeOSMemory()
 			}
+			least = min(least, heap())
 		}
 	}
 }
 
-// idle is how many bytes of the heap are free, or garbage since the last collection, and not given back.
-func idle() uint64 {
-	s := []metrics.Sample{{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+// heap is how many bytes of the heap the system has given: what is in use, and what could be given back.
+func heap() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
 	metrics.Read(s)
-	n := s[0].Value.Uint64()
-	if objects, live := s[1].Value.Uint64(), s[2].Value.Uint64(); objects > live {
-		n += objects - live
-	}
-	return n
+	return s[0].Value.Uint64() + s[1].Value.Uint64() + s[2].Value.Uint64()
 }

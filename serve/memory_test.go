@@ -1,7 +1,10 @@
 package serve
 
 import (
+	"context"
+	"sync"
 	"testing"
+	"time"
 
 	"infer/internal/host"
 )
@@ -16,4 +19,24 @@ func TestBudget(t *testing.T) {
 			t.Errorf("of %d bytes: %d, want %d", c.limit, got, c.want)
 		}
 	}
+}
+
+// TestRelease holds that what large requests took goes back, from pools too.
+func TestRelease(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	before := heap()
+	wg.Go(func() { release(ctx, 50*time.Millisecond) })
+	time.Sleep(20 * time.Millisecond)
+	var pool sync.Pool
+	pool.Put(make([]byte, 512<<20))
+	for range 100 {
+		time.Sleep(50 * time.Millisecond)
+		if heap() < before+growth {
+			return
+		}
+	}
+	t.Errorf("the heap has %d bytes, %d before", heap(), before)
 }

@@ -145,7 +145,7 @@ func (s *Server) run(ctx context.Context) error {
 	s.start()
 	releasing, end := context.WithCancel(context.Background())
 	defer end()
-	s.ends.Go(func() { release(releasing) })
+	s.ends.Go(func() { release(releasing, pause) })
 	if err := s.models.Start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"encoding/binary"
 	"io"
 	"slices"
 	"strconv"
@@ -75,6 +76,12 @@ func DecompressWithin(dst []byte, encoding string, body []byte, limit int64, tak
 	if err != nil {
 		return dst, err
 	}
+	if n := announced(body, min(limit, MostUnpacked(int64(len(body))))); canonical(encoding) == "gzip" && n > freeBytes {
+		if err := take(len(dst) + n + 1); err != nil {
+			return dst, err
+		}
+		dst = slices.Grow(dst, n+1) // at once: what would be grown through is garbage of the same size
+	}
 	out, err := unpack(dst, r, int64(len(body)), limit, take)
 	if err == nil && u.src.Len() > 0 {
 		err = fault.New(fault.Usage, "", "%d bytes follow the end of the %s stream", u.src.Len(), encoding)
@@ -83,6 +90,14 @@ func DecompressWithin(dst []byte, encoding string, body []byte, limit int64, tak
 		return dst, err
 	}
 	return out, nil
+}
+
+// announced is how many bytes the end of a gzip body says that it unpacks to (RFC 1952, ISIZE), no more than most.
+func announced(body []byte, most int64) int {
+	if len(body) < 4 {
+		return 0
+	}
+	return int(min(int64(binary.LittleEndian.Uint32(body[len(body)-4:])), most))
 }
 
 // open returns a reader of the unpacked body.

@@ -6,6 +6,7 @@ package wire
 import (
 	"time"
 
+	"infer/internal/fault"
 	"infer/model/tensor"
 )
 
@@ -16,6 +17,22 @@ type Limits struct {
 	Elements int64 // elements of one tensor
 	Depth    int   // nested brackets and braces of JSON, also below keys that are ignored
 	Inputs   int   // inputs of a message, and outputs asked for
+}
+
+// Outputs returns how many bytes the outputs of a run take, and fault.TooLarge where that is over the limit: the shape of
+// an output can be for the request to say, and an answer takes their memory once more.
+func (l Limits) Outputs(outputs []tensor.Tensor) (int, error) {
+	n := int64(0)
+	for i := range outputs {
+		n += int64(len(outputs[i].Data))
+		for _, s := range outputs[i].Strings {
+			n += int64(len(s) + stringSize)
+		}
+	}
+	if n > l.Bytes {
+		return int(n), fault.New(fault.TooLarge, "ask for fewer rows or outputs", "the outputs take %d bytes, over the limit of %d", n, l.Bytes)
+	}
+	return int(n), nil
 }
 
 // DefaultLimits are those of the server without flags.

@@ -167,3 +167,13 @@ func parseKey(fields []string) (key, error) {
 	}
 	return k, nil
 }
+
+// Credential chooses between the values of Authorization and X-API-Key: the first, but for one of another scheme than
+// Bearer beside a key, which is meant for a proxy on the way.
+func Credential(authorization, apiKey []byte) []byte {
+	scheme, _, ok := bytes.Cut(authorization, []byte{' '})
+	if len(authorization) == 0 || len(apiKey) > 0 && ok && !bytes.EqualFold(scheme, []byte("bearer")) {
+		return apiKey
+	}
+	return authorization
+}

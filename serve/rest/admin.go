@@ -128,7 +128,7 @@ func (x *exchange) setSplit() error {
 	}
 	var want map[string]int
 	value, given := request["split"]
-	if !given || len(request) != 1 || json.Unmarshal(value, &want) != nil {
+	if !given || len(request) != 1 || json.Unmarshal(value, &want) != nil || want != nil && !distinct(value, len(want)) {
 		return fault.New(fault.Usage, "",
 			`the body must be {"split": {"1": 95, "2": 5}}, whole percents by version, or {"split": null}`)
 	}
@@ -136,4 +136,17 @@ func (x *exchange) setSplit() error {
 		return err
 	}
 	return x.getSplit()
+}
+
+// distinct reports whether a JSON object has n members, at least one: fewer of a map made of it were there twice.
+func distinct(object []byte, n int) bool {
+	d := json.NewDecoder(bytes.NewReader(object))
+	tokens := 0
+	for {
+		if _, err := d.Token(); err != nil {
+			break
+		}
+		tokens++
+	}
+	return n > 0 && tokens == 2*n+2 // names and numbers, and the braces
 }

@@ -109,11 +109,12 @@ func (x *exchange) grow(b []byte, length int) ([]byte, error) {
 	return grown, nil
 }
 
-// allow gives the client the time that the lowest rate takes for what has come, beside the timeout, but never more than
-// the timeout without a byte: who sends much at once and then stops holds it no longer than who sends nothing.
+// allow gives the client the time that the lowest rate takes for what has come, beside the timeout, but no more than the
+// timeout and the time of the next part: who sends much at once and then stops holds it hardly longer than who sends
+// nothing.
 func (x *exchange) allow(received int) {
 	deadline := x.event.Arrived.Add(x.s.o.ReadTimeout + time.Duration(received/minRate)*time.Second)
-	if stall := time.Now().Add(x.s.o.ReadTimeout); stall.Before(deadline) {
+	if stall := time.Now().Add(x.s.o.ReadTimeout + firstRead/minRate*time.Second); stall.Before(deadline) {
 		deadline = stall
 	}
 	_ = x.ctx.Conn().SetReadDeadline(deadline)

@@ -29,15 +29,15 @@ type exchange struct {
 	resp   wire.Response
 	event  repository.RequestEvent
 
-	raw                             []byte // the body as it came
-	plain                           []byte // the body unpacked
-	packed                          []byte // scratch of the answer
-	text                            []byte // scratch of header values
-	want                            []string
-	asked                           []wire.Output
-	held                            int64 // bytes that are counted in Server.budget, the sum of:
-	rawHeld, plainHeld, decodedHeld int64
-	gone                            func() bool // asks the connection of this exchange
+	raw                                         []byte // the body as it came
+	plain                                       []byte // the body unpacked
+	packed                                      []byte // scratch of the answer
+	text                                        []byte // scratch of header values
+	want                                        []string
+	asked                                       []wire.Output
+	held                                        int64 // bytes that are counted in Server.budget, the sum of:
+	rawHeld, plainHeld, decodedHeld, outputHeld int64
+	gone                                        func() bool // asks the connection of this exchange
 }
 
 // largeAnswer is the size from which on an answer gets more time than the timeout: a slow reader needs it.

@@ -1,12 +1,15 @@
 package rest
 
 import (
+	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"infer/internal/fault"
+	"infer/serve/guard"
 )
 
 // Names of headers that are written, in the form that fasthttp looks for.
@@ -73,10 +76,7 @@ func (h *header) read(from *fasthttp.RequestHeader) {
 
 // credential returns what shows who asks: the Authorization header, else X-API-Key; nil for none.
 func (h *header) credential() []byte {
-	if h.authorization != nil {
-		return h.authorization
-	}
-	return h.apiKey
+	return guard.Credential(h.authorization, h.apiKey)
 }
 
 // deadline returns when the client stops waiting, by its header: seconds, or a number with a unit (50ms, 1.5s). The
@@ -96,8 +96,14 @@ func (h *header) deadline(arrived time.Time) (time.Time, error) {
 const longest = 24 * time.Hour
 
 func parseTimeout(s string) (time.Duration, error) {
-	if seconds, err := strconv.ParseFloat(s, 64); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, longest.Seconds()) * float64(time.Second)), nil
+	if strings.Trim(s, "+-.eE0123456789") == "" { // not the other forms of Go: 0x1p3, 1_0, Inf
+		// A number out of range is returned as infinite, and so is longest.
+		if seconds, err := strconv.ParseFloat(s, 64); seconds > 0 && (err == nil || errors.Is(err, strconv.ErrRange)) {
+			return time.Duration(min(seconds, longest.Seconds()) * float64(time.Second)), nil
+		}
+	}
+	if hours, err := strconv.ParseUint(strings.TrimSuffix(s, "h"), 10, 64); err == nil && strings.HasSuffix(s, "h") && hours >= 24 {
+		return longest, nil // more of them than a Duration can hold are no error either
 	}
 	if d, err := time.ParseDuration(s); err == nil && d > 0 {
 		return min(d, longest), nil

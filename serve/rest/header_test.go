@@ -16,7 +16,12 @@ func TestParseTimeout(t *testing.T) {
 		{"1m30s", 90 * time.Second},
 		{"1e300", longest},
 		{"9999h", longest},
-		{"Inf", longest},
+		{"1e999", longest},
+		{"99999999h", longest},
+		{"99999999999999h", longest},
+		{"Inf", 0},
+		{"0x1p3", 0},
+		{"1_0", 0},
 		{"NaN", 0},
 		{"0", 0},
 		{"-1", 0},
@@ -76,6 +81,25 @@ func TestAppendMillis(t *testing.T) {
 	} {
 		if got := string(appendMillis(nil, d)); got != want {
 			t.Errorf("%v is %s, want %s", d, got, want)
+		}
+	}
+}
+
+// TestCredential holds that an Authorization of another scheme does not hide an API key.
+func TestCredential(t *testing.T) {
+	for _, c := range []struct{ authorization, key, want string }{
+		{"Bearer a", "b", "Bearer a"}, {"bearer a", "b", "bearer a"}, {"Basic YTpi", "b", "b"}, {"", "b", "b"},
+		{"Basic YTpi", "", "Basic YTpi"}, {"a", "b", "a"}, {"", "", ""},
+	} {
+		h := header{}
+		if c.authorization != "" {
+			h.authorization = []byte(c.authorization)
+		}
+		if c.key != "" {
+			h.apiKey = []byte(c.key)
+		}
+		if got := string(h.credential()); got != c.want {
+			t.Errorf("%q and %q: %q, want %q", c.authorization, c.key, got, c.want)
 		}
 	}
 }

@@ -159,7 +159,14 @@ func (x *exchange) run() error {
 		x.want = append(x.want, o.Name)
 	}
 	c.Want = x.want
-	return x.handle.Infer(x.s.running, c)
+	if err := x.handle.Infer(x.s.running, c); err != nil {
+		return err
+	}
+	n, err := x.s.o.Limits.Outputs(c.Outputs)
+	if err != nil {
+		return err
+	}
+	return x.hold(&x.outputHeld, n)
 }
 
 // respond fills the answer from the call: the outputs in the order that was asked for, as tensors or as classes.

@@ -216,7 +216,7 @@ func TestAdmin(t *testing.T) {
 	if got := versions(); got["2"] != 200 {
 		t.Errorf("rolled back: %v", got)
 	}
-	for _, body := range []string{`{"split":{"1":50,"9":50}}`, `{"split":{"1":150}}`, `{"split":5}`, `{}`, `{"spilt":null}`, `[]`} {
+	for _, body := range []string{`{"split":{"1":50,"9":50}}`, `{"split":{"1":150}}`, `{"split":5}`, `{"split":{}}`, `{"split":{"1":50,"1":50,"2":50}}`, `{}`, `{"spilt":null}`, `[]`} {
 		if a := ask(t, "POST", base+"/v2/models/sum/split", body); a.status != 400 && a.status != 404 {
 			t.Errorf("split %s: %d %s", body, a.status, a.body)
 		}

@@ -105,6 +105,9 @@ func (x *exchange) infer(ctx context.Context) (answer *reply, err error) {
 	if gone := whyGone(ctx); gone != nil {
 		err = gone
 	}
+	if err == nil {
+		err = x.outputs(c)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +133,15 @@ func (x *exchange) hold(n int) error {
 	}
 	x.held += int64(n)
 	return nil
+}
+
+// outputs counts what a run has answered, and refuses what is over the limit.
+func (x *exchange) outputs(c *repository.Call) error {
+	n, err := x.s.o.Limits.Outputs(c.Outputs)
+	if err != nil {
+		return err
+	}
+	return x.hold(n)
 }
 
 // whyGone says why nobody waits for the answer any more, nil where somebody does. A client whose deadline has passed

@@ -42,7 +42,7 @@ func (s *Server) authorize(ctx context.Context, scope string) (name string, err 
 	if s.o.Keys == nil || scope == "" {
 		return "", nil
 	}
-	return s.o.Keys.Check([]byte(first(ctx, "authorization", "x-api-key")), scope)
+	return s.o.Keys.Check(guard.Credential([]byte(first(ctx, "authorization")), []byte(first(ctx, "x-api-key"))), scope)
 }
 
 // errNoAdmin is the answer of a listener that is not for the administration of models.

@@ -24,7 +24,7 @@ type Picture struct {
 
 // Options are the choices of Decode.
 type Options struct {
-	MaxPixels  int64       // width × height; more is a fault.TooLarge error, before any pixel is decoded
+	MaxPixels  int64       // width × height, of 4 bytes each; more is a fault.TooLarge error, before any pixel is decoded
 	Background *color.RGBA // what shows through transparent pixels; nil: their colour, as if they were opaque
 }
 
@@ -96,7 +96,10 @@ func Decode(body []byte, o Options) (*Picture, error) {
 	return nil, fault.New(fault.Media, "send the file itself, as with curl --data-binary @photo.jpg", "the body is neither JPEG, PNG, GIF, WebP nor BMP")
 }
 
-// checkSize refuses more pixels than the limit and more than a file of size bytes can hold.
+// deep reports whether a decoded pixel takes 8 bytes, where others take 4 or less.
+func deep(m color.Model) bool { return m == color.RGBA64Model || m == color.NRGBA64Model }
+
+// checkSize refuses more pixels than the limit, half of it where they are deep, and more than a file of size bytes can hold.
 func checkSize(name string, c image.Config, size, limit int64) error {
 	if c.Width <= 0 || c.Height <= 0 {
 		return fault.New(fault.Usage, "", "the %s header says %d×%d pixels", name, c.Width, c.Height)
@@ -104,6 +107,9 @@ func checkSize(name string, c image.Config, size, limit int64) error {
 	pixels := int64(c.Width) * int64(c.Height)
 	if int64(c.Width) > limit || pixels > limit {
 		return fault.New(fault.TooLarge, "send a smaller picture, or raise max_pixels", "the %s has %d×%d pixels, over the limit of %d", name, c.Width, c.Height, limit)
+	}
+	if deep(c.ColorModel) && pixels > limit/2 {
+		return fault.New(fault.TooLarge, "send it with 8 bits a channel, or raise max_pixels", "the %s has %d×%d pixels of 16 bits a channel, which take twice the memory of others, over the limit of %d", name, c.Width, c.Height, limit/2)
 	}
 	if pixels > size*pixelsPerByte {
 		return fault.New(fault.Usage, "", "the %s header says %d×%d pixels, which %d bytes cannot hold", name, c.Width, c.Height, size)

@@ -140,7 +140,7 @@ func TestSixteenBits(t *testing.T) {
 	if err := png.Encode(&b, m); err != nil {
 		t.Fatal(err)
 	}
-	p, err := Decode(b.Bytes(), Options{MaxPixels: 1})
+	p, err := Decode(b.Bytes(), Options{MaxPixels: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,4 +268,29 @@ func BenchmarkPhoto(b *testing.B) {
 			p.Resample(dst, 224*3, s)
 		}
 	})
+}
+
+// TestDeepPictures holds that the limit bounds memory: pixels of 16 bits a channel count twice.
+func TestDeepPictures(t *testing.T) {
+	for _, c := range []struct {
+		m  image.Image
+		ok bool
+	}{
+		{image.NewNRGBA64(image.Rect(0, 0, 40, 40)), false},
+		{image.NewNRGBA64(image.Rect(0, 0, 30, 30)), true},
+		{image.NewNRGBA(image.Rect(0, 0, 40, 40)), true},
+		{image.NewGray16(image.Rect(0, 0, 40, 40)), true},
+	} {
+		if n, ok := c.m.(*image.NRGBA64); ok {
+			n.SetNRGBA64(1, 1, color.NRGBA64{A: 7}) // or it is written without alpha
+		}
+		var b bytes.Buffer
+		if err := png.Encode(&b, c.m); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Decode(b.Bytes(), Options{MaxPixels: 2000})
+		if c.ok != (err == nil) || !c.ok && fault.KindOf(err) != fault.TooLarge {
+			t.Errorf("%T %v: %v", c.m, c.m.Bounds(), err)
+		}
+	}
 }

@@ -1,5 +1,5 @@
 // Package guard owns who may talk to the server: TLS certificates and API keys with scopes, both read again when their
-// files change. What is wrong with a new file is logged, and the old one stays in force.
+// files change; and how many bytes all requests may hold together. What is wrong with a new file is logged, and the old one stays in force.
 package guard
 
 import (

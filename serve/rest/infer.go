@@ -166,7 +166,7 @@ func (x *exchange) run() error {
 	if err != nil {
 		return err
 	}
-	return x.hold(&x.outputHeld, n)
+	return x.hold(&x.outputHeld, 2*n) // they, and the answer that is made of them
 }
 
 // respond fills the answer from the call: the outputs in the order that was asked for, as tensors or as classes.

@@ -242,13 +242,13 @@ func (c *curve) best(limit int) int {
 }
 
 // cheaper reports whether a row of a run of n rows costs less than one of a smaller run of m: by the gain, and by more
-// than chance would make it seem, two standard errors.
+// than chance may make it seem: a standard error.
 func cheaper(e estimate, n int, than estimate, m int) bool {
 	if e.mean <= 0 || than.mean <= 0 {
 		return false
 	}
 	doubt := math.Hypot(e.err/e.mean, than.err/than.mean)
-	return e.mean/float64(n) < than.mean/float64(m)*(1-gain-2*doubt)
+	return e.mean/float64(n) < than.mean/float64(m)*(1-gain-doubt)
 }
 
 // seconds is s as a Duration, at most a century.

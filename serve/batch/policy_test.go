@@ -247,12 +247,16 @@ func TestFixedDelay(t *testing.T) {
 	}
 }
 
-// TestLargeRequestsRunAlone: a request with more rows than a run may have is not split and not refused.
+// TestLargeRequestsRunAlone: a request with more rows than a run may have is not split and not refused, and nothing
+// joins it.
 func TestLargeRequestsRunAlone(t *testing.T) {
 	_, fates := simulate(t, Options{Instances: 1, MaxBatch: 4}, line(ms, ms, 0), []arrival{{at: 0, rows: 9}, {at: 0, rows: 2}, {at: 0, rows: 2}, {at: 0, rows: 1}})
-	for i, want := range []int{9, 4, 4, 1} {
-		if fates[i].rows != want {
-			t.Errorf("request %d ran with %d rows, want %d", i, fates[i].rows, want)
+	if fates[0].rows != 9 {
+		t.Errorf("the request of 9 rows ran with %d", fates[0].rows)
+	}
+	for i, f := range fates[1:] {
+		if f.refusal != nil || f.rows > 4 {
+			t.Errorf("request %d ran with %d rows: %v", i+1, f.rows, f.refusal)
 		}
 	}
 }

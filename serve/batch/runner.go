@@ -127,7 +127,6 @@ func (r *Runner) lead(ctx context.Context, j *Job) {
 	for _, m := range j.batch {
 		m.err = err
 		if m != j {
-			m.state = running
 			m.wake <- struct{}{}
 		}
 	}

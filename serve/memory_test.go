@@ -31,7 +31,8 @@ func TestRelease(t *testing.T) {
 	wg.Go(func() { release(ctx, 50*time.Millisecond) })
 	time.Sleep(20 * time.Millisecond)
 	var pool sync.Pool
-	pool.Put(make([]byte, 512<<20))
+	spike := make([]byte, 512<<20)
+	pool.Put(&spike)
 	for range 100 {
 		time.Sleep(50 * time.Millisecond)
 		if heap() < before+growth {

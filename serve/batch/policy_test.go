@@ -397,8 +397,7 @@ func TestDisturbedStart(t *testing.T) {
 		}
 	}
 	sim := &simulation{t: t, s: s, serve: line(ms, ms/10, 0.05), random: newRandom(), o: Options{Instances: 1}.withDefaults()}
-	var next func(now time.Duration)
-	next = func(now time.Duration) {
+	next := func(now time.Duration) {
 		if now < 60*time.Second {
 			sim.fates = append(sim.fates, fate{arrival: arrival{at: now, rows: 1}})
 			sim.arrive(now, len(sim.fates)-1)

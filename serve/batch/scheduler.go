@@ -34,9 +34,9 @@ type Counts struct {
 
 const (
 	maxBuckets    = 256              // shapes that are remembered
-	exploreOften  = 32               // of so many dispatches, one tries a size that is not well known
-	exploreSeldom = 512              // and one the least known of those that are
-	wellKnown     = 40               // runs of a size, from which on it is
+	exploreOften  = 8                // of so many dispatches, one tries a size that is not well known
+	exploreSeldom = 256              // and one the least known of those that are
+	wellKnown     = 24               // runs of a size, from which on it is
 	maxClasses    = 16               // priorities that are told apart
 	longestRetry  = 30 * time.Second // that a client is told to stay away: what is predicted for later is not worth much
 	goneAfter     = time.Millisecond // in the queue, from which on a client is asked whether it has gone

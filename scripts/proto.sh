@@ -1,5 +1,5 @@
 #!/bin/sh
-# Generates serve/rpc/pb from its .proto files with pinned tools, which it installs in the user's cache: protoc from pip,
+# Generates internal/pb from its .proto files with pinned tools, which it installs in the user's cache: protoc from pip,
 # the Go generators from the Go module proxy. --check changes nothing and fails where the files are not what they would
 # be. Where the tools cannot be installed, it says so and exits 0.
 set -eu
@@ -19,7 +19,7 @@ if ! [ -x "$tools/bin/protoc-gen-go-grpc" ]; then
 fi
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-for folder in serve/rpc/pb serve/rpc/pb/tfs; do
+for folder in internal/pb internal/pb/tfs; do
 	(cd "$folder" && PATH=$tools/bin:$PATH "$tools/bin/python" -m grpc_tools.protoc -I . \
 		--go_out="$out" --go_opt=module=infer --go-grpc_out="$out" --go-grpc_opt=module=infer ./*.proto)
 done
@@ -27,4 +27,4 @@ if [ "${1-}" = --check ]; then
 	(cd "$out" && find . -name '*.go') | while read -r file; do cmp "$out/$file" "$file"; done
 	exit
 fi
-cp -r "$out/serve" .
+cp -r "$out/internal" .

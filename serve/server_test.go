@@ -27,12 +27,12 @@ import (
 	"google.golang.org/grpc/status"
 
 	"infer/internal/fault"
+	"infer/internal/pb"
 	"infer/model"
 	"infer/model/engine"
 	"infer/model/engine/enginetest"
 	"infer/serve/guard"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb"
 )
 
 const digits = "../testdata/digits/digits-cnn.onnx"

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"infer/internal/fault"
+	tfspb "infer/internal/pb/tfs"
 	"infer/model/tensor"
-	tfspb "infer/serve/rpc/pb/tfs"
 )
 
 // tensorProto builds the generated message of a tensor: its bytes, or its elements where typed.

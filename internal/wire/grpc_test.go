@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"infer/internal/fault"
+	"infer/internal/pb"
 	"infer/model/tensor"
-	"infer/serve/rpc/pb"
 )
 
 // samples are tensors of every dtype of the protocol, with the extreme values of each.

@@ -10,10 +10,10 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
+	"infer/internal/pb"
 	"infer/model"
 	"infer/model/engine/enginetest"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb"
 )
 
 // BenchmarkModelInfer is the whole way of a call on loopback, client included, on a model of a few microseconds: 16

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"infer/internal/fault"
+	"infer/internal/pb"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb"
 )
 
 // ModelStatistics gives the counters of one model or of all, as perf_analyzer reads them.

@@ -5,9 +5,9 @@ import (
 	"strconv"
 
 	"infer/internal/fault"
+	"infer/internal/pb"
 	"infer/internal/wire"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb"
 )
 
 // platform is what clients of Triton know a model of ONNX Runtime by.

@@ -24,9 +24,9 @@ import (
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
+	"infer/internal/pb"
 	"infer/serve/guard"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb"
 )
 
 func TestKeys(t *testing.T) {

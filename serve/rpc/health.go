@@ -9,8 +9,8 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
-	"infer/serve/rpc/pb"
-	"infer/serve/rpc/pb/tfs"
+	"infer/internal/pb"
+	"infer/internal/pb/tfs"
 )
 
 // watchInterval is how often a watched health is looked at: models come and go without telling.

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding/gzip"
 
+	"infer/internal/pb"
 	"infer/serve/guard"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb"
 )
 
 // wireClient speaks HTTP/2 by hand, to stop where it likes.

@@ -6,8 +6,8 @@ import (
 
 	"google.golang.org/grpc"
 
+	"infer/internal/pb"
 	"infer/internal/wire"
-	"infer/serve/rpc/pb"
 )
 
 // oip is the Open Inference Protocol. The methods that it does not have are answered with UNIMPLEMENTED.

@@ -10,10 +10,10 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"infer/internal/fault"
+	"infer/internal/pb/tfs"
 	"infer/internal/wire"
 	"infer/model/tensor"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb/tfs"
 )
 
 // prediction is TensorFlow Serving's PredictionService.

@@ -20,10 +20,10 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"infer/internal/pb/tfs"
 	"infer/internal/wire"
 	"infer/serve/guard"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb/tfs"
 )
 
 // Options say what a front end offers and what it refuses. Zero limits take those of DefaultOptions.

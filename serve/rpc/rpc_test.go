@@ -22,10 +22,10 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"infer/internal/pb"
 	"infer/model"
 	"infer/model/engine/enginetest"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb"
 )
 
 // recorder is an observer that keeps what it is told.

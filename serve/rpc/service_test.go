@@ -19,12 +19,12 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"infer/internal/fault"
+	"infer/internal/pb"
+	"infer/internal/pb/tfs"
 	"infer/model"
 	"infer/model/engine/enginetest"
 	"infer/serve/batch"
 	"infer/serve/repository"
-	"infer/serve/rpc/pb"
-	"infer/serve/rpc/pb/tfs"
 )
 
 func sums(names ...string) map[string]*model.Model {

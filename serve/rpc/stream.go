@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"infer/internal/fault"
-	"infer/serve/rpc/pb"
+	"infer/internal/pb"
 )
 
 // streamDepth is how many requests of one stream may be under way: enough for a batch, and a client that asks for more

@@ -547,7 +547,7 @@ const file_tensorflow_proto_rawDesc = "" +
 	"\rDT_COMPLEX128\x10\x12\x12\v\n" +
 	"\aDT_HALF\x10\x13\x12\r\n" +
 	"\tDT_UINT32\x10\x16\x12\r\n" +
-	"\tDT_UINT64\x10\x17B\x18Z\x16infer/serve/rpc/pb/tfsb\x06proto3"
+	"\tDT_UINT64\x10\x17B\x17Z\x15infer/internal/pb/tfsb\x06proto3"
 
 var (
 	file_tensorflow_proto_rawDescOnce sync.Once

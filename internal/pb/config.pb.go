@@ -891,7 +891,7 @@ const file_config_proto_rawDesc = "" +
 	"\tTYPE_FP32\x10\v\x12\r\n" +
 	"\tTYPE_FP64\x10\f\x12\x0f\n" +
 	"\vTYPE_STRING\x10\r\x12\r\n" +
-	"\tTYPE_BF16\x10\x0eB\x14Z\x12infer/serve/rpc/pbb\x06proto3"
+	"\tTYPE_BF16\x10\x0eB\x13Z\x11infer/internal/pbb\x06proto3"
 
 var (
 	file_config_proto_rawDescOnce sync.Once

@@ -709,7 +709,7 @@ const file_serving_proto_rawDesc = "" +
 	"\aPredict\x12\".tensorflow.serving.PredictRequest\x1a#.tensorflow.serving.PredictResponse\x12m\n" +
 	"\x10GetModelMetadata\x12+.tensorflow.serving.GetModelMetadataRequest\x1a,.tensorflow.serving.GetModelMetadataResponse2w\n" +
 	"\fModelService\x12g\n" +
-	"\x0eGetModelStatus\x12).tensorflow.serving.GetModelStatusRequest\x1a*.tensorflow.serving.GetModelStatusResponseB\x18Z\x16infer/serve/rpc/pb/tfsb\x06proto3"
+	"\x0eGetModelStatus\x12).tensorflow.serving.GetModelStatusRequest\x1a*.tensorflow.serving.GetModelStatusResponseB\x17Z\x15infer/internal/pb/tfsb\x06proto3"
 
 var (
 	file_serving_proto_rawDescOnce sync.Once

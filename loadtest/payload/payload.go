@@ -1,0 +1,2 @@
+// Package payload owns what requests carry and what their answers should be.
+package payload

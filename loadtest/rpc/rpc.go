@@ -1,0 +1,2 @@
+// Package rpc owns gRPC as a load generator speaks it. With serve/rpc it is the home of grpc.
+package rpc

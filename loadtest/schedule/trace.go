@@ -216,7 +216,8 @@ func (p *traceParser) finish(speed float64) ([]time.Duration, error) {
 	for i, at := range p.moments {
 		moments[i] = time.Duration(at - first)
 		if speed != 1 {
-			moments[i] = time.Duration(math.Round(float64(at-first) / speed))
+			// Before the division the difference may be more than an int64 holds.
+			moments[i] = time.Duration(math.Round(float64(uint64(at-first)) / speed))
 		}
 	}
 	return moments, nil

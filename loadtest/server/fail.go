@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"infer/internal/fault"
+)
+
+// The hints that several errors share.
+const (
+	hintRunning   = "is the server running, and is this its address"
+	hintAuthority = "pass --cacert FILE with the certificate of its authority, or --insecure"
+	hintKey       = "pass -H 'Authorization: Bearer …'"
+)
+
+// unreached explains why there is no whole answer. ctx is the caller's: its end is no fault of the server.
+func unreached(ctx context.Context, u *url.URL, timeout time.Duration, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("ask %s: %w", u.Redacted(), ctx.Err())
+	}
+	if errIsTimeout(err) {
+		return fault.New(fault.Deadline, hintRunning, "ask %s: no answer within %s", u.Redacted(), timeout)
+	}
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	return fault.New(fault.Unavailable, connectionHint(u, err), "ask %s: %w", u.Redacted(), err)
+}
+
+// connectionHint is what may help against an error of the connection. Some of them have no type, only a text; a gRPC
+// client has nothing but the text.
+func connectionHint(u *url.URL, err error) string {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var dns *net.DNSError
+	var record tls.RecordHeaderError
+	text := err.Error()
+	has := func(part string) bool { return strings.Contains(text, part) }
+	switch {
+	case errors.As(err, &authority) || has("signed by unknown authority"):
+		return hintAuthority
+	case errors.As(err, &name) || has("certificate is valid for") || has("doesn't contain any IP SANs"):
+		return "use the name that the certificate is for, or pass --insecure"
+	case errors.As(err, &invalid) || has("certificate has expired"):
+		return "renew the server's certificate, or pass --insecure"
+	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || has("first record does not look like a TLS handshake"):
+		return "the server speaks no TLS: write " + strings.TrimSuffix(u.Scheme, "s") + "://" + u.Host
+	case has("certificate required") || has("bad certificate"):
+		return "the server asks for a client certificate"
+	case has(`malformed HTTP response "\x15\x03`):
+		return "the server speaks TLS: write https://" + u.Host
+	case has(`malformed HTTP response "\x00\x00`):
+		return "the server speaks HTTP/2 alone, as gRPC does: write grpc://" + u.Host
+	case has("server preface") || has("malformed HTTP") || has("http2: frame too large"):
+		return "this is no gRPC server, or one with TLS: try grpcs:// or http:// with --protocol oip-http"
+	case errors.As(err, &dns) || has("no such host"):
+		return "check the name of the host"
+	case errors.Is(err, syscall.ECONNREFUSED) || has("connection refused"):
+		return hintRunning
+	}
+	return ""
+}
+
+// unwelcome is the error of an answer that has nothing to do with what was asked: it is for another URL, another key,
+// or another scheme.
+func unwelcome(u *url.URL, a answer) error {
+	switch {
+	case a.status == http.StatusUnauthorized:
+		return fault.New(fault.Unauthorized, hintKey, "ask %s: the server wants a key: %s", u.Redacted(), a.say())
+	case a.status == http.StatusForbidden:
+		return fault.New(fault.Denied, hintKey+" of one with the right", "ask %s: the server refuses: %s", u.Redacted(), a.say())
+	case a.status/100 == 3:
+		to := a.header.Get("Location")
+		return fault.New(fault.Usage, "a load does not follow redirects: give the URL that it leads to", "ask %s: the server redirects to %q", u.Redacted(), oneLine([]byte(to)))
+	case a.status == http.StatusBadRequest && u.Scheme == "http" && strings.Contains(strings.ToLower(string(a.body[:min(len(a.body), 1000)])), "https"):
+		return fault.New(fault.Unavailable, "write https://"+u.Host, "ask %s: the server speaks TLS: %s", u.Redacted(), a.say())
+	}
+	return nil
+}
+
+// notOIP is the error of an HTTP server that is no server of the protocol.
+func (h *overHTTP) notOIP(a answer) error {
+	if a.status >= 500 {
+		return fault.New(fault.Unavailable, "", "ask %s: GET %s answers %s", h.base.Redacted(), a.path, a.say())
+	}
+	return fault.New(fault.Unsupported, "try --protocol tfs, torchserve or http", "%s does not speak the Open Inference Protocol: GET %s answers %s", h.base.Redacted(), a.path, a.say())
+}
+
+// noModel is the error of a model without a signature; absent: the server says that it is not there. names are those
+// that are there.
+func noModel(base *url.URL, name, version string, names []string, absent bool, says string) error {
+	what := fmt.Sprintf("model %q", name)
+	if version != "" {
+		what += " version " + version
+	}
+	if !absent {
+		return fault.New(fault.Unavailable, "wait until it is ready", "%s at %s: %s", what, base.Redacted(), says)
+	}
+	hint := ""
+	if len(names) > 0 {
+		hint = "there are " + strings.Join(names[:min(len(names), 10)], ", ")
+		if near := fault.Nearest(name, names); near != "" {
+			hint = "did you mean " + near + "; " + hint
+		}
+	}
+	return fault.New(fault.NotFound, hint, "no %s at %s: %s", what, base.Redacted(), says)
+}
+
+// misunderstood is the error of an answer that is not as the protocol says.
+func misunderstood(base *url.URL, a answer, err error) error {
+	return fault.Wrap(err, "%s: GET %s", base.Redacted(), a.path)
+}
+
+// say describes an answer in one line: its status, and the begin of its body where it is a message.
+func (a answer) say() string {
+	text := fmt.Sprintf("%d %s", a.status, http.StatusText(a.status))
+	if strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+		return text + " with a web page"
+	}
+	if line := oneLine(a.body); line != "" {
+		text += ": " + line
+	}
+	return text
+}
+
+// oneLine is the begin of a text without control characters: what a server says goes to a terminal.
+func oneLine(b []byte) string {
+	b = b[:min(len(b), 200)]
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(string(b), ""), func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }), " ")
+}

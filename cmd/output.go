@@ -56,9 +56,7 @@ func formatOf(path string) (string, error) {
 
 // emit writes d as --format says to file, or to stdout where file is "", and to every --report.
 func (a *app) emit(d *report.Document, file string) error {
-	if a.bar != nil {
-		a.bar.Close()
-	}
+	a.close()
 	if err := d.Validate(); err != nil {
 		return fault.Wrap(err, "the result is not well-formed")
 	}

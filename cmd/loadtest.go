@@ -44,6 +44,7 @@ type loadtestFlags struct {
 	precision string
 	maxTime   time.Duration
 
+	instances  int
 	expectFrom string
 	expect     string
 	rtol, atol float64
@@ -105,6 +106,7 @@ func (f *loadtestFlags) addLoad(fs *pflag.FlagSet) {
 	fs.StringVar(&f.warmUp, "warm-up", "auto", "load before the window, not counted: auto or a `TIME`")
 	fs.DurationVar(&o.Timeout, "timeout", o.Timeout, "`TIME` from when a request was due until it is given up")
 	fs.IntVar(&o.Connections, "connections", o.Connections, "connections at most; a request that finds none free waits, and the wait counts")
+	fs.IntVar(&f.instances, "instances", 1, "runs at a time of a model in this process; further requests queue")
 	fs.StringVar(&f.spin, "spin", "auto", "how long before a request is due the pacer stops sleeping and watches the clock: auto, off or a `TIME`")
 	fs.StringVar(&f.floor, "floor", "auto", "measure the generator alone first, against a server that does nothing: auto|off")
 }
@@ -319,7 +321,7 @@ func (f *loadtestFlags) arrivals(o *loadtest.Options) (err error) {
 		s.Arrival = "trace"
 	}
 	if s.Arrival != "trace" {
-		if err := schedule.ParseArrival(s.Arrival); err != nil {
+		if _, err := schedule.ParseArrival(s.Arrival); err != nil {
 			return err
 		}
 	}
@@ -340,7 +342,7 @@ func parseShard(text string) (i, n int, err error) {
 	return i, n, nil
 }
 
-// between returns the rates that a search is between, 0 where that is open.
+// searchRange returns the rates that a search is between, 0 where that is open.
 func (f *loadtestFlags) searchRange() (lo, hi float64, err error) {
 	if f.between == "" {
 		return 0, 0, nil

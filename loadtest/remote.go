@@ -39,12 +39,16 @@ type Remote struct {
 	o    RemoteOptions
 	url  *url.URL
 	api  server.API
+	tls  *tls.Config // never nil
 	note []string
 }
 
 // Ask finds out what a load on a server needs: which protocol, which model, which inputs. Close it.
 func Ask(ctx context.Context, o RemoteOptions) (*Remote, error) {
-	r := &Remote{o: o}
+	r := &Remote{o: o, tls: o.TLS}
+	if r.tls == nil {
+		r.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
 	if err := r.address(); err != nil {
 		return nil, err
 	}
@@ -160,6 +164,26 @@ func (r *Remote) encoding() string {
 		return "binary"
 	}
 	return "json"
+}
+
+// hostHeader is the Host of requests: with its port where that is not the scheme's own.
+func (r *Remote) hostHeader() string {
+	if p := r.url.Port(); p == "80" && r.url.Scheme == "http" || p == "443" && r.url.Scheme == "https" {
+		return strings.TrimSuffix(r.url.Host, ":"+p)
+	}
+	return r.url.Host
+}
+
+// Path is the path of the target with its query, as a plain request asks for it.
+func (r *Remote) Path() string {
+	path := r.url.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	if r.url.RawQuery != "" {
+		path += "?" + r.url.RawQuery
+	}
+	return path
 }
 
 // secure reports whether the target is spoken to over TLS.

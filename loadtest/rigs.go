@@ -3,6 +3,8 @@ package loadtest
 import (
 	"context"
 	"errors"
+	"net/http"
+	"strings"
 
 	"infer/internal/fault"
 	"infer/loadtest/drive"
@@ -17,9 +19,9 @@ import (
 	"infer/report"
 )
 
-// Rig makes the rig of a remote: requests for every payload and what sends them. bodies are those of HTTP; of gRPC the
-// messages are made of set. The caller closes Rig.Generator.
-func (r *Remote) Rig(ctx context.Context, set *payload.Set, bodies []payload.Body) (*Rig, error) {
+// Rig makes the rig of a remote: requests for every payload, and what sends them. raw are those of HTTP and TorchServe,
+// where there are any; the others are made of set, which may be nil with raw. The caller closes Rig.Generator.
+func (r *Remote) Rig(ctx context.Context, set *payload.Set, raw []payload.Request) (*Rig, error) {
 	rig := &Rig{Target: r.target(), Rows: 1, Strict: r.Protocol != server.HTTP}
 	if set != nil {
 		rig.Rows, rig.Target.Rows, rig.Target.PayloadHash = max(1, set.Rows), max(1, set.Rows), set.Digest()
@@ -29,7 +31,7 @@ func (r *Remote) Rig(ctx context.Context, set *payload.Set, bodies []payload.Bod
 	if r.Protocol == server.OIPGRPC {
 		err = r.overGRPC(rig, set)
 	} else {
-		err = r.overHTTP(rig, bodies)
+		err = r.overHTTP(rig, set, raw)
 	}
 	if err != nil {
 		return nil, err
@@ -49,25 +51,42 @@ func (r *Remote) target() report.LoadTarget {
 	}
 }
 
-func (r *Remote) overHTTP(rig *Rig, bodies []payload.Body) error {
-	requests := make([]http1.Request, len(bodies))
+// encode returns what each payload is over HTTP.
+func (r *Remote) encode(set *payload.Set) ([]payload.Request, error) {
+	switch r.Protocol {
+	case server.TFS:
+		return payload.TFSRequests(set, r.Model.Name, r.Version)
+	case server.TorchServe:
+		return payload.TorchServeRequests(set, r.Model.Name, r.Version)
+	}
+	return payload.OIPRequests(set, r.Model.Name, r.Version, r.Binary)
+}
+
+func (r *Remote) overHTTP(rig *Rig, set *payload.Set, raw []payload.Request) error {
+	if raw == nil {
+		var err error
+		if raw, err = r.encode(set); err != nil {
+			return err
+		}
+	}
+	requests := make([]http1.Request, len(raw))
 	var size int64
-	for i, b := range bodies {
+	for i, b := range raw {
 		h := r.o.Header.Clone()
 		if h == nil {
-			h = map[string][]string{}
+			h = http.Header{}
 		}
-		for name, values := range b.Header {
-			if h.Get(name) == "" {
-				h[name] = values
+		for _, x := range b.Header {
+			if h.Get(x.Name) == "" {
+				h.Set(x.Name, x.Value)
 			}
 		}
 		path := b.Path
 		if r.Protocol != server.HTTP {
-			path = r.prefix() + path
+			path = strings.TrimSuffix(r.url.EscapedPath(), "/") + path // a prefix that a proxy has put before
 		}
 		var err error
-		if requests[i], err = http1.NewRequest(b.Method, path, r.host(), h, b.Body); err != nil {
+		if requests[i], err = http1.NewRequest(b.Method, path, r.hostHeader(), h, b.Body); err != nil {
 			return err
 		}
 		size += int64(requests[i].Size())
@@ -75,7 +94,7 @@ func (r *Remote) overHTTP(rig *Rig, bodies []payload.Body) error {
 	rig.Payloads, rig.Target.Payloads, rig.Target.Bytes = len(requests), len(requests), size/int64(max(1, len(requests)))
 	o := http1.Options{Addr: r.url.Host, Requests: requests}
 	if r.secure() {
-		o.TLS = r.tls()
+		o.TLS = r.tls
 	}
 	g, err := http1.New(o)
 	if err != nil {
@@ -97,7 +116,8 @@ func (r *Remote) overHTTP(rig *Rig, bodies []payload.Body) error {
 }
 
 func (r *Remote) overGRPC(rig *Rig, set *payload.Set) error {
-	messages, err := payload.ModelInfer(set, r.Model.Name, r.Version, true)
+	// Only infer serve is known to take the parameter by which an answer tells where its time went.
+	messages, err := payload.ModelInfers(set, r.Model.Name, r.Version, r.Info.Name == "infer")
 	if err != nil {
 		return err
 	}
@@ -108,7 +128,7 @@ func (r *Remote) overGRPC(rig *Rig, set *payload.Set) error {
 	rig.Payloads, rig.Target.Payloads, rig.Target.Bytes = len(messages), len(messages), size/int64(max(1, len(messages)))
 	o := rpc.Options{Addr: r.url.Host, Messages: messages, Header: r.o.Header}
 	if r.secure() {
-		o.TLS = r.tls()
+		o.TLS = r.tls
 	}
 	t, err := rpc.New(o)
 	if err != nil {

@@ -250,7 +250,11 @@ func serverOf(f *report.LoadFigures, s *report.LoadServer) *report.LoadServer {
 	}
 	if f.Compute.N > 0 {
 		out.Source = join(out.Source, "answers")
-		out.Queue, out.Compute, out.Batch = mean(f.Queue, out.Queue), mean(f.Compute, out.Compute), mean(f.Batch, out.Batch)
+		out.Queue, out.Compute, out.Batch = mean(f.Queue, out.Queue), mean(f.Compute, out.Compute)
+	}
+	if f.Batch.N > 0 {
+		b := float64(f.Batch.N) / f.Batch.Runs
+		out.Batch = &b
 	}
 	return &out
 }

@@ -1,0 +1,31 @@
+package http1
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"infer/internal/fault"
+)
+
+// resolve returns the addresses of "host:port" in the order in which they are to be tried, at least one.
+func resolve(ctx context.Context, addr string) ([]netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "give the target as http://host:port/", "address %q is not host:port", addr)
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "", "port %s: %w", strconv.Quote(service), err)
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(ips) == 0 {
+		return nil, fault.New(fault.Unavailable, "check the name of the host", "find the address of %s: %w", strconv.Quote(host), err)
+	}
+	list := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		list[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
+	}
+	return list, nil
+}

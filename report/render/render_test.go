@@ -126,7 +126,7 @@ func otherDocs(t *testing.T) map[string]*report.Document {
 		Next:  &report.NextStep{Command: "docker build -t infer-resnet deploy", Why: "where there is one, this builds the image"}})
 	odd := base(t, "loadtest", map[string]any{"curve": []int{1}})
 	odd.Verdict = report.Interrupted
-	return map[string]*report.Document{"predict": predict, "deploy": deploy, "runtime": runtime, "version": version, "diff": diff, "loadtest": odd}
+	return map[string]*report.Document{"predict": predict, "deploy": deploy, "runtime": runtime, "version": version, "diff": diff, "odd": odd}
 }
 
 func render(t *testing.T, d *report.Document, format string, o Options) string {
@@ -191,6 +191,7 @@ func TestWidth(t *testing.T) {
 	docs := otherDocs(t)
 	docs["profile"], docs["inspect"], docs["nodes"] = profileDoc(t), inspectDoc(t), nodesDoc(t)
 	maps.Copy(docs, quantizeDocs(t))
+	maps.Copy(docs, loadDocs(t))
 	for name, d := range docs {
 		for _, width := range []int{60, 80, 100, 200} {
 			for i, l := range strings.Split(render(t, d, "text", Options{Width: width}), "\n") {

@@ -25,7 +25,11 @@ ENVIRONMENTS = {
     "mlserver": ["mlserver==1.7.1", RUNTIME],
     "litserve": ["litserve==0.2.19", "numpy", RUNTIME],
     "pytriton": ["nvidia-pytriton==0.7.0"],
+    "torchserve": ["torchserve==0.12.0", "torch-model-archiver==0.12.0"],
+    "locust": ["locust==2.47.0"],
 }
+DEBIAN = pathlib.Path("/usr/bin/python3")  # its PyTorch comes without gigabytes of CUDA
+SEE = {"torchserve": DEBIAN}  # environments that see the packages of another Python
 
 
 class Missing(Exception):
@@ -41,7 +45,8 @@ def environment(name):
         return python
     shutil.rmtree(folder, ignore_errors=True)
     HOME.mkdir(parents=True, exist_ok=True)
-    for command in ([sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", "--quiet", *ENVIRONMENTS[name]]):
+    make = [SEE[name], "-m", "venv", "--system-site-packages"] if name in SEE else [sys.executable, "-m", "venv"]
+    for command in ([*make, folder], [python, "-m", "pip", "install", "--quiet", *ENVIRONMENTS[name]]):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             shutil.rmtree(folder, ignore_errors=True)
@@ -70,6 +75,15 @@ def triton_onnxruntime():
         raise Missing("Triton's ONNX Runtime backend comes in no package; build it into " + str(library.parent))
     triton()
     return library
+
+
+def torchserve():
+    """The python of the real TorchServe 0.12, which needs Java and PyTorch of Debian."""
+    if not shutil.which("java"):
+        raise Missing("TorchServe needs Java (Debian: openjdk-17-jre-headless)")
+    if not DEBIAN.exists() or subprocess.run([DEBIAN, "-c", "import torch, venv"], capture_output=True).returncode:
+        raise Missing("TorchServe needs PyTorch (Debian: python3-torch, python3-venv)")
+    return environment("torchserve")
 
 
 def perf_analyzer():
@@ -110,7 +124,7 @@ def last(text):
 
 
 PARTS = {name: (lambda name=name: environment(name)) for name in ENVIRONMENTS} | {
-    "triton": triton, "triton-onnxruntime": triton_onnxruntime, "perf_analyzer": perf_analyzer}
+    "torchserve": torchserve, "triton": triton, "triton-onnxruntime": triton_onnxruntime, "perf_analyzer": perf_analyzer}
 
 
 def main(names):

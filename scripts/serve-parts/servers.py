@@ -2,6 +2,7 @@
 import contextlib
 import dataclasses
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -45,30 +46,38 @@ def free_ports(n):
 
 
 @contextlib.contextmanager
-def running(name, command, ports, log, env=None):
-    """Runs the command, yields a ready Server, and ends the process: terminated, then killed."""
+def running(name, command, ports, log, env=None, ready="/v2/health/ready", body=None):
+    """Runs the command, yields a server that answers GET ready, or POST with a JSON body, and ends its processes:
+    terminated, then killed."""
     with open(log, "wb") as f:
-        process = subprocess.Popen([str(c) for c in command], stdout=f, stderr=f, env=os.environ | (env or {}))
+        process = subprocess.Popen([str(c) for c in command], stdout=f, stderr=f, env=os.environ | (env or {}), start_new_session=True)
     server = Server(name, ports[0], ports[1], process, str(log))
     try:
-        wait(server)
+        wait(server, ready, body)
         yield server
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
-def wait(server):
+def end(process):
+    """Ends a process and those that it started: TorchServe's starter leaves Java behind, and Triton its stubs."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(20)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def wait(server, ready, body):
     end = time.monotonic() + READY
     while time.monotonic() < end:
         if not server.alive():
             raise Failed(f"{server.name} ended with {server.process.returncode}: {server.tail()}")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/v2/health/ready", timeout=1):
+            ask = urllib.request.Request(f"http://127.0.0.1:{server.http}{ready}", body, {"Content-Type": "application/json"} if body else {})
+            with urllib.request.urlopen(ask, timeout=1 if body is None else READY):
                 return
         except (OSError, urllib.error.URLError):
             time.sleep(0.05)

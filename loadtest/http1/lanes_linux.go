@@ -85,7 +85,7 @@ func (g *lanes) check(l *drive.Load) error {
 // prepare makes n lanes and gives each its part of the load and of the connections.
 func (g *lanes) prepare(r *run, n int) ([]*lane, error) {
 	all := make([]*lane, n)
-	r.clock = drive.NewClock()
+	r.clock = drive.NewClock(2 * time.Millisecond)
 	for i := range all {
 		a := &lane{requests: g.o.Requests, payloads: int64(r.l.Payloads), timeout: r.l.Timeout, spin: r.l.Spin, time: r.clock,
 			check: r.l.Check, checker: r.checker, pen: pen{to: r.to}, faults: r.faults, to: g.to, coarse: g.coarse,

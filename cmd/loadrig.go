@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"infer/internal/fault"
+	"infer/internal/wire"
 	"infer/loadtest"
 	"infer/loadtest/payload"
 	"infer/loadtest/server"
@@ -233,8 +234,10 @@ func (r *loadRig) checker(ctx context.Context, rig *loadtest.Rig, set *payload.S
 		return fault.New(fault.Usage, "give --input in place of --body", "what the model answers to a body cannot be known here")
 	case r.expect != nil:
 		want, err = payload.Expect(ctx, r.expect, set, r.f.expectFrom)
+	case r.f.expect != "" && raw != nil:
+		want, err = payload.GoldenBodies(r.f.expect, len(raw), payload.Options{})
 	case r.f.expect != "":
-		want, err = payload.Golden(r.f.expect, set, len(raw))
+		want, err = payload.Golden(r.f.expect, set, r.outputs())
 	case set != nil:
 		want = set.Expected()
 	}
@@ -310,7 +313,7 @@ func (r *loadRig) tensors(batch int64, o payload.Options) (set *payload.Set, err
 	ports := r.ports()
 	switch {
 	case r.f.isPerfAnalyzer():
-		set, err = payload.FromPerfAnalyzer(d.Source, ports, o)
+		set, err = payload.FromPerfAnalyzer(d.Source, ports, r.outputs(), o)
 	case r.data != nil && r.data.set != nil:
 		set, err = payload.FromData(r.data.set, d.Source, batch, o)
 	case r.data != nil:
@@ -331,12 +334,23 @@ func (r *loadRig) tensors(batch int64, o payload.Options) (set *payload.Set, err
 }
 
 // ports are the inputs that the server tells, or those of the model.
-func (r *loadRig) ports() []payload.Port {
+func (r *loadRig) ports() []wire.Port {
 	if r.remote != nil && len(r.remote.Model.Inputs) > 0 {
 		return r.remote.Model.Inputs
 	}
 	if r.model != nil {
 		return payload.WirePorts(r.model.Inputs())
+	}
+	return nil
+}
+
+// outputs are what the server, or the model, says that it answers.
+func (r *loadRig) outputs() []wire.Port {
+	if r.remote != nil && len(r.remote.Model.Outputs) > 0 {
+		return r.remote.Model.Outputs
+	}
+	if r.model != nil {
+		return payload.WirePorts(r.model.Outputs())
 	}
 	return nil
 }
@@ -349,7 +363,10 @@ func (r *loadRig) fromServer(batch int64, o payload.Options) (*payload.Set, erro
 	}
 	ports := r.remote.Model.Inputs
 	if d.isMade() {
-		return payload.FromPorts(payload.AtBatch(ports, batch, &o), o)
+		if batch > 1 {
+			o.Bindings.Dims["batch"] = batch
+		}
+		return payload.FromPorts(ports, o)
 	}
 	set, err := dataset.Open(d.Source, payload.ModelPorts(ports), dataset.Options{})
 	if err != nil {

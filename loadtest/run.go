@@ -250,7 +250,7 @@ func serverOf(f *report.LoadFigures, s *report.LoadServer) *report.LoadServer {
 	}
 	if f.Compute.N > 0 {
 		out.Source = join(out.Source, "answers")
-		out.Queue, out.Compute, out.Batch = mean(f.Queue, out.Queue), mean(f.Compute, out.Compute)
+		out.Queue, out.Compute = mean(f.Queue, out.Queue), mean(f.Compute, out.Compute)
 	}
 	if f.Batch.N > 0 {
 		b := float64(f.Batch.N) / f.Batch.Runs

@@ -2,7 +2,9 @@ package loadtest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"infer/internal/fault"
@@ -43,13 +45,13 @@ func Reread(path string, slos, gates []report.Gate) (*report.Document, error) {
 	chunk := make([]sample.Sample, 4096)
 	for {
 		n, err := f.Next(chunk)
+		fold.Add(chunk[:n])
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err != nil {
 			return nil, fault.Wrap(err, "samples %q", path)
 		}
-		if n == 0 {
-			break
-		}
-		fold.Add(chunk[:n])
 	}
 	x.Figures = fold.Figures()
 	return &d, Rejudge(&d, x, slos, gates)

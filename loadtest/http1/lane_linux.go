@@ -180,7 +180,7 @@ func (l *lane) expire() {
 		l.fail(c, sample.TimedOut, timedOut)
 	}
 	for l.waiting.n > 0 && l.clock-l.waiting.first().due >= l.timeout {
-		if len(l.vacant)+l.making.n == len(l.conns) {
+		if l.unanswered() {
 			l.giveUp(l.waiting.pop(), sample.Unreachable, fmt.Sprintf("connect to %s: no answer within the timeout", l.to))
 		} else {
 			l.giveUp(l.waiting.pop(), sample.Dropped, "no connection was free within the timeout")
@@ -193,6 +193,11 @@ func (l *lane) expire() {
 			l.drop(c)
 		}
 	}
+}
+
+// unanswered reports whether there is no connection, and one has been tried for long.
+func (l *lane) unanswered() bool {
+	return l.making.n > 0 && len(l.vacant)+l.making.n == len(l.conns) && l.clock-l.making.first.since >= l.timeout/2
 }
 
 // release closes everything but the connections that are free, which it returns.

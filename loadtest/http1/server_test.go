@@ -2,6 +2,9 @@ package http1
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -123,4 +126,16 @@ var answers = []struct {
 	{"continue first", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nContent-Length: 9\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, 2, false},
 	{"overload", "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nfull", 503, 4, false},
 	{"failure", "HTTP/1.1 500 Oh\r\nContent-Length: 4\r\n\r\noh\x00!", 500, 4, false},
+}
+
+// gzipped returns a body of one gzip stream in one chunk.
+func gzipped(t testing.TB, s string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write([]byte(s))
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", b.Len(), b.Bytes())
 }

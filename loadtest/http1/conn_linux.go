@@ -35,7 +35,7 @@ type conn struct {
 	fd     int
 	stage  stage
 	loaded bool // has a request; while connecting only one that is sent again
-	fresh  bool // has not been idle
+	fresh  bool // the server has had no time to close it: new, or its first request is under way
 	resent bool // its request was sent on another connection before
 	armed  bool // waits for room to write
 	ended  bool // cannot be written to any more

@@ -132,7 +132,7 @@ func (l *lane) finish(c *conn, reuse bool) {
 		return
 	}
 	l.underWay.remove(c)
-	c.loaded = false
+	c.loaded, c.fresh = false, false
 	if l.waiting.n > 0 {
 		l.load(c, l.waiting.pop())
 	} else {

@@ -43,5 +43,14 @@ func New(o Options) (drive.Generator, error) {
 			return g, nil
 		}
 	}
-	return overCalls(o)
+	c, err := NewCalls(o)
+	if err != nil {
+		return nil, err
+	}
+	return workers(c)
+}
+
+// workers returns the generator for calls.
+func workers(*Calls) (drive.Generator, error) {
+	return nil, fault.New(fault.Unsupported, "", "https is not supported yet")
 }

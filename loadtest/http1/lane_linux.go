@@ -17,9 +17,7 @@ import (
 )
 
 const (
-	readLen    = 64 << 10              // bytes read at a time
 	pieceLen   = 256 << 10             // bytes written at a time: other connections have their turn in between
-	keepLen    = 64 << 10              // a buffer for bodies up to this size stays with its connection
 	maxWaiting = 1 << 20               // requests that a lane lets wait before it turns to no more
 	longSleep  = 50 * time.Millisecond // a lane looks at least this often whether it is to stop
 	shortSleep = 5 * time.Microsecond  // not worth a sleep
@@ -179,10 +177,10 @@ func (l *lane) expire() {
 		return
 	}
 	for c := l.underWay.first; c != nil && l.clock-c.req.due >= l.timeout; c = l.underWay.first {
-		l.fail(c, sample.TimedOut, "no whole answer within the timeout")
+		l.fail(c, sample.TimedOut, timedOut)
 	}
 	for l.waiting.n > 0 && l.clock-l.waiting.first().due >= l.timeout {
-		if len(l.vacant)+l.making.n == len(l.conns) {
+		if l.unanswered() {
 			l.giveUp(l.waiting.pop(), sample.Unreachable, fmt.Sprintf("connect to %s: no answer within the timeout", l.to))
 		} else {
 			l.giveUp(l.waiting.pop(), sample.Dropped, "no connection was free within the timeout")
@@ -190,11 +188,16 @@ func (l *lane) expire() {
 	}
 	for c := l.making.first; c != nil && l.clock-c.since >= l.timeout; c = l.making.first {
 		if c.loaded { // its request is older than the connection
-			l.fail(c, sample.TimedOut, "no whole answer within the timeout")
+			l.fail(c, sample.TimedOut, timedOut)
 		} else {
 			l.drop(c)
 		}
 	}
+}
+
+// unanswered reports whether there is no connection, and one has been tried for long.
+func (l *lane) unanswered() bool {
+	return l.making.n > 0 && len(l.vacant)+l.making.n == len(l.conns) && l.clock-l.making.first.since >= l.timeout/2
 }
 
 // release closes everything but the connections that are free, which it returns.

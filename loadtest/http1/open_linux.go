@@ -11,14 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"infer/internal/fault"
 )
 
-const (
-	openAtATime = 128              // connections that are being made at a time
-	openWithin  = 10 * time.Second // each
-)
+const openAtATime = 128 // connections that are being made at a time
 
 // Open implements drive.Generator. It tries the addresses of the host in their order and stays with the first that
 // takes a connection, which is the first of the n.
@@ -96,17 +91,4 @@ func dialAll(ctx context.Context, to netip.AddrPort, n int) (made []int, err err
 		unix.Close(int(p.Fd))
 	}
 	return made, err
-}
-
-// unopened says what to do about a connection that could not be made.
-func unopened(err error) error {
-	switch {
-	case errors.Is(err, unix.ECONNREFUSED):
-		return fault.New(fault.Unavailable, "nothing listens there: start the server, or give its port", "%w", err)
-	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
-		return fault.New(fault.Unavailable, "raise the limit of open files (ulimit -n) or use fewer connections", "%w", err)
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fault.New(fault.Unavailable, "no local port is free: use fewer connections", "%w", err)
-	}
-	return fault.New(fault.Unavailable, "", "%w", err)
 }

@@ -7,6 +7,12 @@ import (
 	"infer/loadtest/sample"
 )
 
+const (
+	readLen  = 64 << 10 // bytes read at a time
+	keepLen  = 64 << 10 // a buffer for bodies up to this size stays with its connection
+	timedOut = "no whole answer within the timeout"
+)
+
 // settle writes what the answer tells into s.
 func (p *parser) settle(s *sample.Sample) {
 	s.Code, s.Bytes, s.Batch, s.Queue, s.Compute = p.status, p.size, p.batch, p.queue, p.compute

@@ -144,6 +144,9 @@ func tickText(q report.Quantity, v, step float64) string {
 		v = 0
 	}
 	times, unit := 1.0, ""
+	if step == 0 && q == report.Time {
+		return timeTick(v)
+	}
 	switch q {
 	case report.Ratio:
 		times, unit = 100, " %"
@@ -157,6 +160,19 @@ func tickText(q report.Quantity, v, step float64) string {
 	}
 	decimals := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
 	return htmlText(strconv.FormatFloat(v*times, 'f', decimals, 64) + unit)
+}
+
+// timeTick writes a round time, which has few digits but for the error of arithmetic.
+func timeTick(v float64) string {
+	for _, u := range []struct {
+		times float64
+		name  string
+	}{{1, " s"}, {1e3, " ms"}, {1e6, " µs"}} {
+		if x := v * u.times; x > 0.999 {
+			return strconv.FormatFloat(math.Round(x*1e6)/1e6, 'f', -1, 64) + u.name
+		}
+	}
+	return strconv.FormatFloat(math.Round(v*1e15)/1e6, 'f', -1, 64) + " ns"
 }
 
 func plainText(v float64) string { return report.FormatValue(report.Plain, v) }

@@ -12,12 +12,13 @@ import (
 // distribution is the picture of how many requests took how long, drawn so that the slowest ones can be seen.
 func (v *load) distribution() section {
 	c := tailPlot{title: "How latency is distributed", limits: v.limits}
-	if !v.closed() {
-		c.add("latency", "l1", &v.latency)
-	} else {
+	if v.closed() {
 		c.title = "How service time is distributed"
+		c.add("service", "l1", &v.service)
+	} else {
+		c.add("latency", "l1", &v.latency)
+		c.add("service", "l2", &v.service)
 	}
-	c.add("service", "l2", &v.service)
 	if _, ok := c.frame(); !ok {
 		return section{}
 	}

@@ -41,9 +41,9 @@ func layLoad(d *report.Document, l report.LoadDetails, o Options) layout {
 	if c := d.Validity; len(c.Checks) > 0 {
 		out.foldChecks = c.Verdict == report.Valid
 		if d.Verdict != report.Invalid {
-			out.badge = cell{text: strings.ToUpper(clean(c.Verdict)), tone: bad}
+			out.badge = cell{text: "INVALID", tone: bad}
 			if c.Verdict == report.Valid {
-				out.badge.tone = good
+				out.badge = cell{text: "VALID", tone: good}
 			}
 		}
 	}

@@ -2,7 +2,7 @@ package render
 
 import (
 	"cmp"
-
+	"encoding/xml"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -268,5 +268,165 @@ func TestGoldenLoadtest(t *testing.T) {
 	for name, o := range map[string]Options{"missed-120": {Width: 120}, "missed-ascii-60": {Width: 60, ASCII: true}, "search-120": {Width: 120}, "search-ascii-60": {Width: 60, ASCII: true}} {
 		which, _, _ := strings.Cut(name, "-")
 		golden(t, filepath.Join("testdata", "loadtest-"+name+".txt"), render(t, docs["loadtest-"+which], "text", o))
+	}
+}
+
+// hostileLoadDoc has the hostile name wherever a load test has a name.
+func hostileLoadDoc(t *testing.T) *report.Document {
+	const h = hostile
+	return loadDoc(t, run{rate: 100, seconds: 2}, func(d *report.Document, l *report.LoadDetails) {
+		l.Target = report.LoadTarget{URL: h, Protocol: h, Encoding: h, Model: h, Version: h, Server: h, Payloads: 1, Notes: []string{h}}
+		l.Schedule = report.LoadSchedule{Loop: h, Arrival: h, SHA256: h, Shard: h}
+		l.Window.Steady, l.Generator.Pacer, l.Server.Source = h, h, h
+		l.Generator.Interference = []report.Measurement{{Name: h, Unit: h}}
+		l.Faults = []report.LoadFault{{Outcome: h, Text: h, Count: 1}}
+		l.Correctness = &report.LoadCorrectness{Source: h, First: []string{h}}
+		l.SLO = []report.LoadSLO{{Expr: h, Verdict: h, Reason: h}, {Expr: "p99<5ms", Verdict: h}}
+		l.Points = curvePoints(10, 20)
+		l.Points[1].Valid, l.Points[1].Why = false, h
+		l.Reading, l.Next = []string{h}, &report.NextStep{Command: h, Why: h}
+		d.Manifest.Options["scenario"] = h
+		d.AddCheck(h, false, "%s", h)
+	})
+}
+
+// A page of a usual run, a minute at 500 a second, is one that can be sent around.
+func TestLoadPageSize(t *testing.T) {
+	d := loadDoc(t, run{rate: 500, seconds: 60}, nil)
+	if n := len(render(t, d, "html", Options{})); n > 400_000 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+// An objective is one test case, whether or not the gates have it too, and an invalid run fails.
+func TestLoadJUnit(t *testing.T) {
+	slo := report.LoadSLO{Expr: "p99<20ms", Verdict: report.Fail, Reason: "p99 is 23.1 ms [22.0, 24.6] > 20 ms"}
+	for _, c := range []struct {
+		name     string
+		gates    []report.GateResult
+		verdict  report.Verdict
+		checkOK  bool
+		cases    []string
+		failures int
+	}{
+		{"in the gates", []report.GateResult{{Expr: slo.Expr, Verdict: slo.Verdict, Reason: slo.Reason}, {Expr: "dropped<1", Verdict: report.Pass}}, report.FailedGate, true,
+			[]string{"verdict verdict", "slo p99<20ms", "gate dropped<1", "validity lag"}, 2},
+		{"only in the details", nil, report.FailedGate, true, []string{"verdict verdict", "slo p99<20ms", "validity lag"}, 2},
+		{"invalid", nil, report.Invalid, false, []string{"verdict verdict", "slo p99<20ms", "validity lag"}, 3},
+	} {
+		d := report.New("loadtest")
+		d.Gates, d.Verdict = c.gates, c.verdict
+		d.AddCheck("lag", c.checkOK, "d")
+		if err := d.SetDetails(report.LoadDetails{SLO: []report.LoadSLO{slo}}); err != nil {
+			t.Fatal(err)
+		}
+		var s testSuites
+		if err := xml.Unmarshal([]byte(render(t, d, "junit", Options{})), &s); err != nil {
+			t.Fatal(err)
+		}
+		var cases []string
+		for _, x := range s.Suites[0].Cases {
+			cases = append(cases, strings.TrimPrefix(x.Class, "infer.loadtest.")+" "+x.Name)
+			if x.Name == slo.Expr && (x.Failure == nil || x.Failure.Message != slo.Reason) {
+				t.Errorf("%s: failure %+v, want %q", c.name, x.Failure, slo.Reason)
+			}
+		}
+		if !slices.Equal(cases, c.cases) || s.Failures != c.failures {
+			t.Errorf("%s: %q with %d failures, want %q with %d", c.name, cases, s.Failures, c.cases, c.failures)
+		}
+	}
+}
+
+// A point of the curve that is a metric of the document already is no second row.
+func TestLoadCSV(t *testing.T) {
+	d := report.New("loadtest")
+	m := report.Exact("throughput", 7)
+	m.Labels = map[string]string{"rate": "100"}
+	d.Add(m)
+	if err := d.SetDetails(report.LoadDetails{Points: []report.LoadPoint{{Rate: 100, Throughput: 99.5, P99: ptr(0.002), P99Lo: ptr(0.001), P99Hi: ptr(0.003), N: 50}}}); err != nil {
+		t.Fatal(err)
+	}
+	out := render(t, d, "csv", Options{})
+	for _, want := range []string{"throughput,rate=100,7,1/s,,,,1,exact\r\n", "latency_p99,rate=100,0.002,s,0.001,0.003,0.95,50,\r\n", "latency_p50,rate=100,,s,,,,50,\r\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if strings.Count(out, "throughput,") != 1 {
+		t.Errorf("throughput is there twice:\n%s", out)
+	}
+}
+
+func TestAtFault(t *testing.T) {
+	for check, want := range map[string]string{
+		"send_lag": "the load generator", "generator_cpu": "the load generator", "floor": "the load generator",
+		"server_errors": "the server", "connections": "the limit of connections (--connections)", "cpu_throttled": "the CPU quota of this machine",
+		"cpu_steal": "this machine", "steady_state": "the length of the run", "moon": "",
+	} {
+		if got := atFault(check); got != want {
+			t.Errorf("%s: %q, want %q", check, got, want)
+		}
+	}
+}
+
+func TestWhole(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 9999: "9999", 10000: "10 000", 1234567: "1 234 567", -1234567: "-1 234 567", -1234: "-1 234", math.MinInt64: "-9 223 372 036 854 775 808"} {
+		if got := strings.ReplaceAll(whole(n), noBreak, " "); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+// Round values that lie on the axis, few enough to be read.
+func TestLogTicks(t *testing.T) {
+	for _, c := range []struct {
+		lo, hi float64
+		n      int
+		want   []string
+	}{
+		{0.9e-3, 12e-3, 8, []string{"1 ms", "2 ms", "5 ms", "10 ms"}},
+		{0.2e-3, 2, 5, []string{"1 ms", "10 ms", "100 ms", "1 s"}},
+		{1e-9, 1e3, 5, []string{"1 ns", "100 ns", "10 µs", "1 ms", "100 ms", "10 s", "1000 s"}},
+		{0.011, 0.034, 5, []string{"15 ms", "20 ms", "25 ms", "30 ms"}},
+	} {
+		at, step := axis{lo: c.lo, hi: c.hi, log: true}.ticks(c.n)
+		var got []string
+		for _, v := range at {
+			got = append(got, tickText(report.Time, v, step))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%g to %g: %q, want %q", c.lo, c.hi, got, c.want)
+		}
+	}
+}
+
+// Nothing of what an axis is made for lies outside of it, and what nobody can draw is refused.
+func TestLogAround(t *testing.T) {
+	a, ok := logAround([]float64{0, -1, 0.002, 0.5, math.NaN()})
+	if !ok || a.lo >= 0.002 || a.hi <= 0.5 || a.part(0.002) <= 0 || a.part(0.5) >= 1 || a.part(0) != 0 {
+		t.Errorf("axis %+v, %v", a, ok)
+	}
+	for _, v := range [][]float64{nil, {0}, {1e-320, 1e308}} {
+		if a, ok := logAround(v); ok {
+			t.Errorf("%v gives %+v", v, a)
+		}
+	}
+}
+
+// The plot of a sample ends at its maximum, as rare as one in all.
+func TestTailPlot(t *testing.T) {
+	var s stats.Sketch
+	for i := range 1000 {
+		s.Add(float64(i+1) / 1000)
+	}
+	c := tailPlot{}
+	c.add("latency", "l1", &s)
+	l := c.lines[0]
+	last := l.at[len(l.at)-1]
+	if l.at[0].rarity != 0 || math.Abs(last.rarity-3) > 0.3 || last.value != 1 {
+		t.Errorf("from %+v to %+v", l.at[0], last)
+	}
+	if x := l.value(2); math.Abs(x-0.99) > 0.002 {
+		t.Errorf("p99 is %g", x)
 	}
 }

@@ -17,9 +17,9 @@ func (v *load) overTime() section {
 	if v.Figures == nil {
 		return section{}
 	}
-	c := timeline{slices: v.Figures.Timeline, limits: v.limits, title: "Latency over time"}
+	c := timeline{slices: v.Figures.Timeline, limits: v.limits, title: "Latency over time", y: "latency"}
 	if v.closed() {
-		c.title = "Service time over time"
+		c.title, c.y = "Service time over time", "service time"
 	}
 	if _, ok := c.frame(); !ok {
 		return section{}
@@ -30,6 +30,7 @@ func (v *load) overTime() section {
 // timeline is a picture of p50, p99 and max, slice by slice of the window, and of where requests failed.
 type timeline struct {
 	title  string
+	y      string // what is upward
 	slices []report.LoadSlice
 	limits []limit
 }
@@ -57,7 +58,7 @@ func (c timeline) frame() (frame, bool) {
 func (c timeline) svg(b *strings.Builder) {
 	f, _ := c.frame()
 	openChart(b, "timeline", chartWidth, f.bottom+42, c.title, c.description())
-	f.yAxis(b, "latency of a part of the window", report.Time)
+	f.yAxis(b, fmt.Sprintf("%s, of %d parts of the window", c.y, len(c.slices)), report.Time)
 	f.xAxis(b, "seconds since the window began", report.Time)
 	marks(b, f, c.limits)
 	for _, part := range c.parts() {

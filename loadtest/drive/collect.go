@@ -14,7 +14,7 @@ func (r *run) collect() (stop func()) {
 		defer close(done)
 		tick := time.NewTicker(flush)
 		defer tick.Stop()
-		spare := make([]sample.Sample, 0, cap(r.out))
+		spare := make([]sample.Sample, 0, 2*chunk)
 		for last := false; !last; {
 			select {
 			case <-tick.C:

@@ -15,10 +15,10 @@ type run struct {
 	l        Load
 	target   Target
 	ctx      context.Context
-	clock    Clock
-	now      func() time.Duration
-	slots    int // requests under way at most
-	checkers int // answers that are compared at a time at most
+	clock    Clock                // set before anything is sent
+	now      func() time.Duration // of clock
+	slots    int                  // requests under way at most
+	checkers int                  // answers that are compared at a time at most
 
 	checking, unchecked atomic.Int64
 	faults              FaultLog
@@ -44,9 +44,10 @@ type run struct {
 // chunk is how many samples the collector is woken for.
 const chunk = 1024
 
-func newRun(ctx context.Context, t Target, l Load, clock Clock) *run {
-	r := &run{l: l, target: t, ctx: ctx, clock: clock, now: clock.Now, slots: l.Connections, checkers: host.EffectiveCPUs().Count,
+func newRun(ctx context.Context, t Target, l Load) *run {
+	r := &run{l: l, target: t, ctx: ctx, slots: l.Connections, checkers: host.EffectiveCPUs().Count,
 		decided: make(chan struct{}), full: make(chan struct{}, 1), out: make([]sample.Sample, 0, 2*chunk)}
+	r.now = func() time.Duration { return r.clock.Now() }
 	if l.Schedule == nil {
 		r.slots = l.Concurrency
 		if l.Connections > 0 {

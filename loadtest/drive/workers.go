@@ -56,23 +56,22 @@ func (w *workers) Run(ctx context.Context, l Load) (Stats, error) {
 	if err := validate(l); err != nil {
 		return Stats{}, err
 	}
+	r := newRun(ctx, w.target, l)
 	stats := Stats{Lanes: 1, Opened: w.opened}
-	var r *run
-	if l.Schedule != nil {
-		defer WidenProcs()() // the pacer must not wait for goroutines that unpack answers
-		clock := NewClock(lead)
-		p := NewPacer(clock, l.Spin)
-		stats.Pacer = p.String()
-		r = newRun(ctx, w.target, l, clock)
+	if l.Schedule == nil {
+		r.clock = NewClock(0)
 		collected := r.collect()
-		r.pace(p)
-		p.Close()
+		r.closedLoop()
 		r.wait()
 		collected()
 	} else {
-		r = newRun(ctx, w.target, l, NewClock(0))
+		defer WidenProcs()() // the pacer must not wait for goroutines that unpack answers
+		r.clock = NewClock(lead)
+		p := NewPacer(r.clock, l.Spin)
+		stats.Pacer = p.String()
 		collected := r.collect()
-		r.closedLoop()
+		r.pace(p)
+		p.Close()
 		r.wait()
 		collected()
 	}

@@ -86,7 +86,7 @@ func withoutNumbers(key []byte, text string) []byte {
 		case '0' <= c && c <= '9':
 			digit = true
 			key = append(key, c)
-		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
+		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '.' && digit:
 			key = append(key, c)
 		default:
 			end()

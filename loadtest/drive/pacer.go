@@ -9,13 +9,14 @@ import (
 // Clock tells the time since the start of a load, on the monotonic clock. It is safe for concurrent use.
 type Clock struct{ start time.Time }
 
-// NewClock returns a clock that starts now.
-func NewClock() Clock { return Clock{time.Now()} }
+// NewClock returns a clock that reads 0 in a while from now: a millisecond or two are time for the threads that send
+// to get ready, so that what is due at the start is not late.
+func NewClock(in time.Duration) Clock { return Clock{time.Now().Add(in)} }
 
-// Start returns when the clock read 0; it has a monotonic reading.
+// Start returns when the clock reads 0; it has a monotonic reading.
 func (c Clock) Start() time.Time { return c.start }
 
-// Now returns the time since the start.
+// Now returns the time since the start, less than 0 before it.
 func (c Clock) Now() time.Duration { return time.Since(c.start) }
 
 // nap is how long a pacer sleeps at most before it looks whether it is to stop.

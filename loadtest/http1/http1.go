@@ -47,10 +47,5 @@ func New(o Options) (drive.Generator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return workers(c)
-}
-
-// workers returns the generator for calls.
-func workers(*Calls) (drive.Generator, error) {
-	return nil, fault.New(fault.Unsupported, "", "https is not supported yet")
+	return drive.Workers(c), nil
 }

@@ -15,6 +15,9 @@ import (
 	"infer/loadtest/drive"
 )
 
+// lead is from the making of the lanes to the start of a schedule, so that the first requests are not late.
+const lead = 2 * time.Millisecond
+
 // lanes is the generator with an event loop of its own.
 type lanes struct {
 	o      Options
@@ -85,7 +88,10 @@ func (g *lanes) check(l *drive.Load) error {
 // prepare makes n lanes and gives each its part of the load and of the connections.
 func (g *lanes) prepare(r *run, n int) ([]*lane, error) {
 	all := make([]*lane, n)
-	r.clock = drive.NewClock(2 * time.Millisecond)
+	r.clock = drive.NewClock(0)
+	if r.l.Schedule != nil {
+		r.clock = drive.NewClock(lead)
+	}
 	for i := range all {
 		a := &lane{requests: g.o.Requests, payloads: int64(r.l.Payloads), timeout: r.l.Timeout, spin: r.l.Spin, time: r.clock,
 			check: r.l.Check, checker: r.checker, pen: pen{to: r.to}, faults: r.faults, to: g.to, coarse: g.coarse,

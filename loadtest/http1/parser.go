@@ -248,6 +248,9 @@ func (p *parser) endHead() error {
 		p.state, p.head = atChunkSize, 0
 	case p.length > 0:
 		p.state, p.left = inBody, p.length
+		if room := min(p.length, int64(p.room), 1<<20); int(room) > cap(p.body) {
+			p.body = make([]byte, 0, room) // at once, as far as one can trust the length
+		}
 	default:
 		p.state, p.close = untilClose, true
 	}

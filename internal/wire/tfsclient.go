@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"infer/internal/fault"
+	"infer/model/tensor"
 )
 
 // DecodeTFSResponse reads an answer of TF Serving's REST predict as a client does: row ("predictions") or columnar
@@ -22,6 +23,24 @@ func (r *Response) DecodeTFSResponse(body []byte, outputs []Port, l Limits) erro
 	}
 	d.settle()
 	return nil
+}
+
+// DecodeNested reads JSON arrays as the elements of a tensor with the name and dtype of p; the nesting is the shape, and a
+// bare value a scalar. Its errors are those of DecodeTFSResponse. The tensor is the caller's, but its strings may be views
+// of text.
+func DecodeNested(text []byte, p Port, l Limits) (tensor.Tensor, error) {
+	var r Response
+	r.begin(l.Bytes)
+	d := tfs{scanner: &r.scan, arena: &r.arena, limits: l, ports: []Port{p}, kind: "tensor"}
+	d.start(text, l.Depth)
+	if err := d.bare(); err != nil {
+		return tensor.Tensor{}, err
+	}
+	if err := d.finish(); err != nil {
+		return tensor.Tensor{}, err
+	}
+	d.settle()
+	return d.list[0], nil
 }
 
 // response reads the JSON of an answer.

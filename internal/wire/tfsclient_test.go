@@ -60,8 +60,18 @@ func TestAppendNested(t *testing.T) {
 	x, _ := tensor.FromFloat32("x", tensor.Shape{1, 2, 1}, []float32{1, 2})
 	scalar, _ := tensor.FromStrings("s", tensor.Shape{}, []string{"a\"b"})
 	for want, in := range map[string]tensor.Tensor{`[[[1.0],[2.0]]]`: x, `"a\"b"`: scalar} {
-		if got, err := AppendNested(nil, &in); err != nil || string(got) != want {
+		got, err := AppendNested(nil, &in)
+		if err != nil || string(got) != want {
 			t.Errorf("%s %v, want %s", got, err, want)
+		}
+		back, err := DecodeNested(got, Port{Name: in.Name, DType: in.DType}, DefaultLimits)
+		if err != nil || !tensor.Equal(back, in) || back.Name != in.Name {
+			t.Errorf("%v %v, want %v", back, err, in)
+		}
+	}
+	for text, want := range map[string]string{`[1,"a"]`: "[1]: failed to parse the JSON buffer: expected a number at 3", `[1] 2`: "unexpected text", `[[1],2]`: "[1] has fewer dimensions"} {
+		if _, err := DecodeNested([]byte(text), Port{DType: tensor.Float32}, DefaultLimits); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
 	if _, err := AppendNested(nil, &tensor.Tensor{DType: tensor.Int4}); fault.KindOf(err) != fault.Unsupported {

@@ -45,7 +45,7 @@ func perfTensor(raw json.RawMessage, p wire.Port, asked tensor.Shape) (tensor.Te
 	case len(content) == 0 || content[0] != '[':
 		err = fault.New(fault.Usage, `write […], {"content": […]} or {"b64": "…"}`, "it is no list of elements")
 	default:
-		if t, err = fromList(content, p); err == nil {
+		if t, err = wire.DecodeNested(content, p, answerLimits); err == nil {
 			count, err = t.Shape.Elements()
 			if asked == nil && len(t.Shape) > 1 {
 				asked = t.Shape
@@ -60,15 +60,6 @@ func perfTensor(raw json.RawMessage, p wire.Port, asked tensor.Shape) (tensor.Te
 		return tensor.Tensor{}, err
 	}
 	return t, t.Check()
-}
-
-// fromList reads a list of elements, nested or not.
-func fromList(content []byte, p wire.Port) (tensor.Tensor, error) {
-	var r wire.Response // not used again: its memory becomes the tensor's
-	if err := r.DecodeTFSResponse(content, []wire.Port{p}, answerLimits); err != nil {
-		return tensor.Tensor{}, err
-	}
-	return r.Outputs[0], nil
 }
 
 // fromBase64 reads elements in the binary form of the protocol.

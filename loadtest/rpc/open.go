@@ -25,7 +25,6 @@ const maxMessage = 256 << 20
 const (
 	streamWindow = 256 << 10
 	connWindow   = 16 << 20
-	buffer       = 64 << 10
 )
 
 // Times of connecting.
@@ -102,8 +101,6 @@ func (t *Target) options() []grpc.DialOption {
 		grpc.WithIdleTimeout(0),
 		grpc.WithStaticStreamWindowSize(streamWindow),
 		grpc.WithStaticConnWindowSize(connWindow),
-		grpc.WithReadBufferSize(buffer),
-		grpc.WithWriteBufferSize(buffer),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: slow, MinConnectTimeout: connectTimeout}),
 		grpc.WithUserAgent(t.agent),
 	}
@@ -144,7 +141,10 @@ func reason(ctx context.Context, c *grpc.ClientConn) string {
 	return plain(status.Convert(err).Message())
 }
 
-// plain takes the wrapping off an error of a connection.
+// mostText is how much of what a server says of a failure is told.
+const mostText = 300
+
+// plain takes the wrapping off an error of a connection and makes it one line.
 func plain(text string) string {
 	for _, wrap := range []string{"last connection error: ", "latest balancer error: "} {
 		if i := strings.LastIndex(text, wrap); i >= 0 {
@@ -157,7 +157,11 @@ func plain(text string) string {
 	for _, wrap := range []string{"transport: ", "Error while dialing: "} {
 		text = strings.TrimPrefix(text, wrap)
 	}
-	return strings.Join(strings.Fields(text), " ")
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > mostText {
+		text = strings.ToValidUTF8(text[:mostText], "") + "…"
+	}
+	return text
 }
 
 // hint says what to do about a connection that cannot be made.

@@ -50,7 +50,7 @@ func read(data mem.BufferSlice) (told, bool) {
 }
 
 // parametersTag begins an entry of the parameters: map<string, InferParameter>, field 4.
-const parametersTag = 4<<3 | uint64(protowire.BytesType)
+const parametersTag = uint64(4<<3 | protowire.BytesType)
 
 // entry reads an entry of the parameters.
 func (t *told) entry(b []byte) bool {

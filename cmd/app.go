@@ -23,6 +23,7 @@ type app struct {
 	cfg    *config
 	log    *slog.Logger
 	bar    *term.Bar
+	view   *term.Live
 	top    int         // rows of long tables; 0: the renderer decides
 	strict bool        // what is not trustworthy counts as a failure
 	drains atomic.Bool // an interrupt begins an orderly end that the command speaks of itself
@@ -107,7 +108,7 @@ func (a *app) prepare(c *cobra.Command, _ []string) error {
 	var around func(func())
 	if !a.out.quiet && !a.out.noProgress && a.std.UseProgress() {
 		a.bar = term.NewBar(a.std.Err, a.std.UseColor(a.out.color, a.std.ErrTTY))
-		around = a.bar.Around
+		around = a.around
 	}
 	a.log = term.NewLogger(a.std.Err, level, a.out.logFormat, around)
 	if cfg.path != "" {
@@ -124,9 +125,22 @@ func (a *app) progress() progress.Func {
 	return a.bar.Event
 }
 
+// around calls f while nothing is drawn on the terminal.
+func (a *app) around(f func()) {
+	if a.view != nil {
+		a.view.Around(f)
+		return
+	}
+	a.bar.Around(f)
+}
+
+// close takes away what is drawn on the terminal.
 func (a *app) close() {
 	if a.bar != nil {
 		a.bar.Close()
+	}
+	if a.view != nil {
+		a.view.Close()
 	}
 }
 

@@ -81,6 +81,7 @@ the result goes to stdout, everything else to stderr.`,
   infer quantize model.onnx --int8 --calib calib/
   infer predict model.onnx --input data/ -o out/
   infer serve model.onnx --check
+  infer loadtest model.onnx --rps 500
   infer deploy docker model.onnx -o image/`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -96,10 +97,13 @@ the result goes to stdout, everything else to stderr.`,
 		newPredictCmd(a, runPredict),
 		newQuantizeCmd(a, runQuantize),
 		newServeCmd(a, serve),
+		newLoadtestCmd(a, runLoadtest),
+		newReportCmd(a, runReport),
 		newDeployCmd(a),
 		newRuntimeCmd(a),
 		newVersionCmd(a, runVersion),
 		newColdCmd(a),
+		newNullCmd(),
 		newManCmd(),
 	)
 	root.InitDefaultCompletionCmd()

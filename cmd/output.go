@@ -56,9 +56,7 @@ func formatOf(path string) (string, error) {
 
 // emit writes d as --format says to file, or to stdout where file is "", and to every --report.
 func (a *app) emit(d *report.Document, file string) error {
-	if a.bar != nil {
-		a.bar.Close()
-	}
+	a.close()
 	if err := d.Validate(); err != nil {
 		return fault.Wrap(err, "the result is not well-formed")
 	}
@@ -101,7 +99,11 @@ func outcome(d *report.Document, strict bool) error {
 	case 3:
 		return fault.New(fault.Gate, "the document's gates say by how much", "a gate was missed: %s", failedGates(d))
 	default:
-		return fault.New(fault.Untrusted, "repeat it on a quieter machine, or leave out --strict", "measured but not trustworthy: %s", failedChecks(d))
+		hint := "repeat it on a quieter machine"
+		if strict {
+			hint += ", or leave out --strict"
+		}
+		return fault.New(fault.Untrusted, hint, "measured but not trustworthy: %s", failedChecks(d))
 	}
 }
 

@@ -73,40 +73,51 @@ type LoadFigures struct {
 	Lag      *stats.Sketch `json:"lag"`      // of the generator
 	ConnWait *stats.Sketch `json:"connection_wait"`
 	Limit    float64       `json:"limit,omitempty"` // latency up to which a right answer is goodput; 0: any
-	Good     int64         `json:"good"`            // right answers within Limit
+	Good     int64         `json:"good"`            // right answers within Limit, that came in the window
 	Checked  int64         `json:"checked"`
 	Bytes    int64         `json:"bytes"` // of answers
 	Queue    LoadMean      `json:"queue"`
 	Compute  LoadMean      `json:"compute"`
-	Batch    LoadMean      `json:"batch"`
-	Slowest  []LoadSlow    `json:"slowest"` // those with the highest latency, worst first, at most 4096 or 1 % of the requests
+	Batch    LoadBatch     `json:"batch"`
+	Slowest  []LoadSlow    `json:"slowest"` // right answers with the highest latency, worst first, 1 % of them and at most 4096
 }
 
 // LoadSection is a part of the window.
 type LoadSection struct {
 	Seconds  float64          `json:"seconds"`
 	Due      int64            `json:"due"`      // requests that were to be sent in it, whatever became of them
-	Outcomes map[string]int64 `json:"outcomes"` // by the names of sample.Outcome
+	Sent     int64            `json:"sent"`     // requests that were sent in it, whenever they were due
+	Answered int64            `json:"answered"` // right answers that came in it, whenever they were due
+	Good     int64            `json:"good"`     // of Answered, those within the limit
+	Outcomes map[string]int64 `json:"outcomes"` // of Due, by the names of sample.Outcome; none is 0
 	Latency  *stats.Sketch    `json:"latency"`  // of right answers (and those that were not checked)
 	Service  *stats.Sketch    `json:"service"`  //
 }
 
 // LoadSlice is a short part of the window.
 type LoadSlice struct {
-	At       float64  `json:"at"`      // its begin, from that of the window
-	Seconds  float64  `json:"seconds"` //
-	Due      int64    `json:"due"`
-	Answered int64    `json:"answered"`
-	Failed   int64    `json:"failed"`
-	P50      *float64 `json:"p50"` // latency; nil: nothing was answered
-	P99      *float64 `json:"p99"`
-	Max      *float64 `json:"max"`
+	At       float64       `json:"at"`       // its begin, from that of the window
+	Seconds  float64       `json:"seconds"`  //
+	Due      int64         `json:"due"`      // requests that were to be sent in it
+	Answered int64         `json:"answered"` // right answers that came in it
+	Failed   int64         `json:"failed"`   // requests that ended in it in any other way
+	Latency  *stats.Sketch `json:"latency"`  // of right answers, by due time, to 0.8 %
+	P50      *float64      `json:"p50"`      // of Latency; nil: it is empty
+	P99      *float64      `json:"p99"`
+	Max      *float64      `json:"max"`
 }
 
 // LoadMean is a sum with a count, from which a mean follows.
 type LoadMean struct {
 	N   int64   `json:"n"`
 	Sum float64 `json:"sum"`
+}
+
+// LoadBatch is from which the mean size of a batch follows. A mean over requests would count a large batch once for
+// each of its requests; a request is 1/rows of a run, so N requests that make up Runs runs give N/Runs rows a run.
+type LoadBatch struct {
+	N    int64   `json:"n"`    // requests that were told the rows of their run
+	Runs float64 `json:"runs"` // sum of 1/rows over them
 }
 
 // LoadSlow is one slow request.

@@ -102,6 +102,26 @@ func (s *Sketch) Merge(o *Sketch) {
 	}
 }
 
+// Clone returns a copy.
+func (s *Sketch) Clone() *Sketch {
+	c := *s
+	c.keys, c.counts = slices.Clone(s.keys), slices.Clone(s.counts)
+	return &c
+}
+
+// Coarse returns a copy that tells 2^bits buckets an octave apart, bits in [0, 10]: its text is short, Quantile has a
+// relative error of at most 2^-(bits+1), and it merges with any other.
+func (s *Sketch) Coarse(bits int) *Sketch {
+	c := &Sketch{}
+	drop := fineBits - bits
+	s.each(func(key int, n int64) bool {
+		c.count(key>>drop<<drop|1<<drop>>1, n)
+		return true
+	})
+	c.n, c.sum, c.min, c.max = s.n, s.sum, s.min, s.max
+	return c
+}
+
 // Count returns the number of values.
 func (s *Sketch) Count() int64 { return s.n }
 

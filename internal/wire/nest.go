@@ -91,12 +91,12 @@ func (d *tfs) path(t *tensor.Tensor, n *nest, level int) string {
 	named := n.rows > 0
 	var b strings.Builder
 	b.WriteString(d.root)
-	if named && !d.r.Row {
+	if named && !d.row {
 		b.WriteString("." + t.Name)
 	}
 	for i := range level {
 		fmt.Fprintf(&b, "[%d]", n.at[i])
-		if i == 0 && named && d.r.Row {
+		if i == 0 && named && d.row {
 			b.WriteString("." + t.Name)
 		}
 	}
@@ -111,18 +111,18 @@ func (d *tfs) append(t *tensor.Tensor) error {
 			return err
 		}
 		if int64(len(t.Strings)) >= d.limits.Elements {
-			return fault.New(fault.TooLarge, "", "input '%s' has more elements than the limit of %d", t.Name, d.limits.Elements)
+			return fault.New(fault.TooLarge, "", "%s '%s' has more elements than the limit of %d", d.kind, t.Name, d.limits.Elements)
 		}
 		t.Strings = append(t.Strings, s)
 		return d.charge(int64(stringSize))
 	}
 	size := elementSize(t.DType)
 	if size == 0 {
-		return fault.New(fault.Unsupported, "", "input '%s' is %s, which the protocol cannot carry", t.Name, t.DType)
+		return fault.New(fault.Unsupported, "", "%s '%s' is %s, which the protocol cannot carry", d.kind, t.Name, t.DType)
 	}
 	n := len(t.Data)
 	if int64(n/size) >= d.limits.Elements {
-		return fault.New(fault.TooLarge, "", "input '%s' has more elements than the limit of %d", t.Name, d.limits.Elements)
+		return fault.New(fault.TooLarge, "", "%s '%s' has more elements than the limit of %d", d.kind, t.Name, d.limits.Elements)
 	}
 	if err := d.charge(int64(size)); err != nil {
 		return err
@@ -149,8 +149,14 @@ func (d *tfs) text() (string, error) {
 	return view(raw), d.charge(int64(len(raw)))
 }
 
-// settle gives t the shape that its arrays had.
-func (d *tfs) settle(t *tensor.Tensor, n *nest) {
+// settle gives each tensor the shape that its arrays had.
+func (d *tfs) settle() {
+	for i := range d.list {
+		d.settleOne(&d.list[i], &d.nests[i])
+	}
+}
+
+func (d *tfs) settleOne(t *tensor.Tensor, n *nest) {
 	t.Shape = d.shape(max(n.rank, 0))
 	for i := range t.Shape {
 		t.Shape[i] = n.sizes[i] - 1

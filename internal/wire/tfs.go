@@ -8,14 +8,18 @@ import (
 	"infer/model/tensor"
 )
 
-// tfs reads one request of TF Serving's REST predict.
+// tfs reads one request or answer of TF Serving's REST predict.
 type tfs struct {
 	*scanner
 	*arena
-	limits Limits
-	ports  []Port
-	r      *Request
-	root   string // "instances" or "inputs", for errors
+	limits  Limits
+	ports   []Port
+	list    []tensor.Tensor // what was read so far
+	nests   []nest          // one for each of list
+	row     bool            // row format
+	partial bool            // an answer: names that are not among ports are skipped
+	kind    string          // "input" or "output", for errors
+	root    string          // "instances" or "inputs", "predictions" or "outputs", for errors
 }
 
 // DecodeTFS reads the body of TF Serving's REST predict: row ("instances", which sets r.Row) or columnar ("inputs").
@@ -24,14 +28,14 @@ type tfs struct {
 // for the caller to see. What r held before is gone.
 func (r *Request) DecodeTFS(body []byte, model string, inputs []Port, l Limits) error {
 	r.begin(l.Bytes)
-	d := tfs{scanner: &r.scan, arena: &r.arena, limits: l, ports: inputs, r: r}
+	d := tfs{scanner: &r.scan, arena: &r.arena, limits: l, ports: inputs, list: r.Inputs, nests: r.nests, kind: "input"}
 	d.start(body, l.Depth)
-	if err := d.request(); err != nil {
+	err := d.request()
+	r.Inputs, r.nests, r.Row = d.list, d.nests, d.row
+	if err != nil {
 		return fault.Wrap(err, "predict request for model '%s'", model)
 	}
-	for i := range r.Inputs {
-		d.settle(&r.Inputs[i], &r.nests[i])
-	}
+	d.settle()
 	return nil
 }
 
@@ -68,7 +72,7 @@ func (d *tfs) request() error {
 				return fault.New(fault.Usage, "", "expecting only one of 'inputs' or 'instances' keys to exist, once")
 			}
 			if key == "instances" {
-				d.root, d.r.Row = "instances", true
+				d.root, d.row = "instances", true
 				err = d.instances()
 			} else {
 				d.root = "inputs"
@@ -98,7 +102,7 @@ func (d *tfs) signature() error {
 // instances reads the row format: an array of values of the only input, or of objects with a value for each input.
 func (d *tfs) instances() error {
 	if d.peek() != '[' {
-		return fault.New(fault.Usage, "", "expecting 'instances' to be a list/array")
+		return fault.New(fault.Usage, "", "expecting '%s' to be a list/array", d.root)
 	}
 	before := *d.scanner
 	if err := d.enter('['); err != nil {
@@ -106,7 +110,7 @@ func (d *tfs) instances() error {
 	}
 	switch d.peek() {
 	case ']':
-		return fault.New(fault.Usage, "", "no values in 'instances' array")
+		return fault.New(fault.Usage, "", "no values in '%s' array", d.root)
 	case '{':
 		if !d.base64Next() {
 			return d.rows()
@@ -122,30 +126,30 @@ func (d *tfs) rows() error {
 		if ok, err := d.more(row == 0); err != nil {
 			return err
 		} else if !ok {
-			for i := range d.r.nests {
-				d.r.nests[i].sizes[0] = int64(row) + 1
+			for i := range d.nests {
+				d.nests[i].sizes[0] = int64(row) + 1
 			}
 			return nil
 		}
 		if d.peek() != '{' || d.base64Next() {
-			return fault.New(fault.Usage, "", "instances[%d]: expecting an object, as in instances[0]", row)
+			return fault.New(fault.Usage, "", "%s[%d]: expecting an object, as in %s[0]", d.root, row, d.root)
 		}
-		if err := d.row(row); err != nil {
+		if err := d.instance(row); err != nil {
 			return err
 		}
-		if len(d.r.nests) == 0 {
-			return fault.New(fault.Usage, "", "instances[0] has no inputs")
+		if len(d.nests) == 0 {
+			return fault.New(fault.Usage, "", "%s[0] has no %ss", d.root, d.kind)
 		}
-		for i := range d.r.nests {
-			if d.r.nests[i].rows != row+1 {
-				return fault.New(fault.Usage, "", "instances[%d] has no input '%s'", row, d.r.Inputs[i].Name)
+		for i := range d.nests {
+			if d.nests[i].rows != row+1 {
+				return fault.New(fault.Usage, "", "%s[%d] has no %s '%s'", d.root, row, d.kind, d.list[i].Name)
 			}
 		}
 	}
 }
 
-// row reads the object of one instance.
-func (d *tfs) row(row int) error {
+// instance reads the object of one row.
+func (d *tfs) instance(row int) error {
 	if err := d.enter('{'); err != nil {
 		return err
 	}
@@ -158,19 +162,25 @@ func (d *tfs) row(row int) error {
 		if err != nil {
 			return err
 		}
-		i, err := d.input(k)
+		i, err := d.named(k)
 		if err != nil {
-			return fault.Wrap(err, "instances[%d]", row)
+			return fault.Wrap(err, "%s[%d]", d.root, row)
 		}
-		n := &d.r.nests[i]
+		if i < 0 {
+			if err := d.skip(); err != nil {
+				return err
+			}
+			continue
+		}
+		n := &d.nests[i]
 		if n.rows == row+1 {
-			return fault.New(fault.Usage, "", "instances[%d] has input '%s' twice", row, d.r.Inputs[i].Name)
+			return fault.New(fault.Usage, "", "%s[%d] has %s '%s' twice", d.root, row, d.kind, d.list[i].Name)
 		}
 		if n.rows != row {
-			return fault.New(fault.Usage, "", "instances[0] has no input '%s', instances[%d] has", d.r.Inputs[i].Name, row)
+			return fault.New(fault.Usage, "", "%s[0] has no %s '%s', %s[%d] has", d.root, d.kind, d.list[i].Name, d.root, row)
 		}
 		n.at[0], n.rows = int64(row), row+1
-		if err := d.nested(&d.r.Inputs[i], n, 1); err != nil {
+		if err := d.nested(&d.list[i], n, 1); err != nil {
 			return err
 		}
 	}
@@ -193,37 +203,45 @@ func (d *tfs) columns() error {
 		if err != nil {
 			return err
 		}
-		i, err := d.input(k)
-		if err != nil {
-			return err
-		}
-		n := &d.r.nests[i]
-		if n.rows++; n.rows > 1 {
-			return fault.New(fault.Usage, "", "'inputs' has input '%s' twice", d.r.Inputs[i].Name)
-		}
-		if err := d.nested(&d.r.Inputs[i], n, 0); err != nil {
+		if err := d.column(k); err != nil {
 			return err
 		}
 	}
 }
 
-// bare reads a value without a name.
+// column reads the value of a member with a key, all of an input.
+func (d *tfs) column(k []byte) error {
+	i, err := d.named(k)
+	if err != nil {
+		return err
+	}
+	if i < 0 {
+		return d.skip()
+	}
+	n := &d.nests[i]
+	if n.rows++; n.rows > 1 {
+		return fault.New(fault.Usage, "", "'%s' has %s '%s' twice", d.root, d.kind, d.list[i].Name)
+	}
+	return d.nested(&d.list[i], n, 0)
+}
+
+// bare reads a value without a name, of the only port.
 func (d *tfs) bare() error {
 	if len(d.ports) != 1 {
 		names := make([]string, len(d.ports))
 		for i := range d.ports {
 			names[i] = d.ports[i].Name
 		}
-		return fault.New(fault.Usage, NamesHint("inputs", "", names), "'%s' is a plain value/list, but expecting objects with a value for each of the %d inputs of the model", d.root, len(d.ports))
+		return fault.New(fault.Usage, NamesHint(d.kind+"s", "", names), "'%s' is a plain value/list, but expecting objects with a value for each of the %d %ss of the model", d.root, len(d.ports), d.kind)
 	}
 	i := d.add(&d.ports[0])
-	return d.nested(&d.r.Inputs[i], &d.r.nests[i], 0)
+	return d.nested(&d.list[i], &d.nests[i], 0)
 }
 
-// input returns the number of the input of a name, which it adds when it comes first.
-func (d *tfs) input(name []byte) (int, error) {
-	for i := range d.r.Inputs {
-		if d.r.Inputs[i].Name == string(name) {
+// named returns the number of the tensor of a name, which it adds when it comes first; -1: it is to be skipped.
+func (d *tfs) named(name []byte) (int, error) {
+	for i := range d.list {
+		if d.list[i].Name == string(name) {
 			return i, nil
 		}
 	}
@@ -231,6 +249,9 @@ func (d *tfs) input(name []byte) (int, error) {
 		if d.ports[i].Name == string(name) {
 			return d.add(&d.ports[i]), nil
 		}
+	}
+	if d.partial {
+		return -1, nil
 	}
 	return 0, d.unknown(name)
 }
@@ -241,14 +262,14 @@ func (d *tfs) unknown(name []byte) error {
 	for i := range d.ports {
 		names[i] = d.ports[i].Name
 	}
-	return fault.New(fault.Usage, NamesHint("inputs", clip(name), names), "the model has no input '%s'", clip(name))
+	return fault.New(fault.Usage, NamesHint(d.kind+"s", clip(name), names), "the model has no %s '%s'", d.kind, clip(name))
 }
 
-// add adds an input.
+// add adds the tensor of a port.
 func (d *tfs) add(p *Port) int {
-	d.r.Inputs = append(d.r.Inputs, tensor.Tensor{Name: p.Name, DType: p.DType})
-	d.r.nests = append(d.r.nests, nest{rank: -1})
-	return len(d.r.Inputs) - 1
+	d.list = append(d.list, tensor.Tensor{Name: p.Name, DType: p.DType})
+	d.nests = append(d.nests, nest{rank: -1})
+	return len(d.list) - 1
 }
 
 // base64Next reports whether the object that follows is a string as {"b64": …} and not one of named inputs.

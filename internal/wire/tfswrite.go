@@ -13,55 +13,97 @@ import (
 // by the shape; bare values where there is one output, objects by name else. Strings of an output whose name ends in
 // "_bytes", and any that is not UTF-8, are {"b64": …}. In row format all outputs need the same axis 0 (fault.Usage).
 func AppendTFS(dst []byte, r *Response, row bool) ([]byte, error) {
-	for i := range r.Outputs {
-		t := &r.Outputs[i]
-		if Datatype(t.DType) == "" {
-			return dst, fault.New(fault.Unsupported, "", "output '%s' is %s, which the protocol cannot carry", t.Name, t.DType)
-		}
-		if err := t.Check(); err != nil {
-			return dst, err
-		}
+	if err := carriesAll(r.Outputs, "output"); err != nil {
+		return dst, err
 	}
 	if row {
-		return appendRows(dst, r.Outputs)
+		return appendRows(append(dst, `{"predictions":`...), r.Outputs, "output")
 	}
-	dst = append(dst, `{"outputs":`...)
-	if len(r.Outputs) != 1 {
-		dst = append(dst, '{')
-	}
-	for i := range r.Outputs {
-		t := &r.Outputs[i]
-		dst = appendName(dst, t.Name, len(r.Outputs) != 1)
-		dst, _ = appendNested(dst, t, t.Shape, 0)
-	}
-	if len(r.Outputs) != 1 {
-		dst = append(dst, '}')
-	}
-	return append(dst, '}'), nil
+	return appendColumns(append(dst, `{"outputs":`...), r.Outputs), nil
 }
 
-// appendRows appends outputs row by row.
-func appendRows(dst []byte, outputs []tensor.Tensor) ([]byte, error) {
+// AppendTFSRequest appends a request as a client sends it: {"instances": …} where r.Row is set, {"inputs": …} else. It
+// nests, and writes strings, as AppendTFS does, and its errors are those: in row format all inputs need the same axis 0,
+// of one row or more.
+func AppendTFSRequest(dst []byte, r *Request) ([]byte, error) {
+	if err := carriesAll(r.Inputs, "input"); err != nil {
+		return dst, err
+	}
+	if r.Row {
+		return appendRows(append(dst, `{"instances":`...), r.Inputs, "input")
+	}
+	return appendColumns(append(dst, `{"inputs":`...), r.Inputs), nil
+}
+
+// AppendNested appends the elements of t as JSON arrays nested by its shape; a scalar is a bare value. Strings are as
+// AppendTFS writes them. A dtype that JSON protocols do not carry is fault.Unsupported.
+func AppendNested(dst []byte, t *tensor.Tensor) ([]byte, error) {
+	if err := carries(t, "tensor"); err != nil {
+		return dst, err
+	}
+	dst, _ = appendNested(dst, t, t.Shape, 0)
+	return dst, nil
+}
+
+// carriesAll refuses tensors that carries does.
+func carriesAll(list []tensor.Tensor, kind string) error {
+	for i := range list {
+		if err := carries(&list[i], kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carries refuses a tensor that the protocol cannot carry, and one whose elements do not fit its shape.
+func carries(t *tensor.Tensor, kind string) error {
+	if Datatype(t.DType) == "" {
+		return fault.New(fault.Unsupported, "", "%s '%s' is %s, which the protocol cannot carry", kind, t.Name, t.DType)
+	}
+	return t.Check()
+}
+
+// appendColumns appends whole tensors and closes the message.
+func appendColumns(dst []byte, list []tensor.Tensor) []byte {
+	if len(list) != 1 {
+		dst = append(dst, '{')
+	}
+	for i := range list {
+		t := &list[i]
+		dst = appendName(dst, t.Name, len(list) != 1)
+		dst, _ = appendNested(dst, t, t.Shape, 0)
+	}
+	if len(list) != 1 {
+		dst = append(dst, '}')
+	}
+	return append(dst, '}')
+}
+
+// appendRows appends tensors row by row and closes the message.
+func appendRows(dst []byte, list []tensor.Tensor, kind string) ([]byte, error) {
 	rows := int64(0)
-	for i := range outputs {
-		t := &outputs[i]
+	for i := range list {
+		t := &list[i]
 		if len(t.Shape) == 0 || i > 0 && t.Shape[0] != rows {
-			return dst, fault.New(fault.Usage, "send \"inputs\" instead of \"instances\"", "output '%s' of shape %v has no axis of rows, which the row format needs", t.Name, t.Shape)
+			return dst, fault.New(fault.Usage, "send \"inputs\" instead of \"instances\"", "%s '%s' of shape %v has no axis of rows, which the row format needs", kind, t.Name, t.Shape)
 		}
 		rows = t.Shape[0]
 	}
-	dst = append(dst, `{"predictions":[`...)
+	if rows == 0 && kind == "input" {
+		return dst, fault.New(fault.Usage, "send \"inputs\" instead of \"instances\"", "the inputs have no rows, and the row format needs one")
+	}
+	dst = append(dst, '[')
 	for row := range int(rows) {
-		if dst = separate(dst); len(outputs) != 1 {
+		if dst = separate(dst); len(list) != 1 {
 			dst = append(dst, '{')
 		}
-		for i := range outputs {
-			t := &outputs[i]
-			dst = appendName(dst, t.Name, len(outputs) != 1)
+		for i := range list {
+			t := &list[i]
+			dst = appendName(dst, t.Name, len(list) != 1)
 			size, _ := t.Shape[1:].Elements()
 			dst, _ = appendNested(dst, t, t.Shape[1:], row*int(size))
 		}
-		if len(outputs) != 1 {
+		if len(list) != 1 {
 			dst = append(dst, '}')
 		}
 	}

@@ -86,6 +86,7 @@ type Response struct {
 
 	arena arena
 	scan  scanner
+	nests []nest // of TF Serving answers, one for each of Outputs
 }
 
 // Reset empties r and keeps its memory. Tensors of an earlier message are not valid any more.
@@ -110,5 +111,5 @@ func (r *Response) begin(limit int64) {
 	clear(r.Outputs)
 	clear(r.Params)
 	r.arena.reset(limit)
-	*r = Response{Outputs: r.Outputs[:0], Params: r.Params[:0], arena: r.arena, scan: r.scan}
+	*r = Response{Outputs: r.Outputs[:0], Params: r.Params[:0], arena: r.arena, scan: r.scan, nests: r.nests[:0]}
 }

@@ -29,8 +29,14 @@ func build(d *report.Document, o Options) page {
 		}
 	}
 	l, err := layDetails(d, o)
-	p.summary, p.next = l.summary, l.next
-	add(subject(d))
+	p.summary, p.badge, p.next = l.summary, l.badge, l.next
+	if l.title != "" {
+		p.title = l.title
+	}
+	add(l.lead...)
+	s := subject(d)
+	s.facts = append(slices.Clip(l.subject), s.facts...)
+	add(s)
 	if !l.metricsLast {
 		add(metrics(d), sweep(d))
 	}
@@ -38,13 +44,17 @@ func build(d *report.Document, o Options) page {
 	if err != nil {
 		add(section{title: "Details", lines: []cell{{text: "the details of this report cannot be shown: " + err.Error(), tone: warn}}})
 	}
-	add(gates(d), validity(d), warnings(d))
+	add(gates(d, l.judged))
+	v := validity(d)
+	v.fold, v.long = l.foldChecks, l.foldChecks
+	add(v, warnings(d))
 	if l.metricsLast {
 		m := metrics(d)
 		m.fold, m.long = true, true
 		add(m)
 	}
 	add(manifest(d))
+	add(l.last...)
 	return p
 }
 
@@ -296,9 +306,13 @@ func sweepCell(m *report.Metric) cell {
 	return str(strings.TrimSpace(value + " " + between))
 }
 
-func gates(d *report.Document) section {
+// gates is the table of the gates but those whose verdict is shown elsewhere.
+func gates(d *report.Document, shown []string) section {
 	t := &table{cols: []column{{head: "gate"}, {head: "verdict"}, {head: "reason"}}}
 	for _, g := range d.Gates {
+		if slices.Contains(shown, g.Expr) {
+			continue
+		}
 		t.rows = append(t.rows, []cell{code(g.Expr), {text: g.Verdict, tone: gateTone(g.Verdict)}, str(g.Reason)})
 	}
 	return section{title: "Gates", table: t}
@@ -343,9 +357,16 @@ func warnings(d *report.Document) section {
 
 // layout is the details of a document, laid out.
 type layout struct {
-	summary     string // the outcome in a sentence, "" for none
+	title       string    // in place of that of every document, "" for none
+	badge       cell      // behind the title
+	summary     string    // the outcome in a sentence, "" for none
+	lead        []section // before the subject: the answer
+	subject     []fact    // what was measured, before what every document says of it
 	sections    []section
-	metricsLast bool // the sections show the metrics better than their table, which comes folded at the end
+	last        []section // behind everything else
+	metricsLast bool      // the sections show the metrics better than their table, which comes folded at the end
+	foldChecks  bool      // the checks of validity are no news: they are folded away
+	judged      []string  // gates that sections show
 	next        *report.NextStep
 }
 
@@ -360,6 +381,8 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 		return decoded(d.Details, func(p report.PredictDetails) layout { return layout{sections: predictSections(p, o), next: p.Next} })
 	case "quantize":
 		return decoded(d.Details, func(q report.QuantizeDetails) layout { return layQuantize(q, o) })
+	case "loadtest":
+		return decoded(d.Details, func(l report.LoadDetails) layout { return layLoad(d, l, o) })
 	case "deploy":
 		return decoded(d.Details, func(x report.DeployDetails) layout {
 			return layout{summary: deploySummary(x), sections: deploySections(x), next: x.Next}

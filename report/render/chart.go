@@ -14,12 +14,15 @@ type chart interface {
 	svg(b *strings.Builder)
 }
 
-// axis is the range of values along one side of a chart, lo < hi.
-type axis struct{ lo, hi float64 }
+// axis is the range of values along one side of a chart, lo < hi; of a logarithmic one both are above 0.
+type axis struct {
+	lo, hi float64
+	log    bool
+}
 
 // around returns the axis of all values with room at both ends; false where they span nothing that can be drawn.
 func around(values []float64) (axis, bool) {
-	a := axis{math.Inf(1), math.Inf(-1)}
+	a := axis{lo: math.Inf(1), hi: math.Inf(-1)}
 	for _, v := range values {
 		a.lo, a.hi = min(a.lo, v), max(a.hi, v)
 	}
@@ -32,8 +35,33 @@ func around(values []float64) (axis, bool) {
 	return a, span > 0 && !math.IsInf(span, 0)
 }
 
-// ticks returns about n round values of a, step apart: 1, 2 or 5 times a power of ten.
+// logAround returns the logarithmic axis of all values above 0 with room at both ends; false where there are none.
+func logAround(values []float64) (axis, bool) {
+	a := axis{lo: math.Inf(1), hi: math.Inf(-1), log: true}
+	for _, v := range values {
+		if v > 0 {
+			a.lo, a.hi = min(a.lo, v), max(a.hi, v)
+		}
+	}
+	room := max(1.05, math.Pow(a.hi/a.lo, 0.08))
+	a.lo, a.hi = a.lo/room, a.hi*room
+	return a, a.lo > 0 && a.lo < a.hi && !math.IsInf(a.hi/a.lo, 0)
+}
+
+// part returns where v lies between the ends of a: 0 is lo, 1 is hi. Below a logarithmic axis it is 0.
+func (a axis) part(v float64) float64 {
+	if a.log {
+		return math.Log(max(v, a.lo)/a.lo) / math.Log(a.hi/a.lo)
+	}
+	return (v - a.lo) / (a.hi - a.lo)
+}
+
+// ticks returns about n round values of a, step apart: 1, 2 or 5 times a power of ten. The step of a logarithmic axis
+// is 0.
 func (a axis) ticks(n int) (at []float64, step float64) {
+	if a.log {
+		return a.logTicks(n), 0
+	}
 	raw := (a.hi - a.lo) / float64(n)
 	power := math.Pow(10, math.Floor(math.Log10(raw)))
 	step = 10 * power
@@ -49,14 +77,38 @@ func (a axis) ticks(n int) (at []float64, step float64) {
 	return at, step
 }
 
+// logTicks returns at most about n round values: 1, 2 and 5 times powers of ten, or the powers alone, or some of them.
+func (a axis) logTicks(n int) []float64 {
+	if a.hi < 4*a.lo {
+		at, _ := axis{lo: a.lo, hi: a.hi}.ticks(n)
+		return at
+	}
+	first, last := int(math.Floor(math.Log10(a.lo))), int(math.Ceil(math.Log10(a.hi)))
+	list := func(every int, times ...float64) (at []float64) {
+		for k := first; k <= last; k += every {
+			for _, m := range times {
+				if v := m * math.Pow10(k); v >= a.lo && v <= a.hi {
+					at = append(at, v)
+				}
+			}
+		}
+		return at
+	}
+	at := list(1, 1, 2, 5)
+	for every := 1; len(at) > n+2; every++ {
+		at = list(every, 1)
+	}
+	return at
+}
+
 // frame is the plot of a chart, in the units of its picture, and its axes.
 type frame struct {
 	left, right, top, bottom float64
 	x, y                     axis
 }
 
-func (f frame) atX(v float64) float64 { return f.left + (v-f.x.lo)/(f.x.hi-f.x.lo)*(f.right-f.left) }
-func (f frame) atY(v float64) float64 { return f.bottom - (v-f.y.lo)/(f.y.hi-f.y.lo)*(f.bottom-f.top) }
+func (f frame) atX(v float64) float64 { return f.left + f.x.part(v)*(f.right-f.left) }
+func (f frame) atY(v float64) float64 { return f.bottom - f.y.part(v)*(f.bottom-f.top) }
 
 // openChart begins a picture; id is that of no other picture of the page.
 func openChart(b *strings.Builder, id string, width, height float64, title, desc string) {
@@ -92,6 +144,9 @@ func tickText(q report.Quantity, v, step float64) string {
 		v = 0
 	}
 	times, unit := 1.0, ""
+	if step == 0 && q == report.Time {
+		return timeTick(v)
+	}
 	switch q {
 	case report.Ratio:
 		times, unit = 100, " %"
@@ -105,6 +160,19 @@ func tickText(q report.Quantity, v, step float64) string {
 	}
 	decimals := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
 	return htmlText(strconv.FormatFloat(v*times, 'f', decimals, 64) + unit)
+}
+
+// timeTick writes a round time, which has few digits but for the error of arithmetic.
+func timeTick(v float64) string {
+	for _, u := range []struct {
+		times float64
+		name  string
+	}{{1, " s"}, {1e3, " ms"}, {1e6, " µs"}} {
+		if x := v * u.times; x > 0.999 {
+			return strconv.FormatFloat(math.Round(x*1e6)/1e6, 'f', -1, 64) + u.name
+		}
+	}
+	return strconv.FormatFloat(math.Round(v*1e15)/1e6, 'f', -1, 64) + " ns"
 }
 
 func plainText(v float64) string { return report.FormatValue(report.Plain, v) }

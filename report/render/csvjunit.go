@@ -2,15 +2,18 @@ package render
 
 import (
 	stdcsv "encoding/csv"
+	"encoding/json"
 	"encoding/xml"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"infer/report"
 )
 
-// writeCSV writes one metric a row (RFC 4180). Numbers are in base units and in full; what is missing is empty.
+// writeCSV writes one metric a row (RFC 4180). Numbers are in base units and in full; what is missing is empty. The
+// points of a latency-throughput curve are metrics with labels.
 func writeCSV(w io.Writer, d *report.Document) error {
 	c := stdcsv.NewWriter(w)
 	c.UseCRLF = true
@@ -26,7 +29,7 @@ func writeCSV(w io.Writer, d *report.Document) error {
 	if err := c.Write([]string{"name", "labels", "value", "unit", "lo", "hi", "confidence", "n", "method"}); err != nil {
 		return err
 	}
-	for _, m := range d.Metrics {
+	for _, m := range append(slices.Clip(d.Metrics), loadMetrics(d)...) {
 		confidence := ""
 		if m.Confidence != 0 {
 			confidence = number(&m.Confidence)
@@ -91,8 +94,16 @@ func writeJUnit(w io.Writer, d *report.Document, o Options) error {
 		s.Cases = append(s.Cases, c)
 	}
 	add("verdict", "verdict", string(d.Verdict), string(d.Verdict)+": "+title(d), d.Verdict == report.OK || d.Verdict == report.Inconclusive && exit == 0, exit != 0)
+	slos := loadSLOs(d)
 	for _, g := range d.Gates {
-		add("gate", g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
+		class := "gate"
+		if i := slices.IndexFunc(slos, func(s report.LoadSLO) bool { return s.Expr == g.Expr }); i >= 0 {
+			class, slos = "slo", slices.Delete(slos, i, i+1)
+		}
+		add(class, g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
+	}
+	for _, g := range slos { // those that the gates do not have
+		add("slo", g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
 	}
 	for _, c := range d.Validity.Checks {
 		add("validity", c.Name, "invalid", c.Detail, c.OK, exit == 4)
@@ -105,4 +116,51 @@ func writeJUnit(w io.Writer, d *report.Document, o Options) error {
 	}
 	_, err = io.WriteString(w, xml.Header+string(b)+"\n")
 	return err
+}
+
+// loadSLOs returns the objectives of a load test; nil of other documents, and where the details cannot be read.
+func loadSLOs(d *report.Document) []report.LoadSLO {
+	l, _ := loadDetails(d)
+	return l.SLO
+}
+
+// loadMetrics returns the points of the curve of a load test as metrics, but those that d has.
+func loadMetrics(d *report.Document) []report.Metric {
+	l, _ := loadDetails(d)
+	var ms []report.Metric
+	for _, p := range l.Points {
+		labels := map[string]string{}
+		if p.Rate > 0 {
+			labels["rate"] = strconv.FormatFloat(p.Rate, 'f', -1, 64)
+		}
+		if p.Concurrency > 0 {
+			labels["concurrency"] = strconv.Itoa(p.Concurrency)
+		}
+		if p.Batch > 0 {
+			labels["batch"] = strconv.FormatInt(p.Batch, 10)
+		}
+		for _, x := range []struct {
+			name   string
+			v      *float64
+			lo, hi *float64
+		}{{"throughput", &p.Throughput, nil, nil}, {"goodput", &p.Goodput, nil, nil}, {"error_rate", &p.ErrorRate, nil, nil},
+			{"latency_p50", p.P50, nil, nil}, {"latency_p90", p.P90, nil, nil}, {"latency_p99", p.P99, p.P99Lo, p.P99Hi}} {
+			m := report.NewMetric(x.name)
+			m.Value, m.Lo, m.Hi, m.N, m.Labels = x.v, x.lo, x.hi, int(p.N), labels
+			if m.Lo != nil {
+				m.Confidence = 0.95
+			}
+			if d.Metric(x.name, labels) == nil {
+				ms = append(ms, m)
+			}
+		}
+	}
+	return ms
+}
+
+func loadDetails(d *report.Document) (l report.LoadDetails, err error) {
+	if d.Kind == "loadtest" && len(d.Details) > 0 {
+		err = json.Unmarshal(d.Details, &l)
+	}
+	return l, err
 }

@@ -24,6 +24,7 @@ svg{display:block;width:10rem;height:.8rem;margin-top:.4rem}rect{fill:var(--bar)
 svg.chart{width:100%;max-width:46rem;height:auto;margin:.6rem 0}.chart text{fill:var(--fg);font-size:12px;stroke:var(--bg);stroke-width:3px;paint-order:stroke}
 .chart .axis{fill:var(--dim);stroke:none}.chart line,.chart polyline{stroke:var(--line);fill:none}.chart .mark{stroke:var(--dim);stroke-dasharray:4 4}
 .chart .front{stroke:var(--bar);stroke-width:1.5}.chart .error{stroke:var(--dim)}.pt{fill:var(--bg);stroke:var(--bar);stroke-width:1.5}.pt.full{fill:var(--bar)}.pt.pick{fill:var(--good);stroke:var(--good)}.pt.base{fill:var(--dim);stroke:var(--dim)}.out{fill:var(--warn)}
+.chart .l1,.chart .l2,.chart .l3{stroke:var(--bar);stroke-width:1.7}.chart .l2{stroke-dasharray:6 3}.chart .l3{stroke-width:1.2;stroke-dasharray:2 3}.chart .band{fill:var(--bar);opacity:.15}.chart .hit{fill:transparent}.chart .fail{stroke:var(--bad);stroke-width:1.7;fill:none}.chart .cut{stroke:var(--bg);stroke-width:1.5}.chart .weak{opacity:.35}.chart .dot{fill:var(--bar)}
 .lead{font-size:1.05rem}
 @media print{body{margin:0;max-width:none}}
 `
@@ -38,7 +39,11 @@ func writeHTML(w io.Writer, p page, d *report.Document) error {
 	var b strings.Builder
 	b.WriteString("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n")
 	fmt.Fprintf(&b, "<title>infer %s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n", htmlText(p.title), htmlStyle)
-	fmt.Fprintf(&b, "<h1>%s %s</h1>\n", htmlTone(p.tone, htmlText(p.verdict)), htmlText(p.title))
+	badge := htmlTone(p.badge.tone, htmlText(p.badge.text))
+	if badge != "" {
+		badge = " " + badge
+	}
+	fmt.Fprintf(&b, "<h1>%s %s%s</h1>\n", htmlTone(p.tone, htmlText(p.verdict)), htmlText(p.title), badge)
 	if p.summary != "" {
 		fmt.Fprintf(&b, "<p class=\"lead\">%s</p>\n", htmlText(p.summary))
 	}

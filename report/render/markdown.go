@@ -11,7 +11,11 @@ const markdownLimit = 60000
 func writeMarkdown(w io.Writer, p page) error {
 	var b strings.Builder
 	b.WriteString("<!-- infer:report:" + markdownText(p.kind) + " -->\n")
-	b.WriteString("**" + markdownText(p.verdict) + "** — " + markdownText(p.title) + "\n")
+	b.WriteString("**" + markdownText(p.verdict) + "** — " + markdownText(p.title))
+	if p.badge.text != "" {
+		b.WriteString(" — " + markdownText(p.badge.text))
+	}
+	b.WriteString("\n")
 	if p.summary != "" {
 		b.WriteString("\n" + markdownText(p.summary) + "\n")
 	}

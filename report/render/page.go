@@ -14,6 +14,7 @@ type page struct {
 	verdict  string
 	tone     tone
 	title    string // what the verdict is about
+	badge    cell   // behind the title, "" for none
 	summary  string // the outcome in a sentence, "" for none
 	sections []section
 	next     *report.NextStep

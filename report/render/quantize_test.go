@@ -191,7 +191,7 @@ func TestTicks(t *testing.T) {
 		{18, 36, 4, report.Level, "20 dB 25 dB 30 dB 35 dB"},
 		{1e-9, 4e-9, 3, report.Plain, "1.00e-09 2.00e-09 3.00e-09 4.00e-09"},
 	} {
-		ticks, step := axis{c.lo, c.hi}.ticks(c.n)
+		ticks, step := axis{lo: c.lo, hi: c.hi}.ticks(c.n)
 		var got []string
 		for _, v := range ticks {
 			got = append(got, tickText(c.q, v, step))

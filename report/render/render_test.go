@@ -126,7 +126,7 @@ func otherDocs(t *testing.T) map[string]*report.Document {
 		Next:  &report.NextStep{Command: "docker build -t infer-resnet deploy", Why: "where there is one, this builds the image"}})
 	odd := base(t, "loadtest", map[string]any{"curve": []int{1}})
 	odd.Verdict = report.Interrupted
-	return map[string]*report.Document{"predict": predict, "deploy": deploy, "runtime": runtime, "version": version, "diff": diff, "loadtest": odd}
+	return map[string]*report.Document{"predict": predict, "deploy": deploy, "runtime": runtime, "version": version, "diff": diff, "odd": odd}
 }
 
 func render(t *testing.T, d *report.Document, format string, o Options) string {
@@ -191,6 +191,7 @@ func TestWidth(t *testing.T) {
 	docs := otherDocs(t)
 	docs["profile"], docs["inspect"], docs["nodes"] = profileDoc(t), inspectDoc(t), nodesDoc(t)
 	maps.Copy(docs, quantizeDocs(t))
+	maps.Copy(docs, loadDocs(t))
 	for name, d := range docs {
 		for _, width := range []int{60, 80, 100, 200} {
 			for i, l := range strings.Split(render(t, d, "text", Options{Width: width}), "\n") {
@@ -223,7 +224,7 @@ func hostileDoc(t *testing.T) *report.Document {
 }
 
 func TestHostileNames(t *testing.T) {
-	for name, d := range map[string]*report.Document{"profile": hostileDoc(t), "quantize": hostileQuantizeDoc(t)} {
+	for name, d := range map[string]*report.Document{"profile": hostileDoc(t), "quantize": hostileQuantizeDoc(t), "loadtest": hostileLoadDoc(t)} {
 		t.Run(name, func(t *testing.T) { harmless(t, d) })
 	}
 }
@@ -284,7 +285,7 @@ func dropCode(s string) string {
 }
 
 func TestReadBack(t *testing.T) {
-	for _, d := range []*report.Document{profileDoc(t), hostileDoc(t), quantizeDoc(t), hostileQuantizeDoc(t)} {
+	for _, d := range []*report.Document{profileDoc(t), hostileDoc(t), quantizeDoc(t), hostileQuantizeDoc(t), loadDocs(t)["loadtest-missed"], hostileLoadDoc(t)} {
 		for _, format := range []string{"json", "html"} {
 			got, err := report.Read(strings.NewReader(render(t, d, format, Options{})))
 			if err != nil {
@@ -299,10 +300,14 @@ func TestReadBack(t *testing.T) {
 			}
 		}
 	}
-	page := render(t, profileDoc(t), "html", Options{})
-	for _, remote := range []string{"http:", "https:", "src=", "@import", "url("} {
-		if strings.Contains(page, remote) {
-			t.Errorf("the page refers to something outside: %s", remote)
+	load := loadDoc(t, run{rate: 500, seconds: 10}, func(_ *report.Document, l *report.LoadDetails) { l.Target.URL = "" })
+	load.Manifest.Command = nil // or the page has an address as text
+	for _, d := range []*report.Document{profileDoc(t), load} {
+		page := strings.ReplaceAll(render(t, d, "html", Options{}), "url(#", "") // a pattern of the page itself
+		for _, remote := range []string{"http:", "https:", "src=", "@import", "url("} {
+			if strings.Contains(page, remote) {
+				t.Errorf("the page refers to something outside: %s", remote)
+			}
 		}
 	}
 }
@@ -379,8 +384,8 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // A document without anything, and one whose details have another shape, still give a page.
 func TestPoorDocuments(t *testing.T) {
-	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "?"} {
-		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1,"candidates":3}`} {
+	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "loadtest", "?"} {
+		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1,"candidates":3,"target":4}`} {
 			d := &report.Document{Kind: kind, Details: []byte(details)}
 			for _, f := range Formats() {
 				if out := render(t, d, f, Options{}); out == "" {
@@ -441,6 +446,9 @@ func FuzzRender(f *testing.F) {
 		"quantize": `{"chosen":"a","candidates":[{"name":"a","speedup":{"value":1e308,"lo":-1e308,"hi":1e308,"n":-1},"sqnr_db":-1e308,"gained":-5,"p_value":7},{"speedup":{"value":0},"sqnr_db":0}],
 			"explain":{"bins":[0,1e-320,1],"counts":[18446744073709551615,18446744073709551615],"tensors":[{}]},"calibration":{"nan":-1},"fusion":{},"conversion":{},"nodes":[{}],"groups":[{"error":-1}],"phases":[{"seconds":-1e308},{}]}`,
 		"runtime": `{"libraries":[{}],"findings":[{"level":"\u0000"}]}`,
+		"loadtest": `{"schedule":{"loop":"open","stages":[{"from":-1e308,"to":1e308,"for":1e308}]},"window":{"seconds":1e308},"tail":{"n":-1,"rest":1,"generator":1},"faults":[{"count":-1}],"slo":[{"expr":"p99<1ms","n":-1,"missed":5}],
+			"points":[{"p99":1e-320,"throughput":1e308},{"p99":1e308,"p99_lo":-1,"p99_hi":1,"concurrency":1}],"figures":{"timeline":[{"p50":1e-300,"p99":1,"max":-1,"failed":-1,"seconds":1},{"at":1,"p50":0,"p99":0,"max":1e308,"seconds":1}],"slowest":[{}],
+			"sections":[{"outcomes":{"dropped":-9223372036854775808},"latency":{"layout":"log2/1024/-26/14","n":2,"sum":1,"min":3,"max":1,"counts":"5 7"},"service":{"layout":"log2/1024/-26/14","n":4294967296,"sum":1,"min":0,"max":1,"counts":"1:4294967295 4"}}]}}`,
 	} {
 		f.Add([]byte(`{"schema":"infer.report/v1","kind":"`+kind+`","details":`+details+`,"metrics":[{"name":"x","unit":"s","value":1e-320,"lo":-1e308,"hi":1e308}]}`), 1)
 	}

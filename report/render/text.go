@@ -54,7 +54,7 @@ func (t *textWriter) safe(s string) string {
 
 // ascii writes the few special characters of this program in ASCII, and any other as "?".
 func ascii(s string) string {
-	s = strings.NewReplacer("µ", "u", "—", "-", "…", "~", "×", "x", "→", "->", "≥", ">=", "≤", "<=", "±", "+-").Replace(s)
+	s = strings.NewReplacer("µ", "u", "—", "-", "…", "~", "×", "x", "→", "->", "≥", ">=", "≤", "<=", "±", "+-", noBreak, " ").Replace(s)
 	return strings.Map(func(r rune) rune {
 		if r >= 0x7f {
 			return '?'
@@ -86,9 +86,18 @@ func (t *textWriter) toned(x tone, s string) string {
 
 func (t *textWriter) headline(p page) {
 	lines := wrap(t.safe(p.title), t.o.Width-len(p.verdict)-gap, t.o.Width-gap)
-	t.line(t.toned(p.tone, p.verdict) + "  " + t.style(t.o.Styles.Bold, lines[0]))
-	for _, l := range lines[1:] {
-		t.line("  " + t.style(t.o.Styles.Bold, l))
+	for i, l := range lines {
+		head, used := "  ", gap+columns(l)
+		if i == 0 {
+			head, used = t.toned(p.tone, p.verdict)+"  ", len(p.verdict)+gap+columns(l)
+		}
+		head += t.style(t.o.Styles.Bold, l)
+		if free := t.o.Width - used - len(p.badge.text); i == len(lines)-1 && free >= gap {
+			head += strings.Repeat(" ", free) + t.toned(p.badge.tone, p.badge.text)
+		} else if i == len(lines)-1 && p.badge.text != "" {
+			head += "\n  " + t.toned(p.badge.tone, p.badge.text)
+		}
+		t.line(head)
 	}
 }
 
@@ -124,12 +133,12 @@ func (t *textWriter) hang(head string, n int, s string, style func(string) strin
 	}
 }
 
-// wrap breaks s at blanks into lines of at most first, then rest, columns. A word that is longer than a line is
-// shortened in the middle, but a path stays whole: people copy it.
+// wrap breaks s at blanks into lines of at most first, then rest, columns, but not at the no-break blanks of a number.
+// A word that is longer than a line is shortened in the middle, but a path stays whole: people copy it.
 func wrap(s string, first, rest int) []string {
 	var lines []string
 	line, width := "", max(first, 10)
-	for word := range strings.FieldsSeq(s) {
+	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ' ' }) {
 		if line != "" && columns(line)+1+columns(word) > width {
 			lines = append(lines, line)
 			line, width = "", max(rest, 10)

@@ -1,0 +1,351 @@
+package cmd
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"infer/internal/fault"
+	"infer/loadtest"
+	"infer/loadtest/schedule"
+	"infer/loadtest/search"
+	"infer/report"
+)
+
+// loadtestFlags are the flags of infer loadtest.
+type loadtestFlags struct {
+	engine engineFlags
+	bind   bindFlags
+	data   dataFlags
+	target targetFlags
+	opts   loadtest.Options
+
+	rps      float64
+	duration time.Duration
+	stages   string
+	replay   string
+	speed    float64
+	shard    string
+	scenario string
+	warmUp   string
+	spin     string
+	floor    string
+
+	slos      []string
+	gates     []string
+	find      bool
+	between   string
+	sweep     string
+	precision string
+	maxTime   time.Duration
+
+	instances  int
+	expectFrom string
+	expect     string
+	rtol, atol float64
+	samples    string
+	output     string
+	strict     bool
+	set        *pflag.FlagSet
+}
+
+func newLoadtestCmd(a *app, run func(context.Context, *app, []string, loadtestFlags) error) *cobra.Command {
+	f := loadtestFlags{opts: loadtest.DefaultOptions}
+	c := &cobra.Command{
+		Use:   "loadtest [TARGET]",
+		Short: "Offer a load to a server or a model, and say which latency can be promised",
+		Long: `loadtest sends requests when they are due, whether or not earlier ones have been answered (an open loop), and counts
+latency from that moment: a server that stands still for a second shows in every request that was due meanwhile.
+Service time, from the real send, stands beside it. The result says whether it can be believed, and who is at fault
+where it cannot.
+
+TARGET is http(s)://HOST… (the Open Inference Protocol; see --protocol), grpc://HOST:PORT, or a MODEL.onnx, which runs in
+this process. It may come from target: in infer.yaml; the default is http://localhost:8000. Requests are made of the
+model's own signature, or of --input.`,
+		Example: `  infer loadtest http://localhost:8000 --rps 500 --duration 60s
+  infer loadtest http://localhost:8000 --rps 500 --slo 'p99<20ms' --slo 'error_rate<0.1%'
+  infer loadtest grpc://localhost:8001 --find-max-rps --slo 'p99<20ms' --range 50:5000
+  infer loadtest http://localhost:8000 --rps 300 --input test/ --expect-from model.onnx
+  infer loadtest http://localhost:8000 --sweep rps=100..1000:100 --report curve.html
+  infer loadtest model.onnx --rps 500`,
+		Args: usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			f.set = c.Flags()
+			return run(c.Context(), a, args, f)
+		},
+	}
+	fs := c.Flags()
+	f.addLoad(fs)
+	f.target.add(fs)
+	f.addJudging(fs)
+	addOutputFlag(fs, &f.output)
+	f.engine.add(fs)
+	f.bind.add(fs)
+	f.data.add(fs)
+	fs.Lookup("input").Usage = "payloads: data set folder, .npz, .npy, .pb, .jsonl or perf_analyzer .json `FILE`, images or texts (--io), random or zeros"
+	return c
+}
+
+func (f *loadtestFlags) addLoad(fs *pflag.FlagSet) {
+	o := &f.opts
+	fs.Float64Var(&f.rps, "rps", 0, "arrival rate in requests a second (open loop)")
+	fs.DurationVar(&f.duration, "duration", o.Duration, "length of the window that counts")
+	fs.Int64Var(&o.Requests, "requests", 0, "end the window after this many requests (default: as many as --duration gives)")
+	fs.StringVar(&o.Schedule.Arrival, "arrival", o.Schedule.Arrival, "arrivals: poisson|constant|gamma:SHAPE (below 1: burstier than poisson)|burst:N (N at a time)")
+	fs.StringVar(&f.stages, "stages", "", "rates one after the other, such as `100x30s,500x60s`; 0..500x30s is a ramp")
+	fs.StringVar(&f.replay, "replay", "", "send at the moments of `FILE` (CSV, or JSON lines with timestamps)")
+	fs.Float64Var(&f.speed, "speed", 1, "replay this many times as fast")
+	fs.IntVar(&o.Concurrency, "concurrency", 0, "requests under way at a time (closed loop)")
+	fs.StringVar(&f.scenario, "scenario", "server", "server, or offline: batch throughput, as many rows at a time as the model takes")
+	fs.StringVar(&f.shard, "shard", "", "`I/N`: send every N-th request of the schedule, from the I-th (0 to N-1); 'infer report' merges the results")
+	fs.StringVar(&f.warmUp, "warm-up", "auto", "load before the window, not counted: auto or a `TIME`")
+	fs.DurationVar(&o.Timeout, "timeout", o.Timeout, "`TIME` from when a request was due until it is given up")
+	fs.IntVar(&o.Connections, "connections", o.Connections, "connections at most; a request that finds none free waits, and the wait counts")
+	fs.IntVar(&f.instances, "instances", 1, "runs at a time of a model in this process; further requests queue")
+	fs.StringVar(&f.spin, "spin", "auto", "how long before a request is due the pacer stops sleeping and watches the clock: auto, off or a `TIME`")
+	fs.StringVar(&f.floor, "floor", "auto", "measure the generator alone first, against a server that does nothing: auto|off")
+}
+
+func (f *loadtestFlags) addJudging(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&f.slos, "slo", nil, "objective such as 'p99<20ms' or 'error_rate<0.1%'; failed requests count as late; repeatable; exit 3 when missed")
+	fs.StringArrayVar(&f.gates, "gate", nil, "threshold on a metric, such as 'throughput>=300/s'; repeatable; exit 3 when missed")
+	fs.BoolVar(&f.find, "find-max-rps", false, "search the highest rate at which every --slo holds")
+	fs.StringVar(&f.between, "range", "", "rates that --find-max-rps searches between, such as `50:5000`")
+	fs.StringVar(&f.sweep, "sweep", "", "measure a curve: `rps=100..1000:100`, concurrency=1,2,4,8 or batch=1,4,8; --duration for each point")
+	fs.StringVar(&f.precision, "precision", "", "choose the duration so that the interval is this narrow, such as `p99:5%`")
+	fs.DurationVar(&f.maxTime, "max-time", 5*time.Minute, "`TIME` that --find-max-rps and --precision may take")
+	fs.StringVar(&f.expectFrom, "expect-from", "", "compare every answer with what `MODEL` computes here; exit 3 when one is wrong")
+	fs.StringVar(&f.expect, "expect", "", "compare every answer with golden outputs: a data set's expected/ folder, .npz or .npy `FILE`, or a body")
+	fs.Float64Var(&f.rtol, "rtol", 1e-3, "relative tolerance of that")
+	fs.Float64Var(&f.atol, "atol", 1e-5, "absolute tolerance of that")
+	fs.StringVar(&f.samples, "samples-out", "", "write every request to `FILE`, which 'infer report' reads")
+	fs.BoolVar(&f.strict, "strict", false, "exit 4 when a gate is inconclusive, too")
+}
+
+// targetFlags say where requests go and how.
+type targetFlags struct {
+	model       string
+	protocol    string
+	encoding    string
+	method      string
+	body        string
+	contentType string
+	headers     []string
+	batch       int64
+	modelFile   string
+	caCert      string
+	cert, key   string
+	insecure    bool
+	metricsURL  string
+}
+
+func (t *targetFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&t.model, "model", "", "`NAME[:VERSION]` of the model (default: the only one that the server has)")
+	fs.StringVar(&t.protocol, "protocol", "", "oip-http|oip-grpc|tfs|torchserve|http (default: by the URL)")
+	fs.StringVar(&t.encoding, "encoding", "auto", "tensors over HTTP: auto|binary|json; auto is binary where the server says that it takes it")
+	fs.StringVar(&t.method, "method", "", "HTTP method of --protocol http (default: POST with a body, else GET)")
+	fs.StringVar(&t.body, "body", "", "`FILE` to send as body, a template where it has {{…}}, or a folder of them")
+	fs.StringVar(&t.contentType, "content-type", "", "Content-Type of --body (default: by its ending)")
+	fs.StringArrayVarP(&t.headers, "header", "H", nil, "'`Name: value`' to send with every request; repeatable")
+	fs.Int64Var(&t.batch, "batch", 1, "rows of a request, where payloads are made of a data set or of a dynamic batch axis")
+	fs.StringVar(&t.modelFile, "model-file", "", "`MODEL.onnx` that the server runs: random payloads then suit its graph (default: that of --expect-from)")
+	fs.StringVar(&t.caCert, "tls-ca", "", "`FILE` of certificate authorities to trust (PEM)")
+	fs.StringVar(&t.cert, "tls-cert", "", "client certificate `FILE` (PEM)")
+	fs.StringVar(&t.key, "tls-key", "", "its private key `FILE` (PEM)")
+	fs.BoolVar(&t.insecure, "insecure", false, "do not check the server's certificate")
+	fs.StringVar(&t.metricsURL, "metrics-url", "", "`URL` of the server's Prometheus metrics, or off (default: port 8002 and the target's /metrics are tried)")
+}
+
+// header reads the -H flags.
+func (t *targetFlags) header() (http.Header, error) {
+	h := http.Header{}
+	for _, line := range t.headers {
+		name, value, ok := strings.Cut(line, ":")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !ok || name == "" || strings.ContainsAny(name, " \t\r\n") || strings.ContainsAny(value, "\r\n") {
+			return nil, fault.New(fault.Usage, "write it as 'Name: value'", "-H %q is no header", line)
+		}
+		h.Add(name, value)
+	}
+	return h, nil
+}
+
+// mode is what a load test is to find out.
+type mode int
+
+const (
+	one mode = iota
+	finding
+	sweeping
+	offline
+	precise
+)
+
+// options reads the flags that say how much load there is and how it is judged.
+func (f *loadtestFlags) options() (o loadtest.Options, m mode, err error) {
+	o = f.opts
+	if m, err = f.mode(); err != nil {
+		return o, m, err
+	}
+	if o.SLO, err = parseSLOs(f.slos); err != nil {
+		return o, m, err
+	}
+	if o.Gates, err = report.ParseGates("loadtest", f.gates); err != nil {
+		return o, m, err
+	}
+	if o.WarmUp, err = autoDuration("warm-up", f.warmUp); err != nil {
+		return o, m, err
+	}
+	if f.spin == "off" {
+		o.Spin = 0
+	} else if o.Spin, err = autoDuration("spin", f.spin); err != nil {
+		return o, m, err
+	}
+	switch f.floor {
+	case "auto":
+	case "off":
+		o.Floor = false
+	default:
+		return o, m, fault.New(fault.Usage, "give auto or off", "--floor %q is not known", f.floor)
+	}
+	o.Schedule.Seed = f.data.Seed
+	if err := f.arrivals(&o); err != nil {
+		return o, m, err
+	}
+	if m == finding || m == sweeping || m == offline { // these choose the load themselves
+		probe := o
+		probe.Concurrency = 1
+		return o, m, probe.Validate()
+	}
+	return o, m, o.Validate()
+}
+
+func parseSLOs(exprs []string) ([]report.Gate, error) {
+	var list []report.Gate
+	for _, e := range exprs {
+		g, err := report.ParseSLO(e)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, g)
+	}
+	return list, nil
+}
+
+// autoDuration reads a flag that is auto or a time.
+func autoDuration(flag, text string) (time.Duration, error) {
+	if text == "auto" {
+		return loadtest.Auto, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, fault.New(fault.Usage, "give auto or a time such as 2s", "--%s %q is no time", flag, text)
+	}
+	return d, nil
+}
+
+// mode returns what is asked for, and refuses flags that contradict each other.
+func (f *loadtestFlags) mode() (mode, error) {
+	given := f.given
+	m := one
+	var asked []string
+	for _, c := range []struct {
+		flag string
+		on   bool
+		mode mode
+	}{{"--find-max-rps", f.find, finding}, {"--sweep", f.sweep != "", sweeping}, {"--scenario offline", f.scenario == "offline", offline}, {"--precision", f.precision != "", precise}} {
+		if c.on {
+			m = c.mode
+			asked = append(asked, c.flag)
+		}
+	}
+	var loads []string
+	for _, name := range []string{"rps", "concurrency", "stages", "replay"} {
+		if given(name) {
+			loads = append(loads, "--"+name)
+		}
+	}
+	switch {
+	case f.scenario != "server" && f.scenario != "offline":
+		return m, fault.New(fault.Usage, "give server or offline", "--scenario %q is not known", f.scenario)
+	case len(asked) > 1:
+		return m, fault.New(fault.Usage, "give one of them", "%s cannot go together", strings.Join(asked, " and "))
+	case len(loads) > 1:
+		return m, fault.New(fault.Usage, "give one of them", "%s each say how much load there is", strings.Join(loads, " and "))
+	case (m == finding || m == sweeping) && len(loads) > 0:
+		return m, fault.New(fault.Usage, "leave "+loads[0]+" out", "%s chooses the load itself", asked[0])
+	case m == offline && len(loads) > 0 && loads[0] != "--concurrency":
+		return m, fault.New(fault.Usage, "leave "+loads[0]+" out", "offline throughput has no arrival rate")
+	case m == precise && (given("duration") || given("stages") || given("requests")):
+		return m, fault.New(fault.Usage, "leave --duration, --stages and --requests out, or --precision", "--precision chooses the duration itself")
+	case given("range") && m != finding:
+		return m, fault.New(fault.Usage, "pass --find-max-rps too", "--range is for a search")
+	case given("speed") && f.replay == "":
+		return m, fault.New(fault.Usage, "pass --replay FILE too", "--speed is for a replay")
+	}
+	return m, nil
+}
+
+// given reports whether a flag has another value than its default, or was typed.
+func (f *loadtestFlags) given(name string) bool {
+	fl := f.set.Lookup(name)
+	return fl.Changed || fl.Value.String() != fl.DefValue
+}
+
+// arrivals fills in when requests are due.
+func (f *loadtestFlags) arrivals(o *loadtest.Options) (err error) {
+	s := &o.Schedule
+	o.Duration = f.duration
+	switch {
+	case f.given("rps"):
+		if err := loadtest.CheckRate("--rps", f.rps); err != nil {
+			return err
+		}
+		if f.duration <= 0 || f.duration > loadtest.MaxDuration {
+			return fault.New(fault.Usage, "give a time such as 30s", "--duration %v is not above 0 and at most %v", f.duration, loadtest.MaxDuration)
+		}
+		s.Stages = []schedule.Stage{{From: f.rps, To: f.rps, For: f.duration}}
+	case f.stages != "":
+		if s.Stages, err = schedule.ParseStages(f.stages); err != nil {
+			return err
+		}
+	case f.replay != "":
+		if s.Trace, err = schedule.ReadTrace(f.replay, f.speed); err != nil {
+			return err
+		}
+		s.Arrival = "trace"
+	}
+	if s.Arrival != "trace" {
+		if _, err := schedule.ParseArrival(s.Arrival); err != nil {
+			return err
+		}
+	}
+	if f.shard != "" {
+		s.Shard, s.Of, err = parseShard(f.shard)
+	}
+	return err
+}
+
+// parseShard reads I/N.
+func parseShard(text string) (i, n int, err error) {
+	left, right, ok := strings.Cut(text, "/")
+	i, err1 := strconv.Atoi(left)
+	n, err2 := strconv.Atoi(right)
+	if !ok || err1 != nil || err2 != nil || n < 1 || n > 10000 || i < 0 || i >= n {
+		return 0, 0, fault.New(fault.Usage, "write I/N with I from 0 to N-1, such as 0/4", "--shard %q is no shard", text)
+	}
+	return i, n, nil
+}
+
+// searchRange returns the rates that a search is between, 0 where that is open.
+func (f *loadtestFlags) searchRange() (lo, hi float64, err error) {
+	if f.between == "" {
+		return 0, 0, nil
+	}
+	return search.ParseRange(f.between)
+}

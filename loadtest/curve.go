@@ -1,0 +1,252 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"infer/internal/stats"
+	"infer/loadtest/sample"
+	"infer/loadtest/schedule"
+	"infer/report"
+)
+
+// Point is one load of a sweep: an open loop at Rate, or a closed one of Concurrency, with Batch rows a request.
+type Point struct {
+	Rate        float64
+	Concurrency int
+	Batch       int64
+}
+
+// String names p for people.
+func (p Point) String() string {
+	text := ""
+	switch {
+	case p.Rate > 0:
+		text = report.FormatValue(report.Rate, p.Rate)
+	case p.Concurrency > 0:
+		text = fmt.Sprintf("concurrency %d", p.Concurrency)
+	}
+	if p.Batch > 0 {
+		text += fmt.Sprintf(", batch %d", p.Batch)
+	}
+	return text
+}
+
+// Sweep offers one load after the other, each for o's duration, and fills d with the curve. rigOf gives the rig of a
+// batch size; the sweep does not close it.
+func Sweep(ctx context.Context, rigOf func(batch int64) (*Rig, error), points []Point, o Options, h Hooks, d *report.Document) error {
+	x := &report.LoadDetails{}
+	prepared := map[*Rig]bool{}
+	for i, p := range points {
+		rig, err := rigOf(max(1, p.Batch))
+		if err != nil {
+			return err
+		}
+		po := o.at(p)
+		if !prepared[rig] {
+			prepared[rig] = true
+			if len(prepared) > 1 {
+				po.Floor = false
+			}
+			if err := po.prepare(ctx, rig, h, x); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		x.Target = rig.Target
+		point, err := po.point(ctx, rig, h, d, x, p, fmt.Sprintf("point %d of %d, %s", i+1, len(points), p))
+		if err != nil {
+			return err
+		}
+		if point.N > 0 {
+			x.Points = append(x.Points, point)
+		}
+	}
+	if ctx.Err() != nil {
+		d.Verdict = report.Interrupted
+	}
+	x.Schedule = report.LoadSchedule{Loop: "open", Arrival: o.Schedule.Arrival, Seed: o.Schedule.Seed}
+	if len(points) > 0 && points[0].Concurrency > 0 {
+		x.Schedule = report.LoadSchedule{Loop: "closed", Seed: o.Schedule.Seed}
+	}
+	d.Judge(o.Gates)
+	readCurve(d, x, o.SLO)
+	return d.SetDetails(x)
+}
+
+// at is o with the load of a point.
+func (o Options) at(p Point) Options {
+	o.Concurrency, o.Schedule.Stages, o.Schedule.Trace = 0, nil, nil
+	if p.Rate > 0 {
+		o.Schedule.Stages = []schedule.Stage{{From: p.Rate, To: p.Rate, For: o.Duration}}
+	} else {
+		o.Concurrency = max(1, p.Concurrency)
+	}
+	return o
+}
+
+// point measures one point. Its metrics carry what the point is as labels.
+func (o *Options) point(ctx context.Context, rig *Rig, h Hooks, d *report.Document, x *report.LoadDetails, p Point, phase string) (report.LoadPoint, error) {
+	px := &report.LoadDetails{Target: rig.Target}
+	l, err := o.plan(ctx, rig, px)
+	if err != nil {
+		return report.LoadPoint{}, err
+	}
+	l.watch = o.live(h, phase, l)
+	m, err := o.run(ctx, rig, l)
+	if err != nil {
+		return report.LoadPoint{}, err
+	}
+	pd := report.New("loadtest")
+	o.fill(pd, px, rig, l, m)
+	valid, why := true, ""
+	for _, c := range pd.Validity.Checks {
+		if !c.OK {
+			valid, why = false, c.Detail
+			d.AddCheck(c.Name+"@"+p.String(), false, "%s: %s", p, c.Detail)
+		}
+	}
+	for _, metric := range pd.Metrics {
+		metric.Labels = p.labels()
+		d.Add(metric)
+	}
+	for _, s := range judgeSLOs(pd, o.SLO, px.Figures) {
+		g := report.GateResult{Expr: s.Expr + " at " + p.String(), Verdict: s.Verdict, Reason: s.Reason}
+		x.SLO = append(x.SLO, report.LoadSLO{Expr: g.Expr, Verdict: s.Verdict, Reason: s.Reason, Missed: s.Missed, N: s.N, Headroom: s.Headroom})
+	}
+	if x.Window.Seconds == 0 {
+		x.Window, x.Generator = px.Window, px.Generator
+	}
+	out := pointOf(px.Figures, p.Rate, p.Concurrency, valid, why)
+	out.Batch = p.Batch
+	return out, nil
+}
+
+func (p Point) labels() map[string]string {
+	m := map[string]string{}
+	if p.Rate > 0 {
+		m["rps"] = digits(p.Rate)
+	}
+	if p.Concurrency > 0 {
+		m["concurrency"] = fmt.Sprint(p.Concurrency)
+	}
+	if p.Batch > 0 {
+		m["batch"] = fmt.Sprint(p.Batch)
+	}
+	return m
+}
+
+// pointOf is the point of a curve that figures stand for.
+func pointOf(f *report.LoadFigures, rate float64, concurrency int, valid bool, why string) report.LoadPoint {
+	p := report.LoadPoint{Rate: rate, Concurrency: concurrency, Valid: valid, Why: why}
+	metrics, _ := sample.Metrics(f)
+	for i := range metrics {
+		m := &metrics[i]
+		if m.Value == nil {
+			continue
+		}
+		switch m.Name {
+		case "throughput":
+			p.Throughput, p.N = *m.Value, int64(m.N)
+		case "goodput":
+			p.Goodput = *m.Value
+		case "error_rate":
+			p.ErrorRate = *m.Value
+		case "latency_p50":
+			p.P50 = m.Value
+		case "latency_p90":
+			p.P90 = m.Value
+		case "latency_p99":
+			p.P99, p.P99Lo, p.P99Hi = m.Value, m.Lo, m.Hi
+		}
+	}
+	return p
+}
+
+// readCurve says where the curve bends, and what holds up to where.
+func readCurve(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
+	r := &reader{d: d, x: x, slos: slos}
+	r.believe()
+	best := -1
+	for i, p := range x.Points {
+		if best < 0 || p.Throughput > x.Points[best].Throughput {
+			best = i
+		}
+	}
+	if best >= 0 {
+		p := x.Points[best]
+		at := Point{p.Rate, p.Concurrency, p.Batch}
+		r.say("Most was answered at %s: %s.", at, report.FormatValue(report.Rate, p.Throughput))
+		slo := "p99<100ms"
+		if len(slos) > 0 {
+			slo = slos[0].Expr
+		} else if first := x.Points[0].P99; first != nil {
+			slo = "p99<" + short(promise(*first))
+		}
+		x.Next = step(fmt.Sprintf("%s --find-max-rps --slo %s", command(x.Target), quote(slo)), "it searches the highest rate at which %s holds, and confirms it", slo)
+	}
+	for _, s := range x.SLO {
+		if s.Verdict == report.Fail {
+			r.say("%s: breaks there, %s.", s.Expr, s.Reason)
+			break
+		}
+	}
+	x.Reading = r.said
+}
+
+// Precise runs a pilot load, plans how long the load must be for the interval of a quantile to be narrow enough, and runs
+// that, within maxTime.
+func Precise(ctx context.Context, rig *Rig, o Options, want Precision, maxTime time.Duration, h Hooks, d *report.Document) (sample.FoldOptions, error) {
+	pilot := want.pilot(&o, maxTime)
+	po := o.lasting(pilot)
+	x := &report.LoadDetails{Target: rig.Target}
+	if err := po.prepare(ctx, rig, h, x); err != nil {
+		return sample.FoldOptions{}, err
+	}
+	l, err := po.plan(ctx, rig, x)
+	if err != nil {
+		return sample.FoldOptions{}, err
+	}
+	l.watch, l.quiet = po.live(h, "pilot", l), true
+	m, err := po.run(ctx, rig, l)
+	if err != nil {
+		return sample.FoldOptions{}, err
+	}
+	if ctx.Err() != nil {
+		o = po
+		return o.conclude(rig, d, x, l, m)
+	}
+	e := want.of(m.fold.Figures())
+	wanted := time.Duration(1.1 * want.Factor(e) * float64(pilot))
+	o = o.lasting(max(pilot, min(wanted, maxTime-pilot)).Round(100 * time.Millisecond))
+	if wanted > maxTime-pilot {
+		d.Warn("%s would take %s by what a pilot of %s showed, and --max-time leaves %s: the interval will be wider", want.Text, wanted.Round(time.Second), pilot, (maxTime - pilot).Round(time.Second))
+	}
+	o.Floor, o.WarmUp = false, min(o.warmUp(), time.Second)
+	opts, err := runPrepared(ctx, rig, o, h, d, x)
+	return opts, err
+}
+
+// of is the estimate of the wanted quantile in figures.
+func (p Precision) of(f *report.LoadFigures) stats.Estimate {
+	var parts []*stats.Sketch
+	for i := range f.Sections {
+		parts = append(parts, f.Sections[i].Latency)
+	}
+	e, _, _ := stats.SectionQuantile(parts, p.Quantile, 0.95)
+	return e
+}
+
+// lasting is o with a window of d.
+func (o Options) lasting(d time.Duration) Options {
+	o.Duration = d
+	if o.open() && o.Schedule.Trace == nil {
+		s := o.Schedule.Stages[0]
+		s.For = d
+		o.Schedule.Stages = []schedule.Stage{s}
+	}
+	return o
+}

@@ -1,0 +1,252 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"infer/internal/host"
+	"infer/loadtest/drive"
+	"infer/loadtest/sample"
+	"infer/loadtest/schedule"
+	"infer/loadtest/search"
+	"infer/report"
+)
+
+// FindOptions say how the highest rate is searched.
+type FindOptions struct {
+	Lo, Hi  float64       // between these rates; 0, 0: open
+	MaxTime time.Duration // of all trials
+}
+
+// Find searches the highest rate at which every objective of o holds and fills d: max_rps, the trials, and the figures of
+// the confirmation. When ctx ends, d has what is known, with the verdict interrupted.
+func Find(ctx context.Context, rig *Rig, o Options, fo FindOptions, h Hooks, d *report.Document) error {
+	objectives, err := searchable(o.SLO)
+	if err != nil {
+		return err
+	}
+	x := &report.LoadDetails{Target: rig.Target}
+	o.Floor = false // each trial says itself whether the generator kept up
+	if err := o.prepare(ctx, rig, h, x); err != nil {
+		return err
+	}
+	f := &finder{rig: rig, o: o, h: h, objectives: objectives, begin: time.Now()}
+	so := search.Options{Lo: fo.Lo, Hi: fo.Hi, MaxTime: fo.MaxTime, WarmUp: trialWarmUp}
+	for _, v := range objectives {
+		so.Objectives = append(so.Objectives, search.Objective{Expr: v.gate.Expr, Allowed: v.allowed})
+	}
+	result, err := search.Find(ctx, so, f.trial, f.note)
+	if err != nil {
+		return err
+	}
+	return f.fill(ctx, d, x, result)
+}
+
+// trialWarmUp comes before the window of each trial, at its rate.
+const trialWarmUp = 500 * time.Millisecond
+
+// finder runs the trials of a search.
+type finder struct {
+	rig        *Rig
+	o          Options
+	h          Hooks
+	objectives []objective
+	begin      time.Time
+	trials     int
+	points     []report.LoadPoint
+	steps      []report.LoadSearchStep
+	confirm    *trialFigures // the newest confirmation that held
+	current    *trialFigures
+}
+
+// trialFigures is what came of one trial.
+type trialFigures struct {
+	rate    float64
+	planned int64
+	seed    uint64
+	hash    string
+	warmUp  time.Duration
+	m       *measured
+	figures *report.LoadFigures
+}
+
+// trial is a search.Trial.
+func (f *finder) trial(ctx context.Context, rate float64, d time.Duration, watch func(search.Evidence) bool) (search.Evidence, error) {
+	f.settle(ctx)
+	f.trials++
+	seed := f.o.Schedule.Seed + uint64(f.trials)
+	so := schedule.Options{Arrival: f.o.Schedule.Arrival, Seed: seed, Stages: []schedule.Stage{{From: rate, To: rate, For: trialWarmUp + d}}}
+	s, err := schedule.New(so)
+	if err != nil {
+		return search.Evidence{}, err
+	}
+	l := load{schedule: s, from: trialWarmUp, to: trialWarmUp + d, limit: f.o.limit()}
+	t := newTally(f.objectives, s, l.from, l.to)
+	l.keep = t.add
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	show := f.o.live(f.h, fmt.Sprintf("trial %d, %s", f.trials, report.FormatValue(report.Rate, rate)), l)
+	l.watch = func(at time.Duration, fold *sample.Fold) {
+		if show != nil {
+			show(at, fold)
+		}
+		if at > l.from && watch(t.evidence(at)) {
+			stop()
+		}
+	}
+	begin, before := time.Now(), host.Snapshot()
+	m, err := f.o.run(running, f.rig, l)
+	if err != nil {
+		return search.Evidence{}, err
+	}
+	took := time.Since(begin)
+	e := t.evidence(min(took, l.to+f.o.Timeout))
+	if m.cut {
+		e = t.evidence(took)
+	}
+	f.current = &trialFigures{rate: rate, seed: seed, m: m, figures: m.fold.Figures(), planned: s.Planned(l.from, m.end), hash: s.Hash(l.from), warmUp: l.from}
+	e.Trusted, e.Why = f.trust(f.current, host.Diff(before, host.Snapshot()))
+	f.points = append(f.points, pointOf(f.current.figures, rate, 0, e.Trusted, e.Why))
+	return e, nil
+}
+
+// trust says whether the generator kept up.
+func (f *finder) trust(t *trialFigures, i host.Interference) (ok bool, why string) {
+	limit := leastLag
+	for _, o := range f.objectives {
+		if !o.errors {
+			limit = max(limit, maxLagShare*o.gate.Limit)
+		}
+	}
+	if lag := t.figures.Lag; lag.Count() > 0 && lag.Quantile(0.99) > limit {
+		return false, fmt.Sprintf("the generator was late by %s at p99, limit %s", seconds(lag.Quantile(0.99)), seconds(limit))
+	}
+	cpus := host.EffectiveCPUs()
+	if cpu := i.SelfCPU / (i.Wall * float64(max(1, cpus.Count))); !f.rig.Local && i.Wall > 0 && cpu > maxCPU {
+		return false, fmt.Sprintf("the generator used %s of its CPUs, limit %s", percent(cpu), percent(maxCPU))
+	}
+	return true, ""
+}
+
+// settle waits until the server has worked off what an overload left in its queues: until a request of its own is quick
+// again, five seconds at the most.
+func (f *finder) settle(ctx context.Context) {
+	limit := 20 * time.Millisecond
+	for _, o := range f.objectives {
+		if !o.errors {
+			limit = max(limit, time.Duration(o.gate.Limit/2*float64(time.Second)))
+		}
+	}
+	for end := time.Now().Add(5 * time.Second); f.trials > 0 && time.Now().Before(end) && ctx.Err() == nil; {
+		quick := false
+		_, err := f.rig.Generator.Run(ctx, drive.Load{
+			Concurrency: 1, Duration: time.Second, Requests: 1, Timeout: 5 * time.Second, Connections: f.o.Connections, Payloads: f.rig.Payloads, Lanes: 1,
+			Emit: func(s []sample.Sample) { quick = s[0].Outcome == sample.OK && s[0].ServiceTime() < limit },
+		})
+		if err != nil || quick {
+			return
+		}
+	}
+}
+
+// note takes a step of the search when it is decided.
+func (f *finder) note(s search.Step) {
+	step := report.LoadSearchStep{
+		Rate: s.Rate, Verdict: string(s.Verdict), N: s.N, Missed: s.Missed, Seconds: s.Window.Seconds(), Reason: s.Reason, Confirm: s.Confirm,
+	}
+	if len(f.points) > 0 {
+		p := f.points[len(f.points)-1]
+		step.P50, step.P99 = p.P50, p.P99
+	}
+	f.steps = append(f.steps, step)
+	if s.Confirm && s.Holds && f.current != nil {
+		f.confirm = f.current
+	}
+}
+
+// fill writes the result into d.
+func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDetails, r *search.Result) error {
+	x.Schedule = report.LoadSchedule{Loop: "open", Arrival: f.o.Schedule.Arrival, Seed: f.o.Schedule.Seed}
+	x.Search = &report.LoadSearch{Range: [2]float64{finite(r.Lo), finite(r.Hi)}, Max: r.Max, Holds: r.Holds, Breaks: r.Breaks, Confirmed: r.Confirmed,
+		Steps: f.steps, Reason: r.Reason, Seconds: time.Since(f.begin).Seconds()}
+	x.Points = f.points
+	m := report.NewMetric("max_rps")
+	m.Value, m.Method = r.Max, "search"
+	for _, s := range f.steps {
+		m.N += int(s.N)
+	}
+	if r.Max != nil && r.Lo <= *r.Max && *r.Max <= r.Hi && !math.IsInf(r.Hi, 1) {
+		m.Lo, m.Hi, m.Confidence = &r.Lo, &r.Hi, r.Confidence
+	}
+	d.Add(m)
+	if t := f.confirm; t != nil && r.Max != nil && t.rate == *r.Max {
+		f.confirmed(d, x, t)
+	}
+	f.judge(d, r)
+	d.Judge(f.o.Gates)
+	if ctx.Err() != nil {
+		d.Verdict = report.Interrupted
+	}
+	readSearch(d, x, f.o.SLO)
+	return d.SetDetails(x)
+}
+
+// confirmed reports the figures of the confirmation, at the rate that was found.
+func (f *finder) confirmed(d *report.Document, x *report.LoadDetails, t *trialFigures) {
+	x.Schedule.Stages = []report.LoadStage{{From: t.rate, To: t.rate, For: t.figures.Seconds}}
+	x.Schedule.Seed, x.Schedule.SHA256, x.Schedule.Planned = t.seed, t.hash, t.planned
+	x.Window = report.LoadWindow{WarmUp: t.warmUp.Seconds(), Seconds: t.figures.Seconds, Drain: t.m.drain.Seconds()}
+	x.Figures, x.Generator, x.Server = t.figures, generatorOf(t.m), serverOf(t.figures, t.m.server)
+	derive(d, x)
+	check(d, x, f.rig.Local, t.m.usage.interference, t.m.usage.cpus)
+}
+
+// judge adds a gate for every objective: it holds at the rate that was found, or at none.
+func (f *finder) judge(d *report.Document, r *search.Result) {
+	for _, o := range f.objectives {
+		g := report.GateResult{Expr: o.gate.Expr, Verdict: report.GateInconclusive, Reason: r.Reason}
+		switch {
+		case r.Max == nil && len(r.Steps) > 0 && r.Steps[len(r.Steps)-1].Verdict == search.Fail:
+			g.Verdict = report.Fail
+		case r.Max != nil && r.Confirmed:
+			g.Verdict, g.Reason = report.Pass, fmt.Sprintf("holds at %s, confirmed", report.FormatValue(report.Rate, *r.Max))
+		case r.Max != nil:
+			g.Reason = fmt.Sprintf("holds at %s, and no time was left to confirm it", report.FormatValue(report.Rate, *r.Max))
+		}
+		d.Gates = append(d.Gates, g)
+	}
+}
+
+func finite(x float64) float64 {
+	if math.IsInf(x, 0) || math.IsNaN(x) {
+		return 0
+	}
+	return x
+}
+
+// readSearch says in words what a search found.
+func readSearch(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
+	r := &reader{d: d, x: x, slos: slos}
+	r.believe()
+	s := x.Search
+	r.say("%s.", upperFirst(s.Reason))
+	if s.Max != nil {
+		r.say("Plan for less: at %s, 70 %% of it, a burst or a slow minute does not break the objective at once.", report.FormatValue(report.Rate, 0.7**s.Max))
+		x.Next = step(fmt.Sprintf("%s --rps %s --duration 60s --slo %s", command(x.Target), digits(0.7**s.Max), quote(slos[0].Expr)), "it shows the latency at 70 %% of what was found, over a longer time")
+	}
+	if x.Figures != nil {
+		r.obstacle()
+	}
+	x.Reading = r.said
+}
+
+// upperFirst begins a sentence.
+func upperFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

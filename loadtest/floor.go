@@ -1,0 +1,138 @@
+package loadtest
+
+import (
+	"context"
+	"time"
+
+	"infer/internal/stats"
+	"infer/loadtest/sample"
+	"infer/loadtest/schedule"
+	"infer/report"
+)
+
+// floorTime is how long the generator is measured alone.
+const floorTime = 2 * time.Second
+
+// floor offers the load's own requests at the load's own rate to a server in this process that does nothing.
+func (o *Options) floor(ctx context.Context, rig *Rig, h Hooks) (*report.LoadFloor, error) {
+	g, end, err := rig.Null(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	defer g.Close()
+	alone := *rig
+	alone.Generator, alone.Check, alone.Server = g, nil, nil
+	d := min(floorTime, o.window()/5+200*time.Millisecond)
+	l := load{concurrency: o.Concurrency, from: d / 5, to: d, duration: d, quiet: true}
+	if o.open() {
+		l.schedule, err = o.floorSchedule(d)
+		if err != nil {
+			return nil, err
+		}
+	}
+	l.watch = o.live(h, "floor", l)
+	if err := g.Open(ctx, o.initial(rig)); err != nil {
+		return nil, err
+	}
+	m, err := o.run(ctx, &alone, l)
+	if err != nil {
+		return nil, err
+	}
+	f := m.fold.Figures()
+	out := &report.LoadFloor{Seconds: f.Seconds, P50: floorLevel(f, 0.5), P99: floorLevel(f, 0.99)}
+	for i := range f.Sections {
+		out.N += f.Sections[i].Latency.Count()
+	}
+	if f.Lag.Count() > 0 {
+		out.LagP99 = f.Lag.Quantile(0.99)
+	}
+	return out, nil
+}
+
+// floorSchedule is the load's arrivals at its highest rate; a trace is cut, and moved to where its window begins.
+func (o *Options) floorSchedule(d time.Duration) (*schedule.Schedule, error) {
+	so := o.Schedule
+	if so.Trace == nil {
+		peak := 0.0
+		for _, s := range so.Stages {
+			peak = max(peak, s.From, s.To)
+		}
+		so.Stages = []schedule.Stage{{From: peak, To: peak, For: d}}
+	}
+	return schedule.New(so)
+}
+
+func floorLevel(f *report.LoadFigures, p float64) report.Level95 {
+	var parts []*stats.Sketch
+	for i := range f.Sections {
+		parts = append(parts, f.Sections[i].Latency)
+	}
+	e, _, _ := stats.SectionQuantile(parts, p, 0.95)
+	l := report.Level95{Value: e.Value, N: e.N}
+	if e.OK {
+		l.Lo, l.Hi = &e.Lo, &e.Hi
+	}
+	return l
+}
+
+// live returns what looks at a running load for h, nil where nobody does.
+func (o *Options) live(h Hooks, phase string, l load) func(time.Duration, *sample.Fold) {
+	if h.Live == nil {
+		return nil
+	}
+	v := &viewer{phase: phase, total: l.to, limit: o.limit(), show: h.Live}
+	if l.schedule != nil {
+		v.cursor = l.schedule.Cursor(0, 1)
+	}
+	return v.look
+}
+
+// viewer keeps what a live view shows of the seconds gone by.
+type viewer struct {
+	phase        string
+	total, limit time.Duration
+	show         func(LiveView)
+	cursor       *schedule.Cursor
+	due          int64         // requests that were due until now
+	next         time.Duration // when the next one is
+	second       int64         // last whole second that was noted
+	before       int64         // due until then
+	offered      float64
+	rates, p99s  []float64
+}
+
+func (v *viewer) look(at time.Duration, f *sample.Fold) {
+	live := f.Live(at)
+	view := LiveView{
+		Phase: v.phase, Elapsed: min(at, v.total), Total: v.total, Answered: live.Throughput, P50: live.P50, P99: live.P99, Limit: v.limit,
+		Errors: map[string]int64{},
+	}
+	for o := sample.Outcome(0); int(o) < sample.Outcomes; o++ {
+		if n := live.Counts[o]; n > 0 && o != sample.OK {
+			view.Errors[o.String()] = n
+		}
+	}
+	if v.cursor != nil {
+		for v.next <= at {
+			_, due, ok := v.cursor.Next()
+			if !ok {
+				v.cursor = nil
+				break
+			}
+			v.next = due
+			v.due++
+		}
+	}
+	view.InFlight = max(0, v.due-live.Due())
+	if s := int64(at / time.Second); s > v.second {
+		v.offered = float64(v.due-v.before) / float64(s-v.second)
+		v.second, v.before = s, v.due
+		v.rates, v.p99s = append(v.rates, live.Throughput), append(v.p99s, live.P99.Seconds())
+		if len(v.rates) > 600 {
+			v.rates, v.p99s = v.rates[300:], v.p99s[300:]
+		}
+	}
+	view.Offered, view.Rates, view.P99s = v.offered, v.rates, v.p99s
+	v.show(view)
+}

@@ -1,0 +1,275 @@
+package http1
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"infer/internal/fault"
+	"infer/internal/wire"
+	"infer/loadtest/drive"
+	"infer/loadtest/sample"
+)
+
+// Calls is a drive.Target that makes one blocking call for each request, on a pool of connections: for https, and for
+// systems without lanes. It is safe for concurrent use. A caller that bounds its calls bounds the connections too.
+type Calls struct {
+	o   Options
+	tls *tls.Config // nil: plain HTTP
+
+	mu    sync.Mutex
+	to    netip.AddrPort // that answered; not valid before Open
+	idle  []*link        // the one used last at the end
+	ended bool
+}
+
+// link is one connection of Calls.
+type link struct {
+	net.Conn
+	p   parser
+	buf []byte
+}
+
+// NewCalls returns a target for o. It opens nothing; errors are those of o alone. A copy of o.TLS is used that keeps
+// sessions, so that later connections resume the first one's, and offers HTTP/1.1 only.
+func NewCalls(o Options) (*Calls, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	c := &Calls{o: o}
+	if o.TLS != nil {
+		c.tls = o.TLS.Clone()
+		c.tls.NextProtos = []string{"http/1.1"}
+		if c.tls.ServerName == "" {
+			c.tls.ServerName, _, _ = net.SplitHostPort(o.Addr)
+		}
+		if c.tls.ClientSessionCache == nil {
+			c.tls.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+		}
+	}
+	return c, nil
+}
+
+// Open implements drive.Target. It tries the addresses of the host in their order and stays with the first that takes
+// a connection.
+func (c *Calls) Open(ctx context.Context, n int) error {
+	c.mu.Lock()
+	known, have := c.to.IsValid(), len(c.idle)
+	c.mu.Unlock()
+	if !known {
+		if err := c.choose(ctx); err != nil {
+			return err
+		}
+		have++
+	}
+	for ; have < n; have++ {
+		k, err := c.dial(ctx, c.to)
+		if err != nil {
+			return refused(fmt.Errorf("connection %d of %d: %w", have+1, n, err))
+		}
+		c.rest(k)
+	}
+	return nil
+}
+
+func (c *Calls) choose(ctx context.Context) error {
+	list, err := resolve(ctx, c.o.Addr)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, to := range list {
+		k, err := c.dial(ctx, to)
+		if err == nil {
+			c.mu.Lock()
+			c.to = to
+			c.mu.Unlock()
+			c.rest(k)
+			return nil
+		}
+		failed = errors.Join(failed, err)
+	}
+	return refused(failed)
+}
+
+func (c *Calls) dial(ctx context.Context, to netip.AddrPort) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	var d net.Dialer
+	plain, err := d.DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err // without the address, which is said here
+		}
+		return nil, fmt.Errorf("connect to %s: %w", to, err)
+	}
+	k := &link{Conn: plain, buf: make([]byte, readLen)}
+	if c.tls == nil {
+		return k, nil
+	}
+	secure := tls.Client(plain, c.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		plain.Close()
+		return nil, fmt.Errorf("TLS with %s: %w", to, err)
+	}
+	k.Conn = secure
+	return k, nil
+}
+
+// take returns a connection that is free, unless anew is set, or a new one.
+func (c *Calls) take(ctx context.Context, anew bool) (k *link, fresh bool, err error) {
+	c.mu.Lock()
+	to := c.to
+	if n := len(c.idle); n > 0 && !anew {
+		k = c.idle[n-1]
+		c.idle = c.idle[:n-1]
+	}
+	c.mu.Unlock()
+	if k != nil {
+		return k, false, nil
+	}
+	if !to.IsValid() {
+		return nil, false, errors.New("the target is not open")
+	}
+	k, err = c.dial(ctx, to)
+	return k, true, err
+}
+
+// rest makes a connection free.
+func (c *Calls) rest(k *link) {
+	if cap(k.p.body) > keepLen {
+		k.p.body = nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		k.Close()
+		return
+	}
+	c.idle = append(c.idle, k)
+}
+
+// Close implements drive.Target.
+func (c *Calls) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.idle {
+		k.Close()
+	}
+	c.idle, c.ended = nil, true
+	return nil
+}
+
+// Do implements drive.Target.
+func (c *Calls) Do(ctx context.Context, s *sample.Sample, now func() time.Duration, want bool) (drive.Answer, func(), string) {
+	r := &c.o.Requests[s.Payload]
+	s.Queue, s.Compute, s.Sent = sample.Untold, sample.Untold, now()
+	for resent := false; ; resent = true {
+		k, fresh, err := c.take(ctx, resent)
+		if err != nil {
+			s.Done, s.Outcome = now(), sample.Unreachable
+			return drive.Answer{}, nil, err.Error()
+		}
+		if !resent {
+			s.Sent = now()
+		}
+		reuse, err := k.exchange(ctx, r, want)
+		s.Done = now()
+		if err == nil {
+			return c.answered(k, s, want, reuse)
+		}
+		k.Close()
+		switch {
+		case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
+			s.Outcome = sample.TimedOut
+			return drive.Answer{}, nil, timedOut
+		case fresh || k.p.began:
+			s.Outcome = sample.Broken
+			return drive.Answer{}, nil, err.Error()
+		}
+	}
+}
+
+// answered makes of a whole answer what Do returns.
+func (c *Calls) answered(k *link, s *sample.Sample, want, reuse bool) (drive.Answer, func(), string) {
+	k.p.settle(s)
+	done := func() {
+		if reuse {
+			c.rest(k)
+		} else {
+			k.Close()
+		}
+	}
+	if s.Outcome != sample.OK || !want {
+		text := ""
+		if s.Outcome != sample.OK {
+			text = new(refusal).of(&k.p)
+		}
+		done()
+		return drive.Answer{}, nil, text
+	}
+	a := drive.Answer{Body: k.p.body, JSONLen: k.p.jsonLen}
+	if k.p.encoding != "" {
+		var err error
+		if a.Body, err = wire.Decompress(nil, k.p.encoding, k.p.body, maxBody); err != nil {
+			done()
+			s.Outcome = sample.Broken
+			return drive.Answer{}, nil, "unpack the answer: " + err.Error()
+		}
+	}
+	return a, done, ""
+}
+
+// exchange sends r and reads the answer; reuse says whether the connection can take another request.
+func (k *link) exchange(ctx context.Context, r *Request, want bool) (reuse bool, err error) {
+	k.p.reset(want, r.head)
+	deadline, _ := ctx.Deadline()
+	k.SetDeadline(deadline)
+	stop := context.AfterFunc(ctx, func() { k.SetDeadline(time.Unix(1, 0)) })
+	defer func() {
+		reuse = stop() && reuse // or the deadline is set at any time
+	}()
+	_, failed := k.Write(r.raw) // the answer may have come all the same
+	for {
+		n, err := k.Read(k.buf)
+		if n > 0 {
+			used, done, wrong := k.p.feed(k.buf[:n])
+			if wrong != nil || done {
+				return failed == nil && err == nil && used == n && !k.p.close, wrong
+			}
+		}
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return false, err
+		}
+		end := k.p.end()
+		if cause := cmp.Or(failed, err); end != nil && cause != io.EOF {
+			end = fmt.Errorf("%w: %w", end, cause)
+		}
+		return false, end
+	}
+}
+
+// refused says what to do about a connection that could not be made.
+func refused(err error) error {
+	var record tls.RecordHeaderError
+	var unknown *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &record):
+		return fault.New(fault.Unavailable, "the server does not speak TLS there: give the target as http://", "%w", err)
+	case errors.As(err, &unknown):
+		return fault.New(fault.Unavailable, "the certificate must be for this host, and by an authority that this machine knows", "%w", err)
+	}
+	return unopened(err)
+}

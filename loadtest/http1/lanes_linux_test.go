@@ -1,0 +1,508 @@
+//go:build linux && (amd64 || arm64)
+
+package http1
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"infer/loadtest/drive"
+	"infer/loadtest/sample"
+	"infer/loadtest/schedule"
+)
+
+// at returns n requests, equally far apart at a rate.
+func at(t testing.TB, perSecond float64, n int64) *schedule.Schedule {
+	t.Helper()
+	s, err := schedule.New(schedule.Options{Arrival: "constant", Requests: n,
+		Stages: []schedule.Stage{{From: perSecond, To: perSecond, For: time.Hour}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func open(t testing.TB, addr string, n int, requests ...Request) drive.Generator {
+	t.Helper()
+	if len(requests) == 0 {
+		requests = []Request{post(t, addr, 100)}
+	}
+	g, err := New(Options{Addr: addr, Requests: requests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Close() })
+	if err := g.Open(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// sends sends l and returns its samples by index, each of which must be there once.
+func sends(t testing.TB, ctx context.Context, g drive.Generator, l drive.Load) ([]sample.Sample, drive.Stats) {
+	t.Helper()
+	var all []sample.Sample
+	l.Emit = func(s []sample.Sample) { all = append(all, s...) }
+	st, err := g.Run(ctx, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(all, func(a, b sample.Sample) int { return int(a.Index - b.Index) })
+	for i := range all {
+		s := &all[i]
+		if i > 0 && s.Index == all[i-1].Index {
+			t.Fatalf("two samples of request %d: %+v %+v", s.Index, s, all[i-1])
+		}
+		if s.Woke < s.Due || s.Sent < s.Woke || s.Done < s.Sent {
+			t.Fatalf("times out of order: %+v", s)
+		}
+	}
+	return all, st
+}
+
+func all(t testing.TB, samples []sample.Sample, n int, o sample.Outcome) {
+	t.Helper()
+	if len(samples) != n {
+		t.Errorf("%d samples, want %d", len(samples), n)
+	}
+	for _, s := range samples {
+		if s.Outcome != o {
+			t.Fatalf("request %d is %v, want %v: %+v", s.Index, s.Outcome, o, s)
+		}
+	}
+}
+
+// TestLanesAnswers has every kind of answer over two lanes, in a closed loop and by a schedule.
+func TestLanesAnswers(t *testing.T) {
+	for _, c := range answers {
+		t.Run(c.name, func(t *testing.T) {
+			leaks(t)
+			answer := text(c.bytes)
+			addr := serve(t, "tcp", func(conn net.Conn, n, i int) bool { return answer(conn, n, i) && !c.closes })
+			want := sample.OK
+			switch {
+			case c.code == 503:
+				want = sample.Refused
+			case c.code >= 300:
+				want = sample.Failed
+			}
+			for _, l := range []drive.Load{
+				{Concurrency: 3, Requests: 50, Timeout: 10 * time.Second, Connections: 4, Lanes: 2},
+				{Schedule: at(t, 2000, 50), Timeout: 10 * time.Second, Connections: 4, Lanes: 2},
+			} {
+				g := open(t, addr, 2)
+				samples, st := sends(t, t.Context(), g, l)
+				all(t, samples, 50, want)
+				if s := samples[7]; s.Code != c.code || s.Bytes != c.size || s.Compute != sample.Untold {
+					t.Errorf("sample %+v", s)
+				}
+				if !c.closes && st.OpenedDuring > 2 {
+					t.Errorf("%d connections were opened where they stay open", st.OpenedDuring)
+				}
+				if want != sample.OK && (len(st.Faults) != 1 || st.Faults[0].Count != 50) {
+					t.Errorf("faults %+v", st.Faults)
+				}
+			}
+		})
+	}
+}
+
+func TestLanesFaults(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer script
+		want   sample.Outcome
+		text   string
+	}{
+		{"garbage", text("\x00\x01what is this"), sample.Broken, "not HTTP/1.1"},
+		{"half", func(c net.Conn, _, _ int) bool { io.WriteString(c, ok[:len(ok)-1]); return false }, sample.Broken, "in the middle of its answer"},
+		{"reset", func(c net.Conn, _, _ int) bool {
+			io.WriteString(c, ok[:10])
+			c.(*net.TCPConn).SetLinger(0)
+			return false
+		}, sample.Broken, "in the middle of its answer"},
+		{"closes at once", func(c net.Conn, _, _ int) bool { return false }, sample.Broken, "before it answered"},
+		{"never answers", func(c net.Conn, _, _ int) bool { return true }, sample.TimedOut, "timeout"},
+		{"refuses", text("HTTP/1.1 429 Slow\r\nContent-Length: 8\r\n\r\nslow\r\nit"), sample.Refused, "status 429: slow it"},
+		{"fails", text("HTTP/1.1 500 Oh\r\nContent-Length: 3\r\n\r\noh!"), sample.Failed, "status 500: oh!"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			leaks(t)
+			g := open(t, serve(t, "tcp", c.answer), 1)
+			for _, l := range []drive.Load{
+				{Schedule: at(t, 1000, 20), Timeout: 300 * time.Millisecond, Connections: 30},
+				{Concurrency: 4, Requests: 20, Timeout: 300 * time.Millisecond, Connections: 30},
+			} {
+				samples, st := sends(t, t.Context(), g, l)
+				all(t, samples, 20, c.want)
+				if len(st.Faults) != 1 || st.Faults[0].Count != 20 || !strings.Contains(st.Faults[0].Text, c.text) {
+					t.Errorf("faults %+v, want %q", st.Faults, c.text)
+				}
+			}
+		})
+	}
+}
+
+// TestLanesStall has a server that stops for a while: what was due meanwhile waited, and the latencies say so.
+func TestLanesStall(t *testing.T) {
+	var gate atomic.Pointer[chan struct{}]
+	var seen atomic.Int32
+	closed := make(chan struct{})
+	gate.Store(&closed)
+	addr := serve(t, "tcp", func(c net.Conn, _, _ int) bool {
+		if seen.Add(1) == 100 {
+			time.Sleep(300 * time.Millisecond)
+			close(closed)
+		} else if seen.Load() > 100 {
+			<-closed
+		}
+		_, err := io.WriteString(c, ok)
+		return err == nil
+	})
+	samples, st := sends(t, t.Context(), open(t, addr, 4), drive.Load{Schedule: at(t, 1000, 600), Timeout: 5 * time.Second, Connections: 8})
+	all(t, samples, 600, sample.OK)
+	late := 0
+	for _, s := range samples {
+		if s.Latency() > 100*time.Millisecond {
+			late++
+		}
+	}
+	if late < 150 { // 200 were due in the first 200 ms of the stall
+		t.Errorf("%d requests with a latency over 100 ms", late)
+	}
+	if st.Waited < 150 || st.InFlight > 8 {
+		t.Errorf("%d waited, %d under way", st.Waited, st.InFlight)
+	}
+}
+
+// TestLanesDropped has one connection and a server that never answers: one request times out, the others are dropped.
+func TestLanesDropped(t *testing.T) {
+	addr := serve(t, "tcp", func(net.Conn, int, int) bool { return true })
+	samples, st := sends(t, t.Context(), open(t, addr, 1), drive.Load{Schedule: at(t, 10000, 100), Timeout: 200 * time.Millisecond, Connections: 1})
+	timedOut, dropped := 0, 0
+	for _, s := range samples {
+		switch s.Outcome {
+		case sample.TimedOut:
+			timedOut++
+		case sample.Dropped:
+			if dropped++; s.Sent != s.Done {
+				t.Errorf("dropped and sent: %+v", s)
+			}
+		}
+		if s.Latency() < 200*time.Millisecond {
+			t.Errorf("given up too early: %+v", s)
+		}
+	}
+	if len(samples) != 100 || timedOut < 1 || timedOut+dropped != 100 || st.Waited < 99 {
+		t.Errorf("%d timed out, %d dropped, %d waited", timedOut, dropped, st.Waited)
+	}
+}
+
+// TestLanesIdleClosed has a server that closes connections whenever it likes while they are idle: nobody may notice.
+func TestLanesIdleClosed(t *testing.T) {
+	leaks(t)
+	addr := serve(t, "tcp", func(c net.Conn, n, i int) bool {
+		_, err := io.WriteString(c, ok)
+		return err == nil && i < 3+n%5 // closed without a word of it in the answer
+	})
+	for _, l := range []drive.Load{
+		{Schedule: at(t, 20000, 4000), Timeout: 10 * time.Second, Connections: 16, Lanes: 2},
+		{Concurrency: 8, Requests: 4000, Timeout: 10 * time.Second, Connections: 16, Lanes: 2},
+	} {
+		samples, st := sends(t, t.Context(), open(t, addr, 16), l)
+		all(t, samples, 4000, sample.OK)
+		if st.OpenedDuring < 400 {
+			t.Errorf("%d connections were opened", st.OpenedDuring)
+		}
+		t.Logf("%d sent again", st.Reconnected)
+	}
+}
+
+// TestLanesResend closes connections that carry a request which the server has not begun to answer.
+func TestLanesResend(t *testing.T) {
+	addr := serve(t, "tcp", func(c net.Conn, n, i int) bool {
+		if i == 1 {
+			return false
+		}
+		_, err := io.WriteString(c, ok)
+		return err == nil
+	})
+	samples, st := sends(t, t.Context(), open(t, addr, 1), drive.Load{Concurrency: 1, Requests: 100, Timeout: 5 * time.Second, Connections: 1})
+	all(t, samples, 100, sample.OK)
+	if st.Reconnected != 99 && st.Reconnected != 98 {
+		t.Errorf("%d sent again", st.Reconnected)
+	}
+}
+
+// TestLanesLarge sends a body that needs many writes to a server that reads slowly, and takes one that needs many reads.
+func TestLanesLarge(t *testing.T) {
+	const size = 20 << 20
+	body := bytes.Repeat([]byte("0123456789abcdef"), size/16)
+	addr := serve(t, "tcp", func(c net.Conn, _, _ int) bool {
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 20971520\r\n\r\n")
+		_, err := c.Write(body)
+		return err == nil
+	})
+	r, err := NewRequest("POST", "/", addr, nil, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := open(t, addr, 1, r)
+	check := &checks{right: body}
+	samples, _ := sends(t, t.Context(), g, drive.Load{Concurrency: 2, Requests: 4, Timeout: 30 * time.Second, Connections: 2, Check: check})
+	all(t, samples, 4, sample.OK)
+	for _, s := range samples {
+		if s.Bytes != size || !s.Checked {
+			t.Errorf("sample %+v", s)
+		}
+	}
+}
+
+// TestLanesEarlyAnswer has a server that answers and closes before it has read the request.
+func TestLanesEarlyAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.ReadFull(c, make([]byte, 1000))
+			io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+			c.(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, c)
+			c.Close()
+		}
+	}()
+	defer func() { l.Close(); <-done }()
+	r, err := NewRequest("POST", "/", "h", nil, make([]byte, 20<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples, st := sends(t, t.Context(), open(t, l.Addr().String(), 0, r), drive.Load{Concurrency: 1, Requests: 3, Timeout: 10 * time.Second, Connections: 1})
+	all(t, samples, 3, sample.Failed)
+	if len(st.Faults) != 1 || st.Faults[0].Text != "status 413: big" {
+		t.Errorf("faults %+v", st.Faults)
+	}
+}
+
+// TestLanesCancel stops loads in every state: sending, waiting for answers, waiting for a schedule.
+func TestLanesCancel(t *testing.T) {
+	leaks(t)
+	answer := serve(t, "tcp", text(ok))
+	silent := serve(t, "tcp", func(net.Conn, int, int) bool { return true })
+	for _, c := range []struct {
+		name string
+		addr string
+		l    drive.Load
+		cut  bool
+	}{
+		{"closed loop", answer, drive.Load{Concurrency: 4, Connections: 4, Timeout: time.Minute}, false},
+		{"open loop", answer, drive.Load{Schedule: at(t, 5000, 1e6), Connections: 4, Timeout: time.Minute}, false},
+		{"no answer", silent, drive.Load{Schedule: at(t, 5000, 1e6), Connections: 4, Timeout: time.Minute}, true},
+		{"nothing due", answer, drive.Load{Schedule: at(t, 0.001, 2), Connections: 4, Timeout: time.Minute}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := open(t, c.addr, 4)
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			samples, st := sends(t, ctx, g, c.l)
+			if c.cut && (len(samples) != 0 || st.Cut < 4) || !c.cut && len(samples) == 0 {
+				t.Errorf("%d samples, %d cut", len(samples), st.Cut)
+			}
+			took := time.Since(st.Start)
+			t.Logf("%v, %d samples, %d cut", took, len(samples), st.Cut)
+		})
+	}
+}
+
+// TestLanesMany has thousands of connections under way at a time.
+func TestLanesMany(t *testing.T) {
+	const n = 2000
+	addr := serve(t, "tcp", text(ok))
+	g := open(t, addr, n/2)
+	samples, st := sends(t, t.Context(), g, drive.Load{Concurrency: n, Requests: 5 * n, Connections: n, Timeout: 30 * time.Second, Lanes: 2})
+	all(t, samples, 5*n, sample.OK)
+	if st.Opened != n/2 {
+		t.Errorf("%d opened before", st.Opened)
+	}
+}
+
+func TestLanesSixAndNames(t *testing.T) {
+	six := serve(t, "tcp6", text(ok))
+	samples, _ := sends(t, t.Context(), open(t, six, 1), drive.Load{Concurrency: 1, Requests: 10, Connections: 1, Timeout: 5 * time.Second})
+	all(t, samples, 10, sample.OK)
+	_, port, _ := net.SplitHostPort(serve(t, "tcp", text(ok)))
+	samples, _ = sends(t, t.Context(), open(t, "localhost:"+port, 1), drive.Load{Concurrency: 1, Requests: 10, Connections: 1, Timeout: 5 * time.Second})
+	all(t, samples, 10, sample.OK)
+}
+
+// TestLanesUnreachable has a server that goes away between Open and Run, and one that was never there.
+func TestLanesUnreachable(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := open(t, l.Addr().String(), 1)
+	l.Close()
+	for _, load := range []drive.Load{
+		{Schedule: at(t, 1000, 50), Connections: 4, Timeout: 5 * time.Second},
+		{Concurrency: 2, Requests: 10, Connections: 2, Timeout: 5 * time.Second},
+	} {
+		samples, st := sends(t, t.Context(), g, load)
+		last := samples[len(samples)-1]
+		if last.Outcome != sample.Unreachable || len(st.Faults) == 0 || !strings.Contains(st.Faults[0].Text, "connection refused") {
+			t.Errorf("%+v %+v", last, st.Faults)
+		}
+	}
+	fresh, err := New(Options{Addr: l.Addr().String(), Requests: []Request{post(t, "h", 1)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fresh.Open(t.Context(), 3); err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("opened: %v", err)
+	}
+}
+
+// TestLanesAgain runs two loads on the same connections, some of which the server has closed in between.
+func TestLanesAgain(t *testing.T) {
+	addr := serve(t, "tcp", func(c net.Conn, n, i int) bool {
+		io.WriteString(c, ok)
+		return n%2 == 0 || i < 9
+	})
+	g := open(t, addr, 10)
+	l := drive.Load{Concurrency: 10, Requests: 100, Connections: 10, Timeout: 5 * time.Second}
+	for range 3 {
+		samples, _ := sends(t, t.Context(), g, l)
+		all(t, samples, 100, sample.OK)
+	}
+}
+
+// TestLanesDuration ends a closed loop by time.
+func TestLanesDuration(t *testing.T) {
+	addr := serve(t, "tcp", text(ok))
+	samples, _ := sends(t, t.Context(), open(t, addr, 2), drive.Load{Concurrency: 2, Duration: 100 * time.Millisecond, Connections: 2, Timeout: 5 * time.Second})
+	for _, s := range samples {
+		if s.Sent > 100*time.Millisecond+time.Second || s.Outcome != sample.OK {
+			t.Errorf("sample %+v", s)
+		}
+	}
+	if len(samples) < 10 {
+		t.Errorf("%d samples", len(samples))
+	}
+}
+
+// checks finds one body right.
+type checks struct {
+	right []byte
+	known atomic.Bool
+	calls atomic.Int64
+	json  atomic.Int64
+}
+
+func (c *checks) Known(_ int, body []byte) bool { return c.known.Load() && bytes.Equal(body, c.right) }
+
+func (c *checks) Check(_ int, a drive.Answer) string {
+	c.calls.Add(1)
+	c.json.Store(int64(a.JSONLen))
+	if !bytes.Equal(a.Body, c.right) {
+		return "another body"
+	}
+	c.known.Store(true)
+	return ""
+}
+
+func TestLanesCheck(t *testing.T) {
+	packed := gzipped(t, "right")
+	addr := serve(t, "tcp", func(c net.Conn, _, i int) bool {
+		answer := "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nInference-Header-Content-Length: 3\r\n\r\nright"
+		switch {
+		case i%10 == 9:
+			answer = strings.Replace(answer, "right", "wrong", 1)
+		case i%10 == 8:
+			answer = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + packed
+		}
+		_, err := io.WriteString(c, answer)
+		return err == nil
+	})
+	check := &checks{right: []byte("right")}
+	samples, st := sends(t, t.Context(), open(t, addr, 1), drive.Load{Concurrency: 1, Requests: 100, Connections: 1, Timeout: 5 * time.Second, Check: check})
+	for i, s := range samples {
+		want := sample.OK
+		if i%10 == 9 {
+			want = sample.Wrong
+		}
+		if s.Outcome != want || !s.Checked {
+			t.Errorf("sample %+v, want %v", s, want)
+		}
+	}
+	if len(samples) != 100 || st.Unchecked != 0 || check.json.Load() != 3 || len(st.Faults) != 1 || st.Faults[0].Count != 10 {
+		t.Errorf("%d samples, %+v, JSON %d", len(samples), st, check.json.Load())
+	}
+}
+
+// TestLanesUnchecked has a checker that does not come to an end while the load runs: lanes do not wait for it.
+func TestLanesUnchecked(t *testing.T) {
+	body := strings.Repeat("x", 1<<20)
+	addr := serve(t, "tcp", text("HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n"+body))
+	check := &slow{until: make(chan struct{})}
+	g := open(t, addr, 2)
+	var emitted atomic.Int64
+	l := drive.Load{Concurrency: 2, Requests: 200, Connections: 2, Timeout: 30 * time.Second, Check: check, Emit: func(s []sample.Sample) {
+		if emitted.Add(int64(len(s))) >= 100 && check.ended.CompareAndSwap(false, true) {
+			close(check.until) // those that found no room came without it
+		}
+	}}
+	st, err := g.Run(t.Context(), l)
+	if err != nil || emitted.Load() != 200 || st.Unchecked < 100 {
+		t.Errorf("%d samples, %d unchecked: %v", emitted.Load(), st.Unchecked, err)
+	}
+}
+
+type slow struct {
+	until chan struct{}
+	ended atomic.Bool
+}
+
+func (s *slow) Known(int, []byte) bool         { return false }
+func (s *slow) Check(int, drive.Answer) string { <-s.until; return "" }
+
+func TestRequest(t *testing.T) {
+	r, err := NewRequest("POST", "/v2/models/m/infer?x=%20", "h:1", http.Header{"X-A": {"1", "2"}, "Content-Type": {"a/b"}}, []byte("body"))
+	want := "POST /v2/models/m/infer?x=%20 HTTP/1.1\r\nHost: h:1\r\nContent-Type: a/b\r\nX-A: 1\r\nX-A: 2\r\nUser-Agent: infer\r\nContent-Length: 4\r\n\r\nbody"
+	if err != nil || string(r.raw) != want || r.Size() != len(want) {
+		t.Errorf("%q: %v", r.raw, err)
+	}
+	for _, c := range []struct {
+		name, method, target, host string
+		headers                    http.Header
+	}{
+		{"method", "GE T", "/", "h", nil},
+		{"target with a line end", "GET", "/\r\nX: y", "h", nil},
+		{"target with a blank", "GET", "/a b", "h", nil},
+		{"target without a slash", "GET", "x", "h", nil},
+		{"host", "GET", "/", "h\r\nX: y", nil},
+		{"no host", "GET", "/", "", nil},
+		{"header name", "GET", "/", "h", http.Header{"A:b": {"c"}}},
+		{"header value", "GET", "/", "h", http.Header{"A": {"c\r\nX: y"}}},
+		{"length", "GET", "/", "h", http.Header{"content-length": {"4"}}},
+		{"coding", "GET", "/", "h", http.Header{"Transfer-Encoding": {"chunked"}}},
+	} {
+		if _, err := NewRequest(c.method, c.target, c.host, c.headers, nil); err == nil {
+			t.Errorf("%s: no error", c.name)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package loadtest
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"infer/report"
+)
+
+// command is the beginning of a command line for the same target.
+func command(t report.LoadTarget) string {
+	c := "infer loadtest " + quote(t.URL)
+	if t.Protocol == "in-process" {
+		return c
+	}
+	if t.Model != "" {
+		c += " --model " + quote(t.Model)
+	}
+	if t.Protocol != "oip-http" && !strings.HasPrefix(t.URL, "grpc") {
+		c += " --protocol " + t.Protocol
+	}
+	return c
+}
+
+// quote quotes what a shell would take apart.
+func quote(s string) string {
+	if s != "" && !strings.ContainsAny(s, " \t\n'\"\\$&|;<>()*?[]{}~#!`") {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// next picks the first rule whose figures support a command: trust first, then what stands in the way, then how far the
+// server can go. Nil where none does.
+func (r *reader) next() *report.NextStep {
+	again := command(r.x.Target)
+	if r.untrusted() {
+		return r.trustworthy(again)
+	}
+	if r.x.Schedule.Loop == "closed" {
+		return r.openLoop(again)
+	}
+	for _, s := range r.x.SLO {
+		if s.Verdict == report.GateInconclusive {
+			return step(fmt.Sprintf("%s --rps %s --duration %s --slo %s", again, r.perSecond(1), wait(4*r.x.Window.Seconds), quote(s.Expr)),
+				"four times the requests halve the interval of %s", s.Expr)
+		}
+		if s.Verdict == report.Fail {
+			return r.relief(again, s.Expr)
+		}
+	}
+	if rate, _, ok := r.value("error_rate"); ok && rate > 0.01 {
+		return step(fmt.Sprintf("%s --rps %s", again, r.perSecond(0.5)), "%s of the requests failed: see whether they do at half the rate", percent(rate))
+	}
+	slo := "p99<100ms"
+	if len(r.x.SLO) > 0 {
+		slo = r.x.SLO[0].Expr
+	} else if _, hi, ok := r.value("latency_p99"); ok {
+		slo = "p99<" + short(promise(hi))
+	}
+	return step(fmt.Sprintf("%s --find-max-rps --slo %s", again, quote(slo)), "it tells how much load this server can take before %s breaks", slo)
+}
+
+// trustworthy helps with what makes the figures invalid, where a command can.
+func (r *reader) trustworthy(again string) *report.NextStep {
+	failed := map[string]string{}
+	for _, c := range r.d.Validity.Checks {
+		if !c.OK {
+			failed[c.Name] = c.Detail
+		}
+	}
+	switch {
+	case failed[checkConnections] != "":
+		n := min(MaxConnections, 4*max(1000, r.x.Generator.InFlight))
+		return step(fmt.Sprintf("%s --rps %s --connections %d", again, r.perSecond(1), n), "%s", failed[checkConnections])
+	case failed[checkCPU] != "" || failed[checkLag] != "":
+		if r.x.Schedule.Loop == "closed" {
+			return nil
+		}
+		return step(fmt.Sprintf("%s --rps %s", again, r.perSecond(0.5)), "at half the rate the generator may keep up; on a machine of its own it will not compete with the server")
+	}
+	return nil // whoever set the quota, or shares the machine, can help; the reading says so
+}
+
+func (r *reader) openLoop(again string) *report.NextStep {
+	v, _, ok := r.value("throughput")
+	if !ok || v <= 0 {
+		return nil
+	}
+	return step(fmt.Sprintf("%s --rps %s", again, digits(0.7*v)), "an open loop at 70 %% of this throughput shows the latency that users would see")
+}
+
+// relief is what may make an objective hold that does not.
+func (r *reader) relief(again, slo string) *report.NextStep {
+	what, share := r.dominant()
+	if what == "compute" {
+		if m := r.d.Manifest.Model; m != nil {
+			return step("infer quantize "+quote(m.Path)+" --int8", "the slowest requests spend %s of their time in the model", percent(share))
+		}
+	}
+	return step(fmt.Sprintf("%s --find-max-rps --slo %s", again, quote(slo)), "it tells up to which rate %s holds", slo)
+}
+
+// perSecond is a multiple of the offered rate, as --rps takes it.
+func (r *reader) perSecond(times float64) string {
+	v, _, ok := r.value("offered_rate")
+	if !ok {
+		return "100"
+	}
+	return digits(times * v)
+}
+
+// digits writes a rate with three digits, never with an exponent.
+func digits(v float64) string {
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0")
+}
+
+// wait writes seconds as a duration flag takes them.
+func wait(s float64) string { return fmt.Sprintf("%.0fs", math.Ceil(s)) }
+
+func step(command, why string, args ...any) *report.NextStep {
+	return &report.NextStep{Command: command, Why: fmt.Sprintf(why, args...)}
+}

@@ -1,0 +1,187 @@
+package payload
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"infer/internal/fault"
+	"infer/internal/wire"
+	"infer/model"
+	"infer/model/dataset"
+	"infer/model/tensor"
+)
+
+// FromPorts makes up payloads of what a server tells of its model alone: names, dtypes and shapes. Integers are 0 to 9,
+// masks 1, floats normal. Open axes have the sizes of o.Bindings, an input of the same open shape as one that was given a
+// shape that shape too, else 1; the notes say so. Errors are fault.Usage: no inputs, bindings that do not fit, shapes
+// over o.Bytes.
+func FromPorts(ports []wire.Port, o Options) (*Set, error) {
+	if len(ports) == 0 {
+		return nil, fault.New(fault.Usage, "give the data, or the model file", "the server does not tell what inputs its model has: nothing can be made up")
+	}
+	shapes, notes, err := bindPorts(ports, o.Bindings)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range ports {
+		if size, err := tensor.ByteSize(p.DType, shapes[p.Name]); err != nil || size > o.bytes() {
+			return nil, fault.New(fault.Usage, "give a smaller one by --shape", "input %q of %s %s takes more than the %d bytes that payloads may", p.Name, p.DType, shapeText(shapes[p.Name]), o.bytes())
+		}
+	}
+	inputs := ModelPorts(ports)
+	s, err := makeUp(o, func(seed uint64) ([]tensor.Tensor, error) {
+		d, err := dataset.Open(source(o), inputs, dataset.Options{Seed: seed, Shapes: shapes})
+		if err != nil {
+			return nil, err
+		}
+		defer d.Close()
+		return d.Batch(0, 1)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Rows = rowsOf(s.Payloads[0].Inputs, ports)
+	s.Notes = append(notes, madeNote(o, s.Len(), "by name and dtype (integers 0 to 9, masks 1, floats normal)"))
+	return s, nil
+}
+
+// FromModel makes up payloads that suit the graph of a model: ids stay in the range of what they index, masks are
+// consistent. b gives every input its shape (model.Model.Bind). Errors are fault.Usage.
+func FromModel(m *model.Model, b model.Bound, o Options) (*Set, error) {
+	if err := b.Complete(); err != nil {
+		return nil, err
+	}
+	notes := slices.Clone(b.Notes)
+	s, err := makeUp(o, func(seed uint64) ([]tensor.Tensor, error) {
+		var in []tensor.Tensor
+		var err error
+		if o.Zeros {
+			in, _, err = dataset.Zeros(m, b.Shapes)
+		} else {
+			in, _, err = dataset.Random(m, b.Shapes, seed)
+		}
+		return in, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Rows = rowsOf(s.Payloads[0].Inputs, WirePorts(m.Inputs()))
+	s.Notes = append(notes, madeNote(o, s.Len(), "to suit the graph of the model"))
+	return s, nil
+}
+
+// source is the name of a way of making up.
+func source(o Options) string {
+	if o.Zeros {
+		return "zeros"
+	}
+	return "random"
+}
+
+func madeNote(o Options, n int, how string) string {
+	switch {
+	case o.Zeros:
+		return "values are zeros where zero suits, made up " + how
+	case n == 1:
+		return fmt.Sprintf("values were made up %s, seed %d", how, o.Seed)
+	}
+	return fmt.Sprintf("values were made up %s, seeds %d to %d", how, o.Seed, o.Seed+uint64(n)-1)
+}
+
+// makeUp makes payloads of one seed each, as many as o.Bytes holds.
+func makeUp(o Options, of func(seed uint64) ([]tensor.Tensor, error)) (*Set, error) {
+	s := &Set{Source: source(o)}
+	n := o.count(true)
+	if o.Zeros {
+		n = 1
+	}
+	for i, held := 0, int64(0); i < n; i++ {
+		in, err := of(o.Seed + uint64(i))
+		if err != nil {
+			return nil, err
+		}
+		if held += bytesOf(in); held > o.bytes() && i > 0 {
+			break
+		}
+		s.Payloads = append(s.Payloads, Payload{Inputs: in})
+	}
+	return s, nil
+}
+
+// batchAxis is the one name by which an axis of a server's inputs can be bound: metadata name none.
+const batchAxis = "batch"
+
+// bindPorts gives every port a shape without open axes.
+func bindPorts(ports []wire.Port, b model.Bindings) (map[string]tensor.Shape, []string, error) {
+	batch, err := checkBindings(ports, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	shapes, notes := map[string]tensor.Shape{}, []string(nil)
+	for _, p := range ports {
+		if given, ok := b.Shapes[p.Name]; ok {
+			shapes[p.Name] = given
+			continue
+		}
+		if like := slices.IndexFunc(ports, func(q wire.Port) bool {
+			return b.Shapes[q.Name] != nil && slices.Equal(q.Shape, p.Shape) && slices.Contains(p.Shape, -1)
+		}); like >= 0 {
+			shapes[p.Name] = b.Shapes[ports[like].Name]
+			notes = append(notes, fmt.Sprintf("input %q has the shape of %q, as the model takes the same for both", p.Name, ports[like].Name))
+			continue
+		}
+		s, open := make(tensor.Shape, len(p.Shape)), []string(nil)
+		for i, d := range p.Shape {
+			switch s[i] = d; {
+			case d >= 0:
+			case i == 0 && batch > 0:
+				s[i] = batch
+			default:
+				s[i] = 1
+				open = append(open, strconv.Itoa(i))
+			}
+		}
+		if len(open) > 0 {
+			notes = append(notes, fmt.Sprintf("input %q: open axis %s was set to 1 (--shape sets it)", p.Name, strings.Join(open, ", ")))
+		}
+		shapes[p.Name] = s
+	}
+	return shapes, notes, nil
+}
+
+// checkBindings refuses bindings that do not fit the ports. It returns the size of open first axes, 0 where nothing or
+// more than one thing is said.
+func checkBindings(ports []wire.Port, b model.Bindings) (batch int64, err error) {
+	for name := range b.Dims {
+		if name != batchAxis {
+			return 0, fault.New(fault.Usage, "bind it by --shape NAME:…; --dim batch=N sets the first axis of all inputs", "no axis is called %q: a server does not tell names of axes", name)
+		}
+	}
+	for name := range b.Shapes {
+		if !slices.Contains(portNames(ports), name) {
+			return 0, fault.New(fault.Usage, wire.NamesHint("inputs", name, portNames(ports)), "a shape for %q, which is no input of the model", name)
+		}
+	}
+	if n, ok := b.Dims[batchAxis]; ok {
+		batch = n
+	}
+	for _, p := range ports {
+		s, ok := b.Shapes[p.Name]
+		if !ok {
+			continue
+		}
+		if !fits(s, p) {
+			return 0, fault.New(fault.Usage, "", "shape %s for the input %q, which takes %s", shapeText(s), p.Name, portText(p))
+		}
+		if _, named := b.Dims[batchAxis]; named || len(p.Shape) == 0 || p.Shape[0] >= 0 || len(s) == 0 {
+			continue
+		}
+		if batch > 0 && batch != s[0] {
+			return 0, nil
+		}
+		batch = s[0]
+	}
+	return batch, nil
+}

@@ -1,0 +1,199 @@
+package loadtest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"infer/internal/fault"
+	"infer/loadtest/sample"
+	"infer/report"
+)
+
+// Details reads the details of a load test's document.
+func Details(d *report.Document) (*report.LoadDetails, error) {
+	if d.Kind != "loadtest" {
+		return nil, fault.New(fault.Usage, "give documents of infer loadtest", "a document of kind %q is no load test", d.Kind)
+	}
+	var x report.LoadDetails
+	if err := json.Unmarshal(d.Details, &x); err != nil {
+		return nil, fault.New(fault.Usage, "", "details of a load test: %w", err)
+	}
+	return &x, nil
+}
+
+// Reread returns the document of a file of samples: the one that the load made, its figures folded anew from the samples.
+// SLOs and gates, where there are any, replace those of the load.
+func Reread(path string, slos, gates []report.Gate) (*report.Document, error) {
+	f, err := sample.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := f.Header()
+	var d report.Document
+	if err := json.Unmarshal(h.Document, &d); err != nil {
+		return nil, fault.New(fault.Usage, "", "samples %q: the report inside: %w", path, err)
+	}
+	x, err := Details(&d)
+	if err != nil {
+		return nil, fault.Wrap(err, "samples %q", path)
+	}
+	fold := sample.NewFold(h.Fold)
+	chunk := make([]sample.Sample, 4096)
+	for {
+		n, err := f.Next(chunk)
+		fold.Add(chunk[:n])
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fault.Wrap(err, "samples %q", path)
+		}
+	}
+	x.Figures = fold.Figures()
+	return &d, Rejudge(&d, x, slos, gates)
+}
+
+// Rejudge derives the metrics of d anew from the figures of x, which become its details, and judges SLOs and gates in
+// place of those that d had, where there are any. What was measured beside the requests (validity, the server) stays.
+func Rejudge(d *report.Document, x *report.LoadDetails, slos, gates []report.Gate) error {
+	if x.Figures == nil {
+		return fault.New(fault.Usage, "give a document of one load", "a search or a sweep has no figures to judge anew")
+	}
+	kept := d.Metrics
+	d.Metrics, d.Warnings = nil, slices.Clone(d.Warnings)
+	derive(d, x)
+	for _, m := range kept { // what no figures give, such as max_rps
+		if d.Metric(m.Name, m.Labels) == nil {
+			d.Add(m)
+		}
+	}
+	if len(slos)+len(gates) == 0 {
+		return d.SetDetails(x)
+	}
+	if d.Verdict != report.Interrupted {
+		d.Verdict = report.OK
+	}
+	d.Gates = nil
+	x.SLO = judgeSLOs(d, slos, x.Figures)
+	if c := x.Correctness; c != nil {
+		d.Gates = append(d.Gates, correctGate(c))
+	}
+	d.Judge(gates)
+	read(d, x, slos)
+	return d.SetDetails(x)
+}
+
+// Merge returns one document of the shards of one schedule: its figures are exactly those of the whole load.
+func Merge(docs []*report.Document, slos, gates []report.Gate) (*report.Document, error) {
+	first, err := Details(docs[0])
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{first.Schedule.Shard: true}
+	whole := *docs[0]
+	whole.Metrics, whole.Gates, whole.Warnings = nil, nil, slices.Clone(whole.Warnings)
+	whole.Validity.Checks = nil
+	x := *first
+	addChecks(&whole, docs[0], first.Schedule.Shard)
+	for _, d := range docs[1:] {
+		y, err := Details(d)
+		if err != nil {
+			return nil, err
+		}
+		if err := sameLoad(first, y, seen); err != nil {
+			return nil, err
+		}
+		if x.Figures, err = sample.Merge(x.Figures, y.Figures); err != nil {
+			return nil, err
+		}
+		x.Schedule.Planned += y.Schedule.Planned
+		x.Faults = mergeFaults(x.Faults, y.Faults)
+		x.Correctness = mergeCorrectness(x.Correctness, y.Correctness)
+		for _, w := range d.Warnings {
+			whole.Warn("%s", w)
+		}
+		addChecks(&whole, d, y.Schedule.Shard)
+		if d.Verdict == report.Interrupted {
+			whole.Verdict = report.Interrupted
+		}
+	}
+	x.Schedule.Merged, x.Schedule.Shard = len(docs), ""
+	x.Generator.Pacer = fmt.Sprintf("%d shards", len(docs))
+	if of := shards(first.Schedule.Shard); of != len(docs) {
+		whole.Warn("%d of %d shards are here: rates are those of what is here", len(docs), of)
+	}
+	return &whole, remerged(&whole, &x, slos, gates)
+}
+
+func remerged(d *report.Document, x *report.LoadDetails, slos, gates []report.Gate) error {
+	if d.Verdict != report.Interrupted {
+		d.Verdict = report.OK
+	}
+	derive(d, x)
+	x.SLO = judgeSLOs(d, slos, x.Figures)
+	if c := x.Correctness; c != nil {
+		d.Gates = append(d.Gates, correctGate(c))
+	}
+	d.Judge(gates)
+	read(d, x, slos)
+	return d.SetDetails(x)
+}
+
+func shards(shard string) (of int) {
+	var i int
+	if _, err := fmt.Sscanf(shard, "%d/%d", &i, &of); err != nil {
+		return 0
+	}
+	return of
+}
+
+// sameLoad refuses what is no other shard of the same load.
+func sameLoad(a, b *report.LoadDetails, seen map[string]bool) error {
+	const hint = "run every shard with the same options and its own --shard I/N"
+	switch {
+	case a.Figures == nil || b.Figures == nil:
+		return fault.New(fault.Usage, hint, "a search or a sweep cannot be merged")
+	case a.Schedule.Shard == "" || b.Schedule.Shard == "":
+		return fault.New(fault.Usage, hint, "these are whole loads, not shards of one: two of them are for infer compare")
+	case a.Schedule.SHA256 != b.Schedule.SHA256 || shards(a.Schedule.Shard) != shards(b.Schedule.Shard):
+		return fault.New(fault.Usage, hint, "these are shards of different schedules (%.12s and %.12s)", a.Schedule.SHA256, b.Schedule.SHA256)
+	case seen[b.Schedule.Shard]:
+		return fault.New(fault.Usage, "give each shard once", "shard %s is here twice", b.Schedule.Shard)
+	}
+	seen[b.Schedule.Shard] = true
+	return nil
+}
+
+func addChecks(whole, d *report.Document, shard string) {
+	for _, c := range d.Validity.Checks {
+		whole.AddCheck(c.Name+"@"+shard, c.OK, "%s", c.Detail)
+	}
+}
+
+func mergeFaults(a, b []report.LoadFault) []report.LoadFault {
+	out := slices.Clone(a)
+	for _, f := range b {
+		same := func(g report.LoadFault) bool { return g.Outcome == f.Outcome && g.Code == f.Code && g.Text == f.Text }
+		if i := slices.IndexFunc(out, same); i >= 0 {
+			out[i].Count += f.Count
+		} else {
+			out = append(out, f)
+		}
+	}
+	slices.SortStableFunc(out, func(x, y report.LoadFault) int { return int(y.Count - x.Count) })
+	return out
+}
+
+func mergeCorrectness(a, b *report.LoadCorrectness) *report.LoadCorrectness {
+	if a == nil || b == nil {
+		return nil
+	}
+	c := *a
+	c.Checked, c.Wrong, c.Unchecked = a.Checked+b.Checked, a.Wrong+b.Wrong, a.Unchecked+b.Unchecked
+	c.First = append(slices.Clone(a.First), b.First...)
+	return &c
+}

@@ -1,0 +1,373 @@
+package sample
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"infer/internal/stats"
+	"infer/report"
+)
+
+// FoldOptions say what a fold counts. Times are since the start of the load, as those of a Sample.
+type FoldOptions struct {
+	From    time.Duration `json:"from"`    // the window begins: requests due before it are warm-up
+	To      time.Duration `json:"to"`      // and ends, exclusive; 0: not known before End
+	Planned time.Duration `json:"planned"` // length of the window, where To is not known but likely; 0: not known
+	Limit   time.Duration `json:"limit"`   // latency up to which a right answer is goodput; 0: any
+}
+
+const (
+	// maxSlices is how many slices of the window there are before their width doubles. Planned windows begin with 120,
+	// which make 24 equal sections.
+	maxSlices     = 128
+	plannedSlices = 120
+	firstWidth    = time.Millisecond // of a window of unknown length
+	maxSections   = 24
+	maxSlowest    = 4096
+)
+
+// Fold turns samples into the figures of a report, in memory that does not grow with their number: at most 40 MiB, and
+// four bytes a request until then. Its methods are safe for concurrent use.
+//
+// A request belongs to the window by its due time. What is counted as a rate belongs to it by its own moment: sent
+// requests by when they were sent, answers by when they came, so that a server which answers late does not seem to
+// answer more than it does.
+type Fold struct {
+	mu       sync.Mutex
+	o        FoldOptions
+	width    time.Duration
+	slices   []slice
+	lag      stats.Sketch
+	connWait stats.Sketch
+	checked  int64
+	bytes    int64
+	queue    report.LoadMean
+	compute  report.LoadMean
+	batch    report.LoadBatch
+	slowest  slowest
+	last     time.Duration // latest due time
+	live     live
+}
+
+// slice is a part of the window.
+type slice struct {
+	outcomes         [Outcomes]int64 // by due time
+	sent             int64           // by the time of sending
+	answered, failed int64           // by the time of the answer
+	good             int64           // of answered
+	latency, service stats.Sketch    // by due time
+}
+
+// NewFold returns a fold without samples.
+func NewFold(o FoldOptions) *Fold {
+	planned := o.Planned
+	if o.To > o.From {
+		planned = o.To - o.From
+	}
+	width := firstWidth
+	if planned > 0 {
+		width = max(1, (planned+plannedSlices-1)/plannedSlices)
+	}
+	return &Fold{o: o, width: width, last: -1}
+}
+
+// Add counts samples, which stay the caller's. Their order does not matter.
+func (f *Fold) Add(samples []Sample) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range samples {
+		f.add(&samples[i])
+	}
+}
+
+func (f *Fold) add(s *Sample) {
+	f.live.add(s)
+	answered := s.Outcome == OK
+	sent := s.Outcome != Dropped && s.Outcome != Unreachable
+	if sent {
+		if at := f.at(s.Sent); at != nil {
+			at.sent++
+		}
+	}
+	if at := f.at(s.Done); at != nil {
+		switch {
+		case !answered:
+			at.failed++
+		case f.o.Limit == 0 || s.Latency() <= f.o.Limit:
+			at.good++
+			fallthrough
+		default:
+			at.answered++
+		}
+	}
+	at := f.at(s.Due)
+	if at == nil {
+		return
+	}
+	f.last = max(f.last, s.Due)
+	at.outcomes[s.Outcome]++
+	if sent {
+		f.lag.Add(s.Lag().Seconds())
+		f.connWait.Add((s.Sent - s.Woke).Seconds())
+	}
+	if s.Checked {
+		f.checked++
+	}
+	f.bytes += s.Bytes
+	if !answered {
+		return
+	}
+	at.latency.Add(s.Latency().Seconds())
+	at.service.Add(s.ServiceTime().Seconds())
+	f.told(s)
+	f.slowest.add(slow{latency: s.Latency(), sample: *s})
+}
+
+// told adds up what the server told of a right answer.
+func (f *Fold) told(s *Sample) {
+	if s.Queue >= 0 {
+		f.queue.N++
+		f.queue.Sum += s.Queue.Seconds()
+	}
+	if s.Compute >= 0 {
+		f.compute.N++
+		f.compute.Sum += s.Compute.Seconds()
+	}
+	if s.Batch > 0 {
+		f.batch.N++
+		f.batch.Runs += 1 / float64(s.Batch)
+	}
+}
+
+// at returns the slice of a moment, nil for one outside of the window.
+func (f *Fold) at(t time.Duration) *slice {
+	if t < f.o.From || f.o.To > 0 && t >= f.o.To {
+		return nil
+	}
+	i := int((t - f.o.From) / f.width)
+	for i >= maxSlices {
+		f.double()
+		i = int((t - f.o.From) / f.width)
+	}
+	for i >= len(f.slices) {
+		f.slices = append(f.slices, slice{})
+	}
+	return &f.slices[i]
+}
+
+// double merges neighbouring slices.
+func (f *Fold) double() {
+	f.width *= 2
+	for i := range f.slices {
+		if i%2 == 0 {
+			f.slices[i/2] = f.slices[i]
+		} else {
+			f.slices[i/2].merge(&f.slices[i])
+		}
+	}
+	half := (len(f.slices) + 1) / 2
+	clear(f.slices[half:])
+	f.slices = f.slices[:half]
+}
+
+func (s *slice) merge(o *slice) {
+	for i, n := range o.outcomes {
+		s.outcomes[i] += n
+	}
+	s.sent += o.sent
+	s.answered += o.answered
+	s.failed += o.failed
+	s.good += o.good
+	s.latency.Merge(&o.latency)
+	s.service.Merge(&o.service)
+}
+
+// End says that the window ended at a moment, since the load was cut short or its end was not known before. What was
+// due, sent or answered in a slice that begins later does not count.
+func (f *Fold) End(at time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.o.To == 0 || at < f.o.To {
+		f.o.To = max(at, f.o.From)
+	}
+}
+
+// Options returns what the fold was made with, and the end that End gave it: a fold with these options and the same
+// samples in the same order has the same figures.
+func (f *Fold) Options() FoldOptions {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.o
+}
+
+// Figures returns what was counted so far. It shares nothing with f. Without a known end the window ends at the last
+// due time.
+func (f *Fold) Figures() *report.LoadFigures {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end := f.o.To
+	if end == 0 {
+		end = max(f.o.From, f.last+1)
+	}
+	n := int((end - f.o.From + f.width - 1) / f.width)
+	for len(f.slices) < n {
+		f.slices = append(f.slices, slice{})
+	}
+	r := &report.LoadFigures{
+		Seconds: (end - f.o.From).Seconds(), Sections: []report.LoadSection{}, Timeline: []report.LoadSlice{},
+		Lag: f.lag.Clone(), ConnWait: f.connWait.Clone(), Limit: f.o.Limit.Seconds(), Checked: f.checked, Bytes: f.bytes,
+		Queue: f.queue, Compute: f.compute, Batch: f.batch,
+	}
+	// seconds is how long the part from slice i to slice j is: the window may end within the last.
+	seconds := func(i, j int) float64 {
+		return (min(end-f.o.From, time.Duration(j)*f.width) - time.Duration(i)*f.width).Seconds()
+	}
+	each := (n + maxSections - 1) / maxSections
+	for i := 0; i < n; i += each {
+		j := min(n, i+each)
+		var whole slice
+		for k := range f.slices[i:j] {
+			whole.merge(&f.slices[i+k])
+		}
+		r.Sections = append(r.Sections, whole.section(seconds(i, j)))
+	}
+	var right int64
+	for i := range r.Sections {
+		r.Good += r.Sections[i].Good
+		right += r.Sections[i].Latency.Count()
+	}
+	for i := range f.slices[:n] {
+		at := (time.Duration(i) * f.width).Seconds()
+		r.Timeline = append(r.Timeline, f.slices[i].timeline(at, seconds(i, i+1)))
+	}
+	r.Slowest = f.slowest.list(f.o.From, right)
+	return r
+}
+
+func (s *slice) due() (n int64) {
+	for _, c := range s.outcomes {
+		n += c
+	}
+	return n
+}
+
+func (s *slice) section(seconds float64) report.LoadSection {
+	r := report.LoadSection{
+		Seconds: seconds, Due: s.due(), Sent: s.sent, Answered: s.answered, Good: s.good,
+		Outcomes: map[string]int64{}, Latency: &s.latency, Service: &s.service,
+	}
+	for o, n := range s.outcomes {
+		if n > 0 {
+			r.Outcomes[Outcome(o).String()] = n
+		}
+	}
+	return r
+}
+
+// timelineBits gives the sketches of the timeline 64 buckets an octave, an error of 0.8 %: enough for a chart, and a
+// small part of the document.
+const timelineBits = 6
+
+func (s *slice) timeline(at, seconds float64) report.LoadSlice {
+	r := report.LoadSlice{
+		At: at, Seconds: seconds, Due: s.due(), Answered: s.answered, Failed: s.failed,
+		Latency: s.latency.Coarse(timelineBits),
+	}
+	percentiles(&r)
+	return r
+}
+
+// percentiles fills in what follows from the sketch of a slice.
+func percentiles(s *report.LoadSlice) {
+	s.P50, s.P99, s.Max = nil, nil, nil
+	if s.Latency.Count() == 0 {
+		return
+	}
+	p50, p99, most := s.Latency.Quantile(0.5), s.Latency.Quantile(0.99), s.Latency.Max()
+	s.P50, s.P99, s.Max = &p50, &p99, &most
+}
+
+// slow is a slow request.
+type slow struct {
+	latency time.Duration
+	sample  Sample
+}
+
+// slowest keeps the slowest requests as a heap, the least slow on top.
+type slowest struct {
+	heap []slow
+}
+
+// before orders by latency, and by index where that is the same, so that the order of arrival does not matter.
+func (s *slow) before(o *slow) bool {
+	if s.latency != o.latency {
+		return s.latency < o.latency
+	}
+	return s.sample.Index > o.sample.Index
+}
+
+func (h *slowest) add(s slow) {
+	if len(h.heap) < maxSlowest {
+		h.heap = append(h.heap, s)
+		for i := len(h.heap) - 1; i > 0; {
+			up := (i - 1) / 2
+			if !h.heap[i].before(&h.heap[up]) {
+				break
+			}
+			h.heap[i], h.heap[up] = h.heap[up], h.heap[i]
+			i = up
+		}
+		return
+	}
+	if !h.heap[0].before(&s) {
+		return
+	}
+	h.heap[0] = s
+	for i := 0; ; {
+		least := i
+		for _, c := range [2]int{2*i + 1, 2*i + 2} {
+			if c < len(h.heap) && h.heap[c].before(&h.heap[least]) {
+				least = c
+			}
+		}
+		if least == i {
+			return
+		}
+		h.heap[i], h.heap[least] = h.heap[least], h.heap[i]
+		i = least
+	}
+}
+
+// list returns the slowest 1 % of n requests, worst first.
+func (h *slowest) list(from time.Duration, n int64) []report.LoadSlow {
+	all := slices.Clone(h.heap)
+	slices.SortFunc(all, func(a, b slow) int {
+		if b.before(&a) {
+			return -1
+		}
+		return 1
+	})
+	out := make([]report.LoadSlow, min(len(all), slowShare(n)))
+	for i := range out {
+		s := &all[i].sample
+		out[i] = report.LoadSlow{
+			At: (s.Due - from).Seconds(), Latency: s.Latency().Seconds(), Lag: s.Lag().Seconds(),
+			Wait: (s.Sent - s.Woke).Seconds(), Batch: s.Batch, Payload: s.Payload,
+			Queue: told(s.Queue), Compute: told(s.Compute),
+		}
+	}
+	return out
+}
+
+// slowShare is how many of n requests are the slowest ones.
+func slowShare(n int64) int { return int(min(maxSlowest, math.Ceil(float64(n)/100))) }
+
+func told(d time.Duration) *float64 {
+	if d < 0 {
+		return nil
+	}
+	s := d.Seconds()
+	return &s
+}

@@ -20,7 +20,7 @@ import (
 // The hints that several errors share.
 const (
 	hintRunning   = "is the server running, and is this its address"
-	hintAuthority = "pass --cacert FILE with the certificate of its authority, or --insecure"
+	hintAuthority = "pass --tls-ca FILE with the certificate of its authority, or --insecure"
 	hintKey       = "pass -H 'Authorization: Bearer …'"
 )
 

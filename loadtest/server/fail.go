@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -19,7 +20,7 @@ import (
 // The hints that several errors share.
 const (
 	hintRunning   = "is the server running, and is this its address"
-	hintAuthority = "pass --cacert FILE with the certificate of its authority, or --insecure"
+	hintAuthority = "pass --tls-ca FILE with the certificate of its authority, or --insecure"
 	hintKey       = "pass -H 'Authorization: Bearer …'"
 )
 
@@ -57,6 +58,8 @@ func connectionHint(u *url.URL, err error) string {
 		return "renew the server's certificate, or pass --insecure"
 	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) || has("first record does not look like a TLS handshake"):
 		return "the server speaks no TLS: write " + strings.TrimSuffix(u.Scheme, "s") + "://" + u.Host
+	case has("no application protocol") || has("missing selected ALPN property"):
+		return "the server speaks no HTTP/2: is this its gRPC address; else write https://" + u.Host
 	case has("certificate required") || has("bad certificate"):
 		return "the server asks for a client certificate"
 	case has(`malformed HTTP response "\x15\x03`):
@@ -129,10 +132,23 @@ func (a answer) say() string {
 	if strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
 		return text + " with a web page"
 	}
-	if line := oneLine(a.body); line != "" {
+	if line := oneLine(message(a.body)); line != "" {
 		text += ": " + line
 	}
 	return text
+}
+
+// message is the text of an error in JSON, as the servers write it, else the body.
+func message(body []byte) []byte {
+	var e struct{ Error, Message, Detail string }
+	if json.Unmarshal(body, &e) == nil {
+		for _, text := range []string{e.Error, e.Message, e.Detail} {
+			if text != "" {
+				return []byte(text)
+			}
+		}
+	}
+	return body
 }
 
 // oneLine is the begin of a text without control characters: what a server says goes to a terminal.

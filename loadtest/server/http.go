@@ -37,14 +37,6 @@ func openHTTP(u *url.URL, o Options) API {
 	return &overHTTP{base: &base, protocol: protocol, header: o.Header, timeout: o.Timeout, client: newClient(o)}
 }
 
-// newClient is a client without a proxy, since the load has none, and without redirects, which the load does not follow.
-func newClient(o Options) *http.Client {
-	return &http.Client{
-		Transport:     &http.Transport{TLSClientConfig: o.TLS.Clone(), MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
 // Close ends the idle connections.
 func (h *overHTTP) Close() error {
 	h.client.CloseIdleConnections()

@@ -55,7 +55,7 @@ func parseScrape(body []byte, name string) (Scrape, error) {
 	s.Throttled = first(families, "infer_cpu_throttled_periods_total", "container_cpu_cfs_throttled_periods_total")
 	s.Periods = first(families, "infer_cpu_periods_total", "container_cpu_cfs_periods_total")
 	s.GPU = meanOf(families["nv_gpu_utilization"])
-	s.Statistics = tritonStatistics(families, name)
+	s.Statistics = statisticsOf(families, name)
 	return s, nil
 }
 
@@ -118,36 +118,6 @@ func meanOf(f *dto.MetricFamily) *float64 {
 	}
 	sum /= float64(n)
 	return &sum
-}
-
-// tritonStatistics reads the statistics of a model from the metrics with Triton's names, nil where they are not there.
-// They do not count how many requests each time is of: those that succeeded.
-func tritonStatistics(families map[string]*dto.MetricFamily, name string) *Statistics {
-	found := false
-	sum := func(family string) int64 {
-		total := 0.0
-		for _, m := range families[family].GetMetric() {
-			if v, ok := value(m); ok && isOf(m, name) {
-				total, found = total+v, true
-			}
-		}
-		return int64(min(max(total, 0), 1<<62))
-	}
-	s := &Statistics{Inferences: sum("nv_inference_count"), Executions: sum("nv_inference_exec_count")}
-	s.Success.Count, s.Fail.Count = sum("nv_inference_request_success"), sum("nv_inference_request_failure")
-	for _, c := range []struct {
-		to     *Counter
-		family string
-	}{
-		{&s.Success, "request"}, {&s.Queue, "queue"}, {&s.Input, "compute_input"}, {&s.Compute, "compute_infer"}, {&s.Output, "compute_output"},
-	} {
-		micros := sum("nv_inference_" + c.family + "_duration_us")
-		*c.to = Counter{s.Success.Count, time.Duration(min(micros, math.MaxInt64/1000)) * time.Microsecond}
-	}
-	if !found {
-		return nil
-	}
-	return s
 }
 
 // Until returns what the server used from s to b, which is later.

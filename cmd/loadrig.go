@@ -400,6 +400,9 @@ func (r *loadRig) describe(d *report.Document, o loadtest.Options) error {
 		d.Manifest.Options["concurrency"] = o.Concurrency
 		delete(d.Manifest.Options, "arrival")
 	}
+	if r.f.scenario == "offline" {
+		d.Manifest.Options["scenario"] = "offline"
+	}
 	if r.session != nil {
 		d.Manifest.Options["threads"], d.Manifest.Options["instances"] = r.config.Threads, r.f.instances
 	}

@@ -127,7 +127,7 @@ func TestHTTP(t *testing.T) {
 
 // TestHTTPSlowReader sends many requests before it reads the first answer, far more than buffers hold.
 func TestHTTPSlowReader(t *testing.T) {
-	const n = 64
+	const n = 24
 	body := bytes.Repeat([]byte("x"), 1<<20)
 	each(t, Options{Body: body}, func(t *testing.T, addr string) {
 		c := dial(t, addr)

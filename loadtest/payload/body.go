@@ -122,6 +122,8 @@ func valueText(v any) string {
 		return "an array"
 	case string:
 		return quote(v)
+	case nil:
+		return "null"
 	}
 	return fmt.Sprint(v)
 }

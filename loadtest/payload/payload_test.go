@@ -167,7 +167,9 @@ func TestFromPortsRefuses(t *testing.T) {
 func TestCheckPorts(t *testing.T) {
 	ports := []wire.Port{{Name: "x", DType: tensor.Float32, Shape: []int64{-1, 2}}, {Name: "i", DType: tensor.Int64, Shape: []int64{}}}
 	x, i := floats("x", tensor.Shape{3, 2}, 1, 2, 3, 4, 5, 6), ints("i", nil, 1)
-	set := func(in ...tensor.Tensor) *Set { return &Set{Payloads: []Payload{{Inputs: []tensor.Tensor{x, i}}, {Inputs: in}}} }
+	set := func(in ...tensor.Tensor) *Set {
+		return &Set{Payloads: []Payload{{Inputs: []tensor.Tensor{x, i}}, {Inputs: in}}}
+	}
 	for _, s := range []*Set{set(x, i), set(i, x)} {
 		if err := s.Check(ports); err != nil {
 			t.Error(err)

@@ -164,7 +164,7 @@ func perfEntries(root string, list []json.RawMessage) (entries []perfEntry, stre
 		}
 	}
 	if len(entries) == 0 {
-		return nil, 0, fault.New(fault.Usage, "", "%q has streams without entries", root)
+		return nil, 0, fault.New(fault.Usage, "", "%q has no entries", root)
 	}
 	return entries, streams, nil
 }

@@ -36,14 +36,18 @@ func read(data mem.BufferSlice) (told, bool) {
 			continue
 		}
 		n, ok := c.varint()
-		if !ok || n > uint64(c.left()) {
+		switch {
+		case !ok:
 			return t, false
+		case n > uint64(len(space)): // a long text
+			ok = c.skip(n)
+		default:
+			var entry []byte
+			if entry, ok = c.take(space[:n]); ok {
+				ok = t.entry(entry)
+			}
 		}
-		if n > uint64(len(space)) { // a long text
-			c.skip(n)
-			continue
-		}
-		if !t.entry(c.take(space[:n])) {
+		if !ok {
 			return t, false
 		}
 	}
@@ -145,9 +149,6 @@ func (c *cursor) fill() bool {
 	return true
 }
 
-// left counts the bytes to the end.
-func (c *cursor) left() int { return len(c.rest) + c.more.Len() }
-
 // varint reads a varint.
 func (c *cursor) varint() (v uint64, ok bool) {
 	for shift := uint(0); shift < 64 && c.fill(); shift += 7 {
@@ -204,16 +205,19 @@ func (c *cursor) skip(n uint64) bool {
 	return true
 }
 
-// take returns the next len(space) bytes, which there are, in space where they do not lie together.
-func (c *cursor) take(space []byte) []byte {
-	if c.fill() && len(c.rest) >= len(space) {
-		b := c.rest[:len(space)]
-		c.rest = c.rest[len(space):]
-		return b
+// take returns the next len(space) bytes, in space where they do not lie together. It returns false where there are fewer.
+func (c *cursor) take(space []byte) ([]byte, bool) {
+	if n := len(space); c.fill() && len(c.rest) >= n {
+		b := c.rest[:n]
+		c.rest = c.rest[n:]
+		return b, true
 	}
-	for n := 0; n < len(space) && c.fill(); {
+	for n := 0; n < len(space); {
+		if !c.fill() {
+			return nil, false
+		}
 		step := copy(space[n:], c.rest)
 		c.rest, n = c.rest[step:], n+step
 	}
-	return space
+	return space, true
 }

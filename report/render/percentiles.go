@@ -33,6 +33,9 @@ func (v *load) percentiles() section {
 	if c := v.latency.Count(); c > 0 {
 		n = "; " + wholeOf(c, "right answer")
 	}
+	if m := v.d.Metric("latency_p99", nil); m != nil && m.Lo != nil && m.Method != "" {
+		n += "; interval by " + m.Method
+	}
 	if v.closed() {
 		s.title = "Service time"
 		s.lines = []cell{{text: "closed loop: the next request waits for an answer, so this is the service time. What users would wait in a queue " +

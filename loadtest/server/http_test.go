@@ -180,8 +180,11 @@ func TestStatistics(t *testing.T) {
 // TestHeaders: the caller's headers and the prefix of the URL go with every request.
 func TestHeaders(t *testing.T) {
 	var got *http.Request
+	var asked []string
 	s := httptest.NewServer(http.StripPrefix("/gate", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		got = q
+		if got = q; strings.HasPrefix(q.URL.Path, "/v2/models/a") {
+			asked = append(asked, q.URL.EscapedPath())
+		}
 		triton.ServeHTTP(w, q)
 	})))
 	defer s.Close()
@@ -189,8 +192,14 @@ func TestHeaders(t *testing.T) {
 	if info, err := a.Server(t.Context()); err != nil || info.Name != "triton" {
 		t.Fatal(info, err)
 	}
+	if _, err := a.Model(t.Context(), "a/b?c%", "1 2"); fault.KindOf(err) != fault.NotFound {
+		t.Error(err)
+	}
 	if got.Header.Get("Authorization") != "Bearer x" || got.Host != "models.example" {
 		t.Errorf("headers %v, host %s", got.Header, got.Host)
+	}
+	if want := "/v2/models/a%2Fb%3Fc%25/versions/1%202"; len(asked) != 1 || asked[0] != want {
+		t.Errorf("asked for %q, not %q", asked, want)
 	}
 }
 

@@ -1,6 +1,8 @@
 package schedule
 
 import (
+	"encoding/binary"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -25,6 +27,30 @@ func TestNumbers(t *testing.T) {
 	} {
 		if c.got != c.want {
 			t.Errorf("%v, want %v", c.got, c.want)
+		}
+	}
+}
+
+// TestBits: moments are the same to the last bit on every machine. Rounding to nanoseconds hides nearly all of what a
+// fused product would do to a short schedule, and little of what it would do to a long one; see TestGolden.
+func TestBits(t *testing.T) {
+	for arrival, want := range map[string]uint64{
+		"poisson": 0xf9f1059ce9b33004, "gamma:0.3": 0xbd4217cadd78066, "gamma:4": 0xd3b3664390b3bbf4, "burst:3": 0xceefcf3af98e8033,
+	} {
+		a, err := ParseArrival(arrival)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := moment{arrival: a}
+		m.rng.Seed(1, 0)
+		h := fnv.New64a()
+		for i := range int64(20000) {
+			var b [8]byte
+			binary.LittleEndian.PutUint64(b[:], math.Float64bits(m.next(i)))
+			h.Write(b[:])
+		}
+		if got := h.Sum64(); got != want {
+			t.Errorf("%s: %#x, want %#x", arrival, got, want)
 		}
 	}
 }

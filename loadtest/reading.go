@@ -106,7 +106,11 @@ func promise(hi float64) float64 {
 
 // short writes a limit as a gate takes it: 25ms.
 func short(s float64) string {
-	return strings.ReplaceAll(strings.ReplaceAll(seconds(s), " ", ""), "µ", "u")
+	number, unit, _ := strings.Cut(seconds(s), " ")
+	if strings.Contains(number, ".") {
+		number = strings.TrimRight(strings.TrimRight(number, "0"), ".")
+	}
+	return number + strings.ReplaceAll(unit, "µ", "u")
 }
 
 // obstacle says where the slowest requests spent their time.

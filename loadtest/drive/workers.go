@@ -141,7 +141,7 @@ func (w *worker) serve(j job) (next job, more bool) {
 	if s.Done < s.Sent { // the target gave up before it came to sending
 		s.Done = r.now()
 	}
-	if s.Done-s.Due > r.l.Timeout && s.Outcome != sample.TimedOut {
+	if s.Done-s.Due > r.l.Timeout && s.Outcome < sample.Broken { // an answer, but too late
 		s.Outcome, failure = sample.TimedOut, "no whole answer within "+r.l.Timeout.String()
 	}
 	if r.l.Schedule == nil {

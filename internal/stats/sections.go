@@ -148,7 +148,7 @@ func SectionRatio(num, den []float64, conf float64) Estimate {
 			off, ss = append(off, r), ss+r*r
 		}
 	}
-	if e.N < e.Need {
+	if e.N < e.Need || math.IsNaN(ss) || math.IsInf(ss, 0) {
 		return e
 	}
 	m := max(2, EffectiveN(off))

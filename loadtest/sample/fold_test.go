@@ -276,3 +276,11 @@ func BenchmarkFold(b *testing.B) {
 		f.Add(samples[k : k+1])
 	}
 }
+
+func BenchmarkFigures(b *testing.B) {
+	f := NewFold(FoldOptions{To: time.Hour})
+	f.Add(load(1_000_000, 300, 1))
+	for b.Loop() {
+		Metrics(f.Figures())
+	}
+}

@@ -110,3 +110,33 @@ func TestMergeRefuses(t *testing.T) {
 	Metrics(m)
 	Metrics(bare())
 }
+
+// FuzzFigures: figures of any document give metrics, a tail and a merger, or an error.
+func FuzzFigures(f *testing.F) {
+	fold := NewFold(FoldOptions{To: 4 * time.Second})
+	fold.Add(load(600, 200, 1))
+	raw, err := json.Marshal(fold.Figures())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(raw))
+	f.Add(`{"seconds":1,"sections":[{"seconds":-1,"due":-5,"sent":1,"answered":-2,"outcomes":{"dropped":9,"ok":-1}},{"seconds":1e308,"due":1}],"timeline":[{}],"slowest":[{"latency":-1,"lag":1e308,"connection_wait":1e308}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var a report.LoadFigures
+		if json.Unmarshal([]byte(text), &a) != nil {
+			return
+		}
+		ms, _ := Metrics(&a)
+		for _, m := range ms {
+			for _, v := range []*float64{m.Value, m.Lo, m.Hi} {
+				if v != nil && (math.IsNaN(*v) || math.IsInf(*v, 0)) {
+					t.Fatalf("%s is %v", m.Name, *v)
+				}
+			}
+		}
+		Tail(&a)
+		if m, err := Merge(&a, &a); err == nil {
+			Metrics(m)
+		}
+	})
+}

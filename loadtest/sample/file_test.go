@@ -84,8 +84,10 @@ func TestFile(t *testing.T) {
 		if err != nil || !bytes.Equal(again, figures) {
 			t.Errorf("%d samples: folded again they give other figures (%v)", n, err)
 		}
-		if r.Close() != nil || r.Close() != nil {
-			t.Error("close failed")
+		for range 2 {
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

@@ -13,8 +13,60 @@ import (
 	"infer/report"
 )
 
-// close says whether a is b to the error of a sketch.
-func close(a, b float64) bool { return math.Abs(a-b) <= math.Abs(b)/1024+1e-12 }
+// nearly says whether a is b to the error of a sketch.
+func nearly(a, b float64) bool { return math.Abs(a-b) <= math.Abs(b)/1024+1e-12 }
+
+// hand is what one would count by hand in one of 24 parts.
+type hand struct {
+	due, sent, answered, good int64
+	outcomes                  [Outcomes]int64
+	latency, service          []float64
+}
+
+// byHand counts the samples of a window of 30 s.
+func byHand(samples []Sample, o FoldOptions) (parts [24]hand, failed [120]int64, sent, checked, told int64) {
+	in := func(at time.Duration) bool { return at >= o.From && at < o.To }
+	part := func(at time.Duration, parts int) int {
+		return int((at - o.From) * time.Duration(parts) / (30 * time.Second))
+	}
+	for i := range samples {
+		s := &samples[i]
+		left := s.Outcome != Dropped && s.Outcome != Unreachable
+		if in(s.Sent) && left {
+			parts[part(s.Sent, 24)].sent++
+		}
+		switch {
+		case in(s.Done) && s.Outcome != OK:
+			failed[part(s.Done, 120)]++
+		case in(s.Done):
+			c := &parts[part(s.Done, 24)]
+			c.answered++
+			if s.Done-s.Due <= o.Limit {
+				c.good++
+			}
+		}
+		if !in(s.Due) {
+			continue
+		}
+		c := &parts[part(s.Due, 24)]
+		c.due++
+		c.outcomes[s.Outcome]++
+		if s.Checked {
+			checked++
+		}
+		if left {
+			sent++
+		}
+		if s.Outcome == OK {
+			c.latency = append(c.latency, (s.Done - s.Due).Seconds())
+			c.service = append(c.service, (s.Done - s.Sent).Seconds())
+			if s.Queue >= 0 {
+				told++
+			}
+		}
+	}
+	return parts, failed, sent, checked, told
+}
 
 // TestFold compares with what one would count by hand from all samples.
 func TestFold(t *testing.T) {
@@ -28,89 +80,21 @@ func TestFold(t *testing.T) {
 	if len(got.Sections) != 24 || len(got.Timeline) != 120 || got.Seconds != 30 || got.Limit != 0.004 {
 		t.Fatalf("%d sections, %d slices, %g s", len(got.Sections), len(got.Timeline), got.Seconds)
 	}
-	in := func(at time.Duration) bool { return at >= o.From && at < o.To }
-	part := func(at time.Duration, parts int) int {
-		return int((at - o.From) * time.Duration(parts) / (30 * time.Second))
-	}
-	type counts struct {
-		due, sent, answered, good int64
-		outcomes                  [Outcomes]int64
-		latency, service          []float64
-	}
-	var want [24]counts
-	var failed [120]int64
-	var slow []float64
-	var lags, checked, queueN int64
-	for i := range samples {
-		s := &samples[i]
-		if in(s.Sent) && s.Outcome != Dropped && s.Outcome != Unreachable {
-			want[part(s.Sent, 24)].sent++
-		}
-		if in(s.Done) && s.Outcome == OK {
-			c := &want[part(s.Done, 24)]
-			c.answered++
-			if s.Done-s.Due <= o.Limit {
-				c.good++
-			}
-		}
-		if in(s.Done) && s.Outcome != OK {
-			failed[part(s.Done, 120)]++
-		}
-		if !in(s.Due) {
-			continue
-		}
-		c := &want[part(s.Due, 24)]
-		c.due++
-		c.outcomes[s.Outcome]++
-		if s.Checked {
-			checked++
-		}
-		if s.Outcome != Dropped && s.Outcome != Unreachable {
-			lags++
-		}
-		if s.Outcome == OK {
-			c.latency = append(c.latency, (s.Done - s.Due).Seconds())
-			c.service = append(c.service, (s.Done - s.Sent).Seconds())
-			slow = append(slow, (s.Done - s.Due).Seconds())
-			if s.Queue >= 0 {
-				queueN++
-			}
-		}
-	}
+	want, failed, sent, checked, told := byHand(samples, o)
 	var good int64
-	for i, s := range got.Sections {
-		w := &want[i]
-		good += w.good
-		if s.Due != w.due || s.Sent != w.sent || s.Answered != w.answered || s.Good != w.good || s.Seconds != 1.25 {
-			t.Errorf("section %d: %+v, want %d due, %d sent, %d answered, %d good", i, s, w.due, w.sent, w.answered, w.good)
-		}
-		for o, n := range w.outcomes {
-			if s.Outcomes[Outcome(o).String()] != n {
-				t.Errorf("section %d: %d are %s, want %d", i, s.Outcomes[Outcome(o).String()], Outcome(o), n)
-			}
-		}
-		for _, x := range []struct {
-			sketch *stats.Sketch
-			values []float64
-		}{{s.Latency, w.latency}, {s.Service, w.service}} {
-			slices.Sort(x.values)
-			if x.sketch.Count() != int64(len(x.values)) || x.sketch.Max() != x.values[len(x.values)-1] {
-				t.Errorf("section %d: %d values up to %g, want %d", i, x.sketch.Count(), x.sketch.Max(), len(x.values))
-			}
-			for _, p := range []float64{0.1, 0.5, 0.9, 0.99} {
-				if e := stats.Quantile(x.values, p, 0.95); !close(x.sketch.Quantile(p), e.Value) {
-					t.Errorf("section %d: p%g is %g, want %g", i, 100*p, x.sketch.Quantile(p), e.Value)
-				}
-			}
-		}
+	var slow []float64
+	for i := range got.Sections {
+		good += want[i].good
+		slow = append(slow, want[i].latency...)
+		compareSection(t, i, &got.Sections[i], &want[i])
 	}
 	for i, s := range got.Timeline {
 		if s.Failed != failed[i] {
 			t.Errorf("slice %d: %d failed, want %d", i, s.Failed, failed[i])
 		}
 	}
-	if got.Good != good || got.Checked != checked || got.Lag.Count() != lags || got.ConnWait.Count() != lags || got.Queue.N != queueN {
-		t.Errorf("%d good, %d checked, %d sent, %d told, want %d, %d, %d, %d", got.Good, got.Checked, got.Lag.Count(), got.Queue.N, good, checked, lags, queueN)
+	if got.Good != good || got.Checked != checked || got.Lag.Count() != sent || got.ConnWait.Count() != sent || got.Queue.N != told {
+		t.Errorf("%d good, %d checked, %d sent, %d told, want %d, %d, %d, %d", got.Good, got.Checked, got.Lag.Count(), got.Queue.N, good, checked, sent, told)
 	}
 	slices.Sort(slow)
 	slices.Reverse(slow)
@@ -120,6 +104,32 @@ func TestFold(t *testing.T) {
 	for i, s := range got.Slowest {
 		if s.Latency != slow[i] {
 			t.Fatalf("slow request %d took %g, want %g", i, s.Latency, slow[i])
+		}
+	}
+}
+
+func compareSection(t *testing.T, i int, s *report.LoadSection, w *hand) {
+	t.Helper()
+	if s.Due != w.due || s.Sent != w.sent || s.Answered != w.answered || s.Good != w.good || s.Seconds != 1.25 {
+		t.Errorf("section %d: %+v, want %d due, %d sent, %d answered, %d good", i, s, w.due, w.sent, w.answered, w.good)
+	}
+	for o, n := range w.outcomes {
+		if s.Outcomes[Outcome(o).String()] != n {
+			t.Errorf("section %d: %d are %s, want %d", i, s.Outcomes[Outcome(o).String()], Outcome(o), n)
+		}
+	}
+	for _, x := range []struct {
+		sketch *stats.Sketch
+		values []float64
+	}{{s.Latency, w.latency}, {s.Service, w.service}} {
+		slices.Sort(x.values)
+		if x.sketch.Count() != int64(len(x.values)) || x.sketch.Max() != x.values[len(x.values)-1] {
+			t.Errorf("section %d: %d values up to %g, want %d", i, x.sketch.Count(), x.sketch.Max(), len(x.values))
+		}
+		for _, p := range []float64{0.1, 0.5, 0.9, 0.99} {
+			if e := stats.Quantile(x.values, p, 0.95); !nearly(x.sketch.Quantile(p), e.Value) {
+				t.Errorf("section %d: p%g is %g, want %g", i, 100*p, x.sketch.Quantile(p), e.Value)
+			}
 		}
 	}
 }
@@ -159,7 +169,7 @@ func alikeFigures(t *testing.T, a, b *report.LoadFigures) bool {
 	same := a.Seconds == b.Seconds && a.Good == b.Good && a.Checked == b.Checked && a.Bytes == b.Bytes &&
 		len(a.Sections) == len(b.Sections) && len(a.Timeline) == len(b.Timeline) &&
 		sameSketch(a.Lag, b.Lag) && sameSketch(a.ConnWait, b.ConnWait) &&
-		a.Queue.N == b.Queue.N && close(a.Queue.Sum, b.Queue.Sum) && a.Compute.N == b.Compute.N && a.Batch.N == b.Batch.N
+		a.Queue.N == b.Queue.N && nearly(a.Queue.Sum, b.Queue.Sum) && a.Compute.N == b.Compute.N && a.Batch.N == b.Batch.N
 	for i := 0; same && i < len(a.Sections); i++ {
 		x, y := a.Sections[i], b.Sections[i]
 		same = sameSketch(x.Latency, y.Latency) && sameSketch(x.Service, y.Service)

@@ -148,7 +148,7 @@ func SectionRatio(num, den []float64, conf float64) Estimate {
 			off, ss = append(off, r), ss+r*r
 		}
 	}
-	if e.N < e.Need {
+	if e.N < e.Need || math.IsNaN(ss) || math.IsInf(ss, 0) {
 		return e
 	}
 	m := max(2, EffectiveN(off))
@@ -157,4 +157,33 @@ func SectionRatio(num, den []float64, conf float64) Estimate {
 	h := t * math.Sqrt(ss/float64(e.N-1)/m) * float64(e.N) / b
 	e.Lo, e.Hi, e.OK = e.Value-h, e.Value+h, true
 	return e
+}
+
+// SectionShare returns the share of hits in sizes, which are counts of parts of one run in the order of time, with
+// Wilson's interval for as many trials as they are worth: all ("wilson"), or where hits come together more than
+// independent ones would, as many as Dispersion says ("sections"). Lengths are equal.
+func SectionShare(hits, sizes []float64, conf float64) (e Estimate, method string) {
+	e = Estimate{Need: 1, Confidence: conf}
+	var h, n float64
+	parts := 0
+	for i := range hits {
+		h, n = h+hits[i], n+sizes[i]
+		if sizes[i] > 0 {
+			parts++
+		}
+	}
+	e.N = int(n)
+	if n <= 0 || !(conf > 0 && conf < 1) {
+		return e, ""
+	}
+	method = "wilson"
+	worth := 1.0
+	if parts >= minSections {
+		if d := Dispersion(hits, sizes); d > binomialUpTo(parts) {
+			worth, method = d*widening(parts, conf), "sections"
+		}
+	}
+	e.Value, e.Lo, e.Hi = wilson(h/worth, n/worth, conf)
+	e.OK = true
+	return e, method
 }

@@ -132,6 +132,8 @@ func TestStatus(t *testing.T) {
 		answer = status.Error(code, "because\nof this")
 		if s, f := do(t, g, 0, time.Minute); s.Outcome != want || s.Code != uint16(code) || f != code.String()+": because of this" {
 			t.Errorf("%s: got %s, code %d, %q; want %s", code, s.Outcome, s.Code, f, want)
+		} else if s.Queue != sample.Untold || s.Compute != sample.Untold {
+			t.Errorf("%s: told %v, %v", code, s.Queue, s.Compute)
 		}
 	}
 }
@@ -368,4 +370,31 @@ func TestConnections(t *testing.T) {
 			t.Errorf("%d in flight: %d connections, want %d", in, got, want)
 		}
 	}
+}
+
+// BenchmarkDo is a request of 3 KB and its answer against a server that does nothing, both in this process.
+func BenchmarkDo(b *testing.B) {
+	srv, err := null.GRPC(null.Options{Body: response(b, 1)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer srv.Close()
+	g, err := New(Options{Addr: srv.Addr(), Messages: [][]byte{response(b, 3)}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer g.Close()
+	if err := g.Open(b.Context(), 2); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			var s sample.Sample
+			if _, _, f := g.Do(b.Context(), &s, now, false); f != "" {
+				b.Error(f)
+			}
+		}
+	})
 }

@@ -146,7 +146,7 @@ func (r *loadRig) useModel(path string) (err error) {
 	}
 	m := r.model
 	r.closers = append(r.closers, func() { _ = m.Close() })
-	if r.f.isPerfAnalyzer() || r.f.target.body != "" {
+	if r.f.isPerfAnalyzer() || r.f.target.body != "" && r.f.data.isMade() {
 		return nil
 	}
 	if r.data, err = openData(r.model, r.f.data, r.f.bind); err != nil {

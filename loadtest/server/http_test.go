@@ -221,7 +221,7 @@ func TestDelta(t *testing.T) {
 	if got, ok := Delta(a, b); !ok || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, not %+v", got, want)
 	}
-	if got, ok := Delta(a, a); !ok || got.Requests != 0 || got.Queue != 0 || got.Batch != 0 {
+	if got, ok := Delta(a, a); !ok || got.Requests != 0 || got.Queue != Untold || got.Compute != Untold || got.Batch != 0 {
 		t.Errorf("nothing happened: %+v, %v", got, ok)
 	}
 	for name, pair := range map[string][2]*Statistics{"backwards": {b, a}, "no first": {nil, b}, "no second": {a, nil}, "none": {nil, nil}} {

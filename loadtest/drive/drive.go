@@ -37,7 +37,7 @@ type Stats struct {
 	Opened       int64     // connections before the load
 	OpenedDuring int64     // connections during the load
 	Reconnected  int64     // requests sent again since the server had closed an idle connection
-	Waited       int64     // requests that found no connection free
+	Waited       int64     // requests that found no connection free, and none that might be made
 	InFlight     int64     // requests under way at the most
 	Cut          int64     // requests under way when ctx ended: no sample
 	Unchecked    int64     // answers that were not compared for want of time

@@ -78,6 +78,7 @@ var rooms = map[string][]string{
 	"testdata/odd/gen":            {"model/onnx", "model/tensor", "model"},
 	"configs":                     {},
 	"scripts/bench":               {"model", "model/onnx", "testdata/arch", "internal/host"},
+	"scripts/coverage":            {"internal/stats", "internal/host"},
 	"scripts/servebench":          {"model", "model/onnx", "model/tensor", "testdata/arch", "internal/wire", "internal/stats"},
 }
 

@@ -146,7 +146,7 @@ func (r *loadRig) useModel(path string) (err error) {
 	}
 	m := r.model
 	r.closers = append(r.closers, func() { _ = m.Close() })
-	if r.f.isPerfAnalyzer() || r.f.target.body != "" {
+	if r.f.isPerfAnalyzer() || r.f.target.body != "" && r.f.data.isMade() {
 		return nil
 	}
 	if r.data, err = openData(r.model, r.f.data, r.f.bind); err != nil {
@@ -399,6 +399,9 @@ func (r *loadRig) describe(d *report.Document, o loadtest.Options) error {
 	if o.Concurrency > 0 {
 		d.Manifest.Options["concurrency"] = o.Concurrency
 		delete(d.Manifest.Options, "arrival")
+	}
+	if r.f.scenario == "offline" {
+		d.Manifest.Options["scenario"] = "offline"
 	}
 	if r.session != nil {
 		d.Manifest.Options["threads"], d.Manifest.Options["instances"] = r.config.Threads, r.f.instances

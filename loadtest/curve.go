@@ -169,7 +169,6 @@ func pointOf(f *report.LoadFigures, rate float64, concurrency int, valid bool, w
 // readCurve says where the curve bends, and what holds up to where.
 func readCurve(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
 	r := &reader{d: d, x: x, slos: slos}
-	r.believe()
 	best := -1
 	for i, p := range x.Points {
 		if best < 0 || p.Throughput > x.Points[best].Throughput {

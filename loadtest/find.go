@@ -230,7 +230,6 @@ func finite(x float64) float64 {
 // readSearch says in words what a search found.
 func readSearch(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
 	r := &reader{d: d, x: x, slos: slos}
-	r.believe()
 	s := x.Search
 	r.say("%s.", upperFirst(s.Reason))
 	if s.Max != nil {

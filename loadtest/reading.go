@@ -26,7 +26,6 @@ func (r *reader) say(format string, args ...any) {
 // read fills Reading and Next of a load that is no search and no sweep.
 func read(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
 	r := &reader{d: d, x: x, slos: slos}
-	r.believe()
 	r.failures()
 	r.objectives()
 	r.obstacle()
@@ -62,15 +61,6 @@ func (r *reader) rate() string {
 }
 
 func seconds(v float64) string { return report.FormatValue(report.Time, v) }
-
-// believe names what speaks against the figures, and whose doing it is.
-func (r *reader) believe() {
-	for _, c := range r.d.Validity.Checks {
-		if !c.OK {
-			r.say("Do not rely on these figures: %s.", c.Detail)
-		}
-	}
-}
 
 func (r *reader) failures() {
 	rate, _, ok := r.value("error_rate")
@@ -116,7 +106,11 @@ func promise(hi float64) float64 {
 
 // short writes a limit as a gate takes it: 25ms.
 func short(s float64) string {
-	return strings.ReplaceAll(strings.ReplaceAll(seconds(s), " ", ""), "µ", "u")
+	number, unit, _ := strings.Cut(seconds(s), " ")
+	if strings.Contains(number, ".") {
+		number = strings.TrimRight(strings.TrimRight(number, "0"), ".")
+	}
+	return number + strings.ReplaceAll(unit, "µ", "u")
 }
 
 // obstacle says where the slowest requests spent their time.

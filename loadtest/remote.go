@@ -247,6 +247,13 @@ func (c *counters) Between(a, b any, _ time.Duration) *report.LoadServer {
 		return nil
 	}
 	out := &report.LoadServer{}
+	seconds := func(d time.Duration) *float64 {
+		if d < 0 {
+			return nil
+		}
+		s := d.Seconds()
+		return &s
+	}
 	change, told := server.Delta(x.statistics, y.statistics)
 	if told {
 		out.Source = "statistics"
@@ -254,16 +261,16 @@ func (c *counters) Between(a, b any, _ time.Duration) *report.LoadServer {
 	if x.scraped && y.scraped {
 		u := x.scrape.Until(y.scrape)
 		out.CPUs, out.Throttled, out.Resident, out.GPU = u.CPUs, u.Throttled, u.Resident, u.GPU
-		if out.CPUs != nil || out.Resident != nil {
-			out.Source = strings.TrimPrefix(out.Source+", metrics of "+c.metrics.URL(), ", ")
-		}
+		known := out.CPUs != nil || out.Resident != nil || out.GPU != nil
 		if !told && u.Model != nil {
-			change, told = *u.Model, true
+			change, told, known = *u.Model, true, true
+		}
+		if known {
+			out.Source = strings.TrimPrefix(out.Source+", metrics of "+c.metrics.URL(), ", ")
 		}
 	}
 	if told && change.Requests > 0 {
-		queue, compute := change.Queue.Seconds(), change.Compute.Seconds()
-		out.Queue, out.Compute, out.Requests, out.Failures = &queue, &compute, change.Requests, change.Failures
+		out.Queue, out.Compute, out.Requests, out.Failures = seconds(change.Queue), seconds(change.Compute), change.Requests, change.Failures
 		if change.Batch > 0 {
 			out.Batch = &change.Batch
 		}

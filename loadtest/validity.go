@@ -9,7 +9,7 @@ import (
 
 // The names of the checks that say whether a load test can be believed.
 const (
-	checkRate        = "rate"
+	checkSent        = "connection_drops"
 	checkLag         = "send_lag"
 	checkCPU         = "generator_cpu"
 	checkThrottled   = "cpu_throttled"
@@ -43,11 +43,11 @@ func check(d *report.Document, x *report.LoadDetails, local bool, i host.Interfe
 		failed += s.Due - s.Outcomes["ok"] - s.Outcomes["wrong"]
 	}
 	if due == 0 {
-		d.AddCheck(checkRate, false, "no request was due in the window: the generator did nothing")
+		d.AddCheck(checkSent, false, "no request was due in the window: the generator did nothing")
 		return
 	}
 	sent := 1 - float64(dropped)/float64(due)
-	d.AddCheck(checkRate, sent >= minSent, "%s of the requests that were due were sent, at least %s must be%s", percent(sent), percent(minSent),
+	d.AddCheck(checkSent, sent >= minSent, "%s of the requests that were due were sent, at least %s must be%s", percent(sent), percent(minSent),
 		blame(sent >= minSent, "the server answers too slowly for the connections that the load may have"))
 	if x.Schedule.Loop == "open" {
 		checkLateness(d, f)

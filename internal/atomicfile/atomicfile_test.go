@@ -89,3 +89,53 @@ func TestCheck(t *testing.T) {
 		t.Errorf("left behind: %v", entries)
 	}
 }
+
+// TestFileFails: after a write that failed, as on a full disk, nothing is left but the first error, which Write and
+// Commit return again.
+func TestFileFails(t *testing.T) {
+	dir := t.TempDir()
+	f, err := Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("some")); err != nil {
+		t.Fatal(err)
+	}
+	_ = f.f.Close() // from here on the system refuses
+	_, first := f.Write([]byte("more"))
+	_, second := f.Write([]byte("more"))
+	if third := f.Commit(); first == nil || !errors.Is(second, first) || !errors.Is(third, first) || strings.Contains(first.Error(), ".tmp") {
+		t.Errorf("errors are %v, %v, %v", first, second, third)
+	}
+	f.Abort()
+	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+		t.Errorf("left behind: %v", entries)
+	}
+}
+
+func TestFileTwice(t *testing.T) {
+	dir := t.TempDir()
+	f, err := Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Commit(), f.Commit()); err != nil {
+		t.Error(err)
+	}
+	f.Abort()
+	if _, err := os.Stat(filepath.Join(dir, "out")); err != nil {
+		t.Error(err)
+	}
+	g, err := Create(filepath.Join(dir, "other"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Abort()
+	g.Abort()
+	if err := g.Commit(); err == nil {
+		t.Error("committed after it was given up")
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+		t.Errorf("in the folder: %v", entries)
+	}
+}

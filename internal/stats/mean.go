@@ -120,10 +120,15 @@ func Wilson(hits, n int, conf float64) Estimate {
 	if n < 1 || hits < 0 || hits > n || !(conf > 0 && conf < 1) {
 		return e
 	}
-	z, f, p := distuv.UnitNormal.Quantile(1-(1-conf)/2), float64(n), float64(hits)/float64(n)
-	mid := (p + z*z/(2*f)) / (1 + z*z/f)
-	h := z / (1 + z*z/f) * math.Sqrt(p*(1-p)/f+z*z/(4*f*f))
-	// At 0 and n hits the bound is p itself, which rounding misses by an ulp.
-	e.Value, e.Lo, e.Hi, e.OK = p, min(p, max(0, mid-h)), max(p, min(1, mid+h)), true
+	e.Value, e.Lo, e.Hi = wilson(float64(hits), float64(n), conf)
+	e.OK = true
 	return e
+}
+
+func wilson(hits, n, conf float64) (p, lo, hi float64) {
+	z, p := distuv.UnitNormal.Quantile(1-(1-conf)/2), hits/n
+	mid := (p + z*z/(2*n)) / (1 + z*z/n)
+	h := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	// At 0 and n hits the bound is p itself, which rounding misses by an ulp.
+	return p, min(p, max(0, mid-h)), max(p, min(1, mid+h))
 }

@@ -175,7 +175,7 @@ func (a *arena) inferTensor(t *tensor.Tensor, data []byte, kind, model string, l
 	if t.DType, known = ParseDatatype(string(datatype)); !known {
 		return fault.New(fault.Usage, "", "%s has the unknown datatype %q", p, clip(datatype))
 	}
-	if !typed {
+	if !typed || kind == "output" && len(contents) == 0 { // MLServer answers with empty contents beside the raw ones
 		return nil
 	}
 	return a.contents(t, contents, p, l)

@@ -90,7 +90,7 @@ func (r *Response) DecodeOIPResponse(body []byte, jsonLen int, l Limits) error {
 	return nil
 }
 
-// response reads the JSON of an answer.
+// response reads the JSON of an answer. Fields that are null are not there: KServe's Python server writes them so.
 func (d *decoder) response(r *Response) error {
 	if err := d.enter('{'); err != nil {
 		return err
@@ -103,6 +103,9 @@ func (d *decoder) response(r *Response) error {
 		}
 		if !ok {
 			return d.finish()
+		}
+		if d.null() {
+			continue
 		}
 		switch string(k) {
 		case "id":

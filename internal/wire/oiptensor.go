@@ -26,6 +26,9 @@ func (d *decoder) tensor(t *tensor.Tensor, index int) error {
 		if !ok {
 			break
 		}
+		if d.kind == "output" && d.null() {
+			continue
+		}
 		switch string(k) {
 		case "name":
 			if err = seen.add("name"); err == nil {

@@ -278,6 +278,12 @@ func (s *scanner) boolean() (bool, error) {
 	return false, s.fail("expected true or false")
 }
 
+// null reads null if it is what follows.
+func (s *scanner) null() bool {
+	s.peek()
+	return s.literal("null")
+}
+
 // literal reads word if it is what follows.
 func (s *scanner) literal(word string) bool {
 	if len(s.data)-s.i < len(word) || string(s.data[s.i:s.i+len(word)]) != word {

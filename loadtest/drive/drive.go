@@ -37,7 +37,7 @@ type Stats struct {
 	Opened       int64     // connections before the load
 	OpenedDuring int64     // connections during the load
 	Reconnected  int64     // requests sent again since the server had closed an idle connection
-	Waited       int64     // requests that found no connection free
+	Waited       int64     // requests that found no connection free, and none that might be made
 	InFlight     int64     // requests under way at the most
 	Cut          int64     // requests under way when ctx ended: no sample
 	Unchecked    int64     // answers that were not compared for want of time
@@ -88,7 +88,8 @@ type Target interface {
 	Open(ctx context.Context, n int) error
 	// Do sends the request with payload s.Payload, waits for its whole answer, and fills in s.Sent and s.Done (by
 	// now), Outcome, Code, Queue, Compute, Batch and Bytes. It returns the answer where want is set and there is one,
-	// valid until done is called (nil: nothing to call), and, in words, what failed.
+	// valid until done is called (nil: nothing to call), and, in words, what failed. ctx ends when the request has no
+	// more time, and is of no use once Do has returned: it is that of the next request then.
 	Do(ctx context.Context, s *sample.Sample, now func() time.Duration, want bool) (a Answer, done func(), failure string)
 	// Close ends all connections. A second Close is a no-op.
 	Close() error

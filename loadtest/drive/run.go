@@ -57,18 +57,18 @@ func newRun(ctx context.Context, t Target, l Load) *run {
 	return r
 }
 
-// pace hands out the requests of the schedule as they become due.
+// pace hands out the requests of the schedule, each a spin before it is due.
 func (r *run) pace(p *Pacer) {
 	for c := r.l.Schedule.Cursor(0, 1); ; {
 		index, due, ok := c.Next()
 		if !ok {
 			break
 		}
-		woke, ok := p.Wait(r.ctx, due)
+		woke, ok := p.Wait(r.ctx, due-r.l.Spin)
 		if !ok {
 			break
 		}
-		r.offer(job{index: index, due: due, woke: woke})
+		r.offer(job{index: index, due: due, woke: max(woke, due)})
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

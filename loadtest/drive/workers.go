@@ -18,7 +18,8 @@ const (
 
 // Workers returns the generator for a target whose requests are calls. Each request is a call of Target.Do on a
 // goroutine out of a pool, which grows to Load.Connections. In open loop one pacer hands them out (Load.Lanes is not
-// looked at); one that finds all goroutines busy waits in a queue, in the order of Due, and is Dropped once Timeout
+// looked at), Load.Spin before they are due, and their goroutines watch the clock for the rest, so that waking them
+// makes nothing late; one that finds all goroutines busy waits in a queue, in the order of Due, and is Dropped once Timeout
 // has passed.
 //
 // The context that Do gets is valid until Do returns; it ends at Due + Timeout. When that of Run ends, Run returns
@@ -67,8 +68,11 @@ func (w *workers) Run(ctx context.Context, l Load) (Stats, error) {
 	} else {
 		defer WidenProcs()() // the pacer must not wait for goroutines that unpack answers
 		r.clock = NewClock(lead)
-		p := NewPacer(r.clock, l.Spin)
+		p := NewPacer(r.clock, 0)
 		stats.Pacer = p.String()
+		if l.Spin > 0 {
+			stats.Pacer += " and spin (" + l.Spin.String() + ")"
+		}
 		collected := r.collect()
 		r.pace(p)
 		p.Close()
@@ -120,12 +124,15 @@ func (w *worker) loop() {
 // serve sends one request and returns the next that this worker should send, if there is one.
 func (w *worker) serve(j job) (next job, more bool) {
 	r, s := w.r, &w.s
+	now := r.now()
+	if r.l.Schedule == nil {
+		j.due = now
+	}
+	for ; now < j.due; now = r.now() { // it was handed over ahead
+	}
 	if !j.waited {
-		// For what was handed over at once the way to this goroutine is the generator's lag as well.
-		j.woke = r.now()
-		if r.l.Schedule == nil {
-			j.due = j.woke
-		}
+		// The way to this goroutine is the generator's lag as well; the wait for a free one is not.
+		j.woke = now
 	}
 	*s = sample.Sample{Index: j.index, Due: j.due, Woke: j.woke, Sent: j.woke, Payload: int32(j.index % int64(r.l.Payloads)), Queue: sample.Untold, Compute: sample.Untold}
 	w.ctx.begin(j.due + r.l.Timeout)
@@ -134,7 +141,7 @@ func (w *worker) serve(j job) (next job, more bool) {
 	if s.Done < s.Sent { // the target gave up before it came to sending
 		s.Done = r.now()
 	}
-	if s.Done-s.Due > r.l.Timeout && s.Outcome != sample.TimedOut {
+	if s.Done-s.Due > r.l.Timeout && s.Outcome < sample.Broken { // an answer, but too late
 		s.Outcome, failure = sample.TimedOut, "no whole answer within "+r.l.Timeout.String()
 	}
 	if r.l.Schedule == nil {

@@ -237,6 +237,25 @@ func TestStubborn(t *testing.T) {
 	}
 }
 
+// TestLate: any answer after the timeout is none; that no connection could be made stays the reason all the same.
+func TestLate(t *testing.T) {
+	for outcome, want := range map[sample.Outcome]sample.Outcome{
+		sample.OK: sample.TimedOut, sample.Refused: sample.TimedOut, sample.Failed: sample.TimedOut, sample.TimedOut: sample.TimedOut,
+		sample.Broken: sample.Broken, sample.Unreachable: sample.Unreachable,
+	} {
+		f := &fake{do: func(_ context.Context, s *sample.Sample, now func() time.Duration) sample.Outcome {
+			for now() <= s.Due+time.Millisecond {
+			}
+			return outcome
+		}}
+		var g gathered
+		mustRun(t.Context(), t, f, Load{Concurrency: 1, Duration: time.Hour, Requests: 1, Timeout: time.Microsecond, Payloads: 1, Emit: g.emit(t)})
+		if len(g.samples) != 1 || g.samples[0].Outcome != want {
+			t.Errorf("%v after the timeout: %+v, want %v", outcome, g.samples, want)
+		}
+	}
+}
+
 func TestClosedLoop(t *testing.T) {
 	for _, c := range []struct {
 		name        string

@@ -4,9 +4,11 @@ package http1
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -77,4 +79,41 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkLag sends at fixed rates for b.N requests each and reports by how much the lane was late, in µs.
+func BenchmarkLag(b *testing.B) {
+	for _, rate := range []float64{500, 20000} {
+		for _, spin := range []time.Duration{0, 150 * time.Microsecond} {
+			b.Run(fmt.Sprintf("rate=%v/spin=%v", rate, spin), func(b *testing.B) {
+				addr := os.Getenv("INFER_TEST_NULL_ADDR")
+				if addr == "" {
+					addr = startNull(b, -1)
+				}
+				g, err := New(Options{Addr: addr, Requests: []Request{post(b, addr, 3000)}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer g.Close()
+				if err := g.Open(b.Context(), 64); err != nil {
+					b.Fatal(err)
+				}
+				var lags []time.Duration
+				cpuBefore := cpuTime()
+				if _, err = g.Run(context.Background(), drive.Load{Schedule: at(b, rate, int64(b.N)), Timeout: 10 * time.Second, Connections: 64,
+					Spin: spin, Emit: func(all []sample.Sample) {
+						for _, s := range all {
+							lags = append(lags, s.Lag())
+						}
+					}}); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(100*(cpuTime()-cpuBefore).Seconds()/b.Elapsed().Seconds(), "cpu-%")
+				slices.Sort(lags)
+				for _, p := range []int{50, 90, 99} {
+					b.ReportMetric(float64(lags[(len(lags)-1)*p/100])/1e3, fmt.Sprintf("p%d-us", p))
+				}
+			})
+		}
+	}
 }

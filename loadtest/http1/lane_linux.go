@@ -121,9 +121,11 @@ func (l *lane) turn() {
 		l.idle = l.idle[:n-1]
 		l.load(c, d)
 	default:
-		l.waited++
 		l.waiting.push(d)
 		l.grow()
+		if l.waiting.n > l.making.n-l.remaking { // none is being made for it: there may be no more
+			l.waited++
+		}
 	}
 }
 

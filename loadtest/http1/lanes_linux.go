@@ -75,6 +75,8 @@ func (g *lanes) check(l *drive.Load) error {
 	switch {
 	case !g.to.IsValid():
 		return fault.New(fault.Internal, "", "a load needs its target opened first")
+	case l.Emit == nil:
+		return fault.New(fault.Internal, "", "a load needs a receiver of its samples")
 	case l.Connections < 1:
 		return fault.New(fault.Internal, "", "a load needs at least one connection")
 	case l.Schedule == nil && l.Concurrency < 1:

@@ -7,12 +7,13 @@ import (
 	"context"
 	"io"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"infer/loadtest/drive"
 	"infer/loadtest/sample"
@@ -242,11 +243,28 @@ func TestLanesResend(t *testing.T) {
 	}
 }
 
-// TestLanesLarge sends a body that needs many writes to a server that reads slowly, and takes one that needs many reads.
+// narrow makes connections that take little at a time. With much less TCP takes half a minute for 20 MB, whoever sends.
+type narrow struct{ net.Listener }
+
+func (n narrow) Accept() (net.Conn, error) {
+	c, err := n.Listener.Accept()
+	if err == nil {
+		err = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	}
+	return c, err
+}
+
+// TestLanesLarge sends a body that needs many writes to a server that takes little at a time, and takes an answer that
+// needs many reads.
 func TestLanesLarge(t *testing.T) {
 	const size = 20 << 20
 	body := bytes.Repeat([]byte("0123456789abcdef"), size/16)
-	addr := serve(t, "tcp", func(c net.Conn, _, _ int) bool {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	serveOn(t, narrow{l}, func(c net.Conn, _, _ int) bool {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 20971520\r\n\r\n")
 		_, err := c.Write(body)
 		return err == nil
@@ -332,6 +350,10 @@ func TestLanesCancel(t *testing.T) {
 // TestLanesMany has thousands of connections under way at a time.
 func TestLanesMany(t *testing.T) {
 	const n = 2000
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < 2*n+100 {
+		t.Skipf("this needs %d open files, the limit is %d", 2*n+100, limit.Cur)
+	}
 	addr := serve(t, "tcp", text(ok))
 	g := open(t, addr, n/2)
 	samples, st := sends(t, t.Context(), g, drive.Load{Concurrency: n, Requests: 5 * n, Connections: n, Timeout: 30 * time.Second, Lanes: 2})
@@ -402,107 +424,5 @@ func TestLanesDuration(t *testing.T) {
 	}
 	if len(samples) < 10 {
 		t.Errorf("%d samples", len(samples))
-	}
-}
-
-// checks finds one body right.
-type checks struct {
-	right []byte
-	known atomic.Bool
-	calls atomic.Int64
-	json  atomic.Int64
-}
-
-func (c *checks) Known(_ int, body []byte) bool { return c.known.Load() && bytes.Equal(body, c.right) }
-
-func (c *checks) Check(_ int, a drive.Answer) string {
-	c.calls.Add(1)
-	c.json.Store(int64(a.JSONLen))
-	if !bytes.Equal(a.Body, c.right) {
-		return "another body"
-	}
-	c.known.Store(true)
-	return ""
-}
-
-func TestLanesCheck(t *testing.T) {
-	packed := gzipped(t, "right")
-	addr := serve(t, "tcp", func(c net.Conn, _, i int) bool {
-		answer := "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nInference-Header-Content-Length: 3\r\n\r\nright"
-		switch {
-		case i%10 == 9:
-			answer = strings.Replace(answer, "right", "wrong", 1)
-		case i%10 == 8:
-			answer = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + packed
-		}
-		_, err := io.WriteString(c, answer)
-		return err == nil
-	})
-	check := &checks{right: []byte("right")}
-	samples, st := sends(t, t.Context(), open(t, addr, 1), drive.Load{Concurrency: 1, Requests: 100, Connections: 1, Timeout: 5 * time.Second, Check: check})
-	for i, s := range samples {
-		want := sample.OK
-		if i%10 == 9 {
-			want = sample.Wrong
-		}
-		if s.Outcome != want || !s.Checked {
-			t.Errorf("sample %+v, want %v", s, want)
-		}
-	}
-	if len(samples) != 100 || st.Unchecked != 0 || check.json.Load() != 3 || len(st.Faults) != 1 || st.Faults[0].Count != 10 {
-		t.Errorf("%d samples, %+v, JSON %d", len(samples), st, check.json.Load())
-	}
-}
-
-// TestLanesUnchecked has a checker that does not come to an end while the load runs: lanes do not wait for it.
-func TestLanesUnchecked(t *testing.T) {
-	body := strings.Repeat("x", 1<<20)
-	addr := serve(t, "tcp", text("HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n"+body))
-	check := &slow{until: make(chan struct{})}
-	g := open(t, addr, 2)
-	var emitted atomic.Int64
-	l := drive.Load{Concurrency: 2, Requests: 200, Connections: 2, Timeout: 30 * time.Second, Check: check, Emit: func(s []sample.Sample) {
-		if emitted.Add(int64(len(s))) >= 100 && check.ended.CompareAndSwap(false, true) {
-			close(check.until) // those that found no room came without it
-		}
-	}}
-	st, err := g.Run(t.Context(), l)
-	if err != nil || emitted.Load() != 200 || st.Unchecked < 100 {
-		t.Errorf("%d samples, %d unchecked: %v", emitted.Load(), st.Unchecked, err)
-	}
-}
-
-type slow struct {
-	until chan struct{}
-	ended atomic.Bool
-}
-
-func (s *slow) Known(int, []byte) bool         { return false }
-func (s *slow) Check(int, drive.Answer) string { <-s.until; return "" }
-
-func TestRequest(t *testing.T) {
-	r, err := NewRequest("POST", "/v2/models/m/infer?x=%20", "h:1", http.Header{"X-A": {"1", "2"}, "Content-Type": {"a/b"}}, []byte("body"))
-	want := "POST /v2/models/m/infer?x=%20 HTTP/1.1\r\nHost: h:1\r\nContent-Type: a/b\r\nX-A: 1\r\nX-A: 2\r\nUser-Agent: infer\r\nContent-Length: 4\r\n\r\nbody"
-	if err != nil || string(r.raw) != want || r.Size() != len(want) {
-		t.Errorf("%q: %v", r.raw, err)
-	}
-	for _, c := range []struct {
-		name, method, target, host string
-		headers                    http.Header
-	}{
-		{"method", "GE T", "/", "h", nil},
-		{"target with a line end", "GET", "/\r\nX: y", "h", nil},
-		{"target with a blank", "GET", "/a b", "h", nil},
-		{"target without a slash", "GET", "x", "h", nil},
-		{"host", "GET", "/", "h\r\nX: y", nil},
-		{"no host", "GET", "/", "", nil},
-		{"header name", "GET", "/", "h", http.Header{"A:b": {"c"}}},
-		{"header value", "GET", "/", "h", http.Header{"A": {"c\r\nX: y"}}},
-		{"length", "GET", "/", "h", http.Header{"content-length": {"4"}}},
-		{"coding", "GET", "/", "h", http.Header{"Transfer-Encoding": {"chunked"}}},
-	} {
-		if _, err := NewRequest(c.method, c.target, c.host, c.headers, nil); err == nil {
-			t.Errorf("%s: no error", c.name)
-		}
 	}
 }

@@ -38,7 +38,7 @@ func NewRequest(method, target, host string, headers http.Header, body []byte) (
 	if err != nil {
 		return Request{}, err
 	}
-	if headers.Get("User-Agent") == "" {
+	if _, ok := headers["User-Agent"]; !ok {
 		raw = append(raw, "User-Agent: infer\r\n"...)
 	}
 	if len(body) > 0 || method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch {

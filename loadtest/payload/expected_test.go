@@ -228,7 +228,7 @@ func TestRealData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
+	t.Cleanup(func() { _ = d.Close() })
 	set, err := FromData(d, dir, 4, Options{Count: 3})
 	if err != nil {
 		t.Fatal(err)
@@ -237,9 +237,8 @@ func TestRealData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := e.Outputs[0][0].Name
-	all := make([]tensor.Tensor, 250)
-	for i := range all { // a golden row for each row of the data set
+	all := make([]tensor.Tensor, 250) // golden rows for all rows of the data set
+	for i := range all {
 		in, err := d.Batch(int64(4*i), int64(4*i+4))
 		if err != nil {
 			t.Fatal(err)
@@ -257,7 +256,7 @@ func TestRealData(t *testing.T) {
 	const width = 10 * 4           // bytes of a row of scores
 	rows.Data[4*width+3] ^= 0x80   // row 4 is not sent
 	rows.Data[333*width+3] ^= 0x80 // row 333 is: the sign of its first score
-	golden := t.TempDir()
+	golden, name := t.TempDir(), e.Outputs[0][0].Name
 	if err := tensor.WriteNpy(filepath.Join(golden, fmt.Sprintf("%s.npy", dataset.FileName(name))), rows); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ const (
 type Options struct {
 	Zeros    bool           // made-up values are zeros where zero suits: one payload, as all would be the same
 	Seed     uint64         // of made-up values: payload i is that of Seed + i
-	Count    int            // payloads at most; 0: MadeUp of made-up ones, MaxPayloads of others
+	Count    int            // payloads at most, never over MaxPayloads; 0: MadeUp of made-up ones, MaxPayloads of others
 	Bytes    int64          // bytes of tensors at most, one payload excepted; 0: MaxBytes
 	Bindings model.Bindings // of FromPorts and FromPerfAnalyzer: shapes by input, and the size of the axis "batch"
 }

@@ -61,7 +61,7 @@ func New(o Options) (*Target, error) {
 	for i, m := range o.Messages {
 		t.messages[i].slice = mem.BufferSlice{mem.SliceBuffer(m)}
 	}
-	t.answers.New = func() any { return new(answer) }
+	t.answers.New = func() any { return &answer{told: untold} }
 	if err := t.header(o.Header); err != nil {
 		return nil, fault.Wrap(err, "call %s", o.Addr)
 	}

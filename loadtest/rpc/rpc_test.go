@@ -132,11 +132,28 @@ func TestStatus(t *testing.T) {
 		answer = status.Error(code, "because\nof this")
 		if s, f := do(t, g, 0, time.Minute); s.Outcome != want || s.Code != uint16(code) || f != code.String()+": because of this" {
 			t.Errorf("%s: got %s, code %d, %q; want %s", code, s.Outcome, s.Code, f, want)
+		} else if s.Queue != sample.Untold || s.Compute != sample.Untold {
+			t.Errorf("%s: told %v, %v", code, s.Queue, s.Compute)
 		}
 	}
 }
 
-// TestNeverAnswers has calls that end at their time, by the generator's end, and one that never finds a connection.
+// TestTimedOut has a server that never answers. Whether a call has come to it by its time is not known.
+func TestTimedOut(t *testing.T) {
+	leakFree(t)
+	srv := serve(t, nil, func(ctx context.Context, _ []byte) ([]byte, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	g := target(t, Options{Addr: srv.addr}, 1)
+	for _, timeout := range []time.Duration{0, time.Millisecond, 50 * time.Millisecond} {
+		if s, f := do(t, g, 0, timeout); s.Outcome != sample.TimedOut || s.Code != uint16(codes.DeadlineExceeded) {
+			t.Errorf("%v: got %s, code %d, %s", timeout, s.Outcome, s.Code, f)
+		}
+	}
+}
+
+// TestNeverAnswers has calls that the end of the generator ends, and one that never finds a connection.
 func TestNeverAnswers(t *testing.T) {
 	leakFree(t)
 	came := make(chan struct{}, 2*StreamsPerConnection)
@@ -146,10 +163,6 @@ func TestNeverAnswers(t *testing.T) {
 		return nil, ctx.Err()
 	})
 	g := target(t, Options{Addr: srv.addr}, 1)
-	if s, f := do(t, g, 0, 50*time.Millisecond); s.Outcome != sample.TimedOut || s.Code != uint16(codes.DeadlineExceeded) {
-		t.Errorf("got %s, %s", s.Outcome, f)
-	}
-	<-came
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	for range StreamsPerConnection {
@@ -368,4 +381,31 @@ func TestConnections(t *testing.T) {
 			t.Errorf("%d in flight: %d connections, want %d", in, got, want)
 		}
 	}
+}
+
+// BenchmarkDo is a request of 3 KB and its answer against a server that does nothing, both in this process.
+func BenchmarkDo(b *testing.B) {
+	srv, err := null.GRPC(null.Options{Body: response(b, 1)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer srv.Close()
+	g, err := New(Options{Addr: srv.Addr(), Messages: [][]byte{response(b, 3)}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer g.Close()
+	if err := g.Open(b.Context(), 2); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetParallelism(16)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			var s sample.Sample
+			if _, _, f := g.Do(b.Context(), &s, now, false); f != "" {
+				b.Error(f)
+			}
+		}
+	})
 }

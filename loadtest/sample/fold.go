@@ -1,8 +1,6 @@
 package sample
 
 import (
-	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +12,9 @@ import (
 type FoldOptions struct {
 	From    time.Duration `json:"from"`    // the window begins: requests due before it are warm-up
 	To      time.Duration `json:"to"`      // and ends, exclusive; 0: not known before End
-	Planned time.Duration `json:"planned"` // length of the window, where To is not known but likely; 0: not known
+	Planned time.Duration `json:"planned"` // likely length of the window where To is not known: it is parted by it; 0: not known either
 	Limit   time.Duration `json:"limit"`   // latency up to which a right answer is goodput; 0: any
+	Ended   time.Duration `json:"ended"`   // what End said; 0: nothing
 }
 
 const (
@@ -62,13 +61,12 @@ type slice struct {
 
 // NewFold returns a fold without samples.
 func NewFold(o FoldOptions) *Fold {
-	planned := o.Planned
 	if o.To > o.From {
-		planned = o.To - o.From
+		o.Planned = o.To - o.From
 	}
 	width := firstWidth
-	if planned > 0 {
-		width = max(1, (planned+plannedSlices-1)/plannedSlices)
+	if o.Planned > 0 {
+		width = max(1, (o.Planned+plannedSlices-1)/plannedSlices)
 	}
 	return &Fold{o: o, width: width, last: -1}
 }
@@ -184,22 +182,31 @@ func (s *slice) merge(o *slice) {
 	s.service.Merge(&o.service)
 }
 
-// End says that the window ended at a moment, since the load was cut short or its end was not known before. What was
-// due, sent or answered in a slice that begins later does not count.
+// End says that the window ended at a moment, since the load was cut short or its end was not known before. No sample
+// is due later.
 func (f *Fold) End(at time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.o.To == 0 || at < f.o.To {
-		f.o.To = max(at, f.o.From)
-	}
+	f.o.Ended = max(at, f.o.From)
 }
 
-// Options returns what the fold was made with, and the end that End gave it: a fold with these options and the same
-// samples in the same order has the same figures.
+// Options returns what the fold was made with, and what End said: a fold with these options and the same samples in
+// the same order has the same figures, to the last bit.
 func (f *Fold) Options() FoldOptions {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.o
+}
+
+// end is where the window ends, as far as that is known.
+func (f *Fold) end() time.Duration {
+	switch {
+	case f.o.Ended > 0 && (f.o.To == 0 || f.o.Ended < f.o.To):
+		return f.o.Ended
+	case f.o.To > 0:
+		return max(f.o.To, f.o.From)
+	}
+	return max(f.o.From, f.last+1)
 }
 
 // Figures returns what was counted so far. It shares nothing with f. Without a known end the window ends at the last
@@ -207,10 +214,7 @@ func (f *Fold) Options() FoldOptions {
 func (f *Fold) Figures() *report.LoadFigures {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	end := f.o.To
-	if end == 0 {
-		end = max(f.o.From, f.last+1)
-	}
+	end := f.end()
 	n := int((end - f.o.From + f.width - 1) / f.width)
 	for len(f.slices) < n {
 		f.slices = append(f.slices, slice{})
@@ -287,87 +291,4 @@ func percentiles(s *report.LoadSlice) {
 	}
 	p50, p99, most := s.Latency.Quantile(0.5), s.Latency.Quantile(0.99), s.Latency.Max()
 	s.P50, s.P99, s.Max = &p50, &p99, &most
-}
-
-// slow is a slow request.
-type slow struct {
-	latency time.Duration
-	sample  Sample
-}
-
-// slowest keeps the slowest requests as a heap, the least slow on top.
-type slowest struct {
-	heap []slow
-}
-
-// before orders by latency, and by index where that is the same, so that the order of arrival does not matter.
-func (s *slow) before(o *slow) bool {
-	if s.latency != o.latency {
-		return s.latency < o.latency
-	}
-	return s.sample.Index > o.sample.Index
-}
-
-func (h *slowest) add(s slow) {
-	if len(h.heap) < maxSlowest {
-		h.heap = append(h.heap, s)
-		for i := len(h.heap) - 1; i > 0; {
-			up := (i - 1) / 2
-			if !h.heap[i].before(&h.heap[up]) {
-				break
-			}
-			h.heap[i], h.heap[up] = h.heap[up], h.heap[i]
-			i = up
-		}
-		return
-	}
-	if !h.heap[0].before(&s) {
-		return
-	}
-	h.heap[0] = s
-	for i := 0; ; {
-		least := i
-		for _, c := range [2]int{2*i + 1, 2*i + 2} {
-			if c < len(h.heap) && h.heap[c].before(&h.heap[least]) {
-				least = c
-			}
-		}
-		if least == i {
-			return
-		}
-		h.heap[i], h.heap[least] = h.heap[least], h.heap[i]
-		i = least
-	}
-}
-
-// list returns the slowest 1 % of n requests, worst first.
-func (h *slowest) list(from time.Duration, n int64) []report.LoadSlow {
-	all := slices.Clone(h.heap)
-	slices.SortFunc(all, func(a, b slow) int {
-		if b.before(&a) {
-			return -1
-		}
-		return 1
-	})
-	out := make([]report.LoadSlow, min(len(all), slowShare(n)))
-	for i := range out {
-		s := &all[i].sample
-		out[i] = report.LoadSlow{
-			At: (s.Due - from).Seconds(), Latency: s.Latency().Seconds(), Lag: s.Lag().Seconds(),
-			Wait: (s.Sent - s.Woke).Seconds(), Batch: s.Batch, Payload: s.Payload,
-			Queue: told(s.Queue), Compute: told(s.Compute),
-		}
-	}
-	return out
-}
-
-// slowShare is how many of n requests are the slowest ones.
-func slowShare(n int64) int { return int(min(maxSlowest, math.Ceil(float64(n)/100))) }
-
-func told(d time.Duration) *float64 {
-	if d < 0 {
-		return nil
-	}
-	s := d.Seconds()
-	return &s
 }

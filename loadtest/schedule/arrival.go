@@ -45,7 +45,7 @@ func ParseArrival(s string) (Arrival, error) {
 	case !has && name == constant:
 		return Arrival{name: constant}, nil
 	case has && name == gamma:
-		shape, err := parseRate(value)
+		shape, err := decimal(value)
 		if err != nil || !(shape >= 0.01 && shape <= 1e6) {
 			return Arrival{}, fault.New(fault.Usage, hint, "arrival %q: a shape is within 0.01 and 1e6", s)
 		}

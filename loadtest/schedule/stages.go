@@ -105,8 +105,8 @@ func ParseStages(s string) ([]Stage, error) {
 			to = from
 		}
 		g, err := Stage{}, error(nil)
-		if g.From, err = parseRate(from); err == nil {
-			g.To, err = parseRate(to)
+		if g.From, err = decimal(from); err == nil {
+			g.To, err = decimal(to)
 		}
 		if err != nil {
 			return nil, fault.New(fault.Usage, hint, "stage %q: %w", text, err)
@@ -122,12 +122,12 @@ func ParseStages(s string) ([]Stage, error) {
 	return list, nil
 }
 
-// parseRate reads a decimal number; none of the other spellings of strconv.
-func parseRate(s string) (float64, error) {
+// decimal reads a decimal number; none of the other spellings that strconv knows.
+func decimal(s string) (float64, error) {
 	s = strings.TrimSpace(s)
 	r, err := strconv.ParseFloat(s, 64)
 	if err != nil || strings.Trim(s, "0123456789.eE+-") != "" {
-		return 0, fmt.Errorf("%q is no rate", s)
+		return 0, fmt.Errorf("%q is no number", s)
 	}
 	return r, nil
 }

@@ -20,6 +20,7 @@ import (
 const (
 	maxTraceLine = 4 << 20   // bytes: mooncake's lines list every block of a prompt
 	maxMoments   = 100000000 // 800 MB of them
+	maxMoment    = 9e18      // nanoseconds
 )
 
 const traceHint = "a trace is CSV with seconds in its first column or in one named time or timestamp, or JSON lines with \"timestamp\" in milliseconds or \"time\" in seconds"
@@ -151,27 +152,27 @@ func csvMoment(line []byte, column int) (int64, error) {
 // jsonMoment reads one line of JSON.
 func jsonMoment(line []byte) (int64, error) {
 	var o struct {
-		Timestamp *float64 `json:"timestamp"`
-		Time      *float64 `json:"time"`
+		Timestamp *json.Number `json:"timestamp"`
+		Time      *json.Number `json:"time"`
 	}
 	if err := json.Unmarshal(line, &o); err != nil {
 		return 0, err
 	}
 	switch {
 	case o.Timestamp != nil:
-		return nanoseconds(*o.Timestamp, 1e6)
+		return nanoseconds(o.Timestamp.String(), 6)
 	case o.Time != nil:
-		return nanoseconds(*o.Time, 1e9)
+		return nanoseconds(o.Time.String(), 9)
 	}
 	return 0, errors.New("neither \"timestamp\" nor \"time\"")
 }
 
 // dates are the ways in which traces write moments that are no numbers. Fractions of a second may follow.
-var dates = [...]string{time.DateTime, time.RFC3339, "2006-01-02T15:04:05"}
+var dates = [...]string{time.DateTime, "2006-01-02 15:04:05Z07:00", time.RFC3339, "2006-01-02T15:04:05"}
 
 func parseMoment(cell string) (int64, error) {
-	if v, err := strconv.ParseFloat(cell, 64); err == nil {
-		return nanoseconds(v, 1e9)
+	if ns, err := nanoseconds(cell, 9); err == nil {
+		return ns, nil
 	}
 	for _, layout := range dates {
 		if t, err := time.Parse(layout, cell); err == nil && t.Year() > 1900 && t.Year() < 2200 {
@@ -188,11 +189,21 @@ func cut(s string, n int) string {
 	return s
 }
 
-// nanoseconds converts a moment to the nearest one.
-func nanoseconds(v, unit float64) (int64, error) {
-	ns := math.Round(v * unit)
-	if !(ns >= -9e18 && ns <= 9e18) {
-		return 0, errors.New(strconv.FormatFloat(v, 'g', -1, 64) + " is no moment")
+// nanoseconds converts a decimal number with a unit of 10^digits nanoseconds to the nearest one. Seconds since 1970 with
+// nine digits behind the point are more than a float holds, so plain numbers are read as integers.
+func nanoseconds(text string, digits int) (int64, error) {
+	v, err := decimal(text)
+	if err != nil {
+		return 0, err
+	}
+	if whole, part, _ := strings.Cut(text, "."); len(part) <= digits {
+		if ns, err := strconv.ParseInt(whole+part+strings.Repeat("0", digits-len(part)), 10, 64); err == nil && ns <= maxMoment && ns >= -maxMoment {
+			return ns, nil
+		}
+	}
+	ns := math.Round(v * math.Pow10(digits))
+	if !(ns >= -maxMoment && ns <= maxMoment) {
+		return 0, errors.New(cut(text, 60) + " is no moment")
 	}
 	return int64(ns), nil
 }

@@ -60,10 +60,11 @@ func (a answer) json() bool {
 }
 
 // ask sends a request and reads the whole answer. Errors are of the connection, of authorization, of a redirect or a
-// body that is too large; other statuses are for the caller to judge.
+// body that is too large; other statuses are for the caller to judge. path is escaped.
 func (h *overHTTP) ask(ctx context.Context, method, path string, body []byte) (answer, error) {
 	u := *h.base
-	u.Path += path
+	u.RawPath = h.base.EscapedPath() + path
+	u.Path += unescaped(path)
 	return fetch(ctx, h.client, h.timeout, method, &u, h.header, body)
 }
 
@@ -296,13 +297,22 @@ func (h *overHTTP) Statistics(ctx context.Context, name, version string) (*Stati
 	return s, nil
 }
 
-// modelPath is the path of a model. Names are escaped when the URL is written.
+// modelPath is the escaped path of a model.
 func modelPath(prefix, name, version string) string {
-	path := prefix + "/models/" + name
+	path := prefix + "/models/" + url.PathEscape(name)
 	if version != "" {
-		path += "/versions/" + version
+		path += "/versions/" + url.PathEscape(version)
 	}
 	return path
+}
+
+// unescaped is the inverse of what modelPath escapes.
+func unescaped(path string) string {
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return path
+	}
+	return plain
 }
 
 // errIsTimeout reports whether err is one of time that ran out.

@@ -180,8 +180,11 @@ func TestStatistics(t *testing.T) {
 // TestHeaders: the caller's headers and the prefix of the URL go with every request.
 func TestHeaders(t *testing.T) {
 	var got *http.Request
+	var asked []string
 	s := httptest.NewServer(http.StripPrefix("/gate", http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		got = q
+		if got = q; strings.HasPrefix(q.URL.Path, "/v2/models/a") {
+			asked = append(asked, q.URL.EscapedPath())
+		}
 		triton.ServeHTTP(w, q)
 	})))
 	defer s.Close()
@@ -189,8 +192,14 @@ func TestHeaders(t *testing.T) {
 	if info, err := a.Server(t.Context()); err != nil || info.Name != "triton" {
 		t.Fatal(info, err)
 	}
+	if _, err := a.Model(t.Context(), "a/b?c%", "1 2"); fault.KindOf(err) != fault.NotFound {
+		t.Error(err)
+	}
 	if got.Header.Get("Authorization") != "Bearer x" || got.Host != "models.example" {
 		t.Errorf("headers %v, host %s", got.Header, got.Host)
+	}
+	if want := "/v2/models/a%2Fb%3Fc%25/versions/1%202"; len(asked) != 1 || asked[0] != want {
+		t.Errorf("asked for %q, not %q", asked, want)
 	}
 }
 
@@ -212,7 +221,7 @@ func TestDelta(t *testing.T) {
 	if got, ok := Delta(a, b); !ok || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, not %+v", got, want)
 	}
-	if got, ok := Delta(a, a); !ok || got.Requests != 0 || got.Queue != 0 || got.Batch != 0 {
+	if got, ok := Delta(a, a); !ok || got.Requests != 0 || got.Queue != Untold || got.Compute != Untold || got.Batch != 0 {
 		t.Errorf("nothing happened: %+v, %v", got, ok)
 	}
 	for name, pair := range map[string][2]*Statistics{"backwards": {b, a}, "no first": {nil, b}, "no second": {a, nil}, "none": {nil, nil}} {

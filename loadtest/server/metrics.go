@@ -28,6 +28,7 @@ type Metrics struct {
 	model   string
 	timeout time.Duration
 	client  *http.Client
+	open    bool // nothing there names a model yet: what it tells counts once a scrape does
 }
 
 // scrapeTimeout bounds a scrape where the user has named no other bound.
@@ -35,9 +36,9 @@ const scrapeTimeout = 2 * time.Second
 
 // FindMetrics looks for metrics of the server. Where the user gave no URL it tries http://HOST:8002/metrics (the default
 // of infer and Triton), http://HOST:8082/metrics (of MLServer and TorchServe) and the target's own /metrics, and believes
-// the first in which a series names the model: another server may listen there. Some servers have such series only after
-// a first request. Without one it returns nil and a note that says what was seen; a URL of the user's that does not
-// answer is an error.
+// the first in which a series names the model: another server may listen there. The target's own, where nothing names a
+// model, are believed if they do later: some servers have such series only after a first request. Without any it
+// returns nil and a note that says what was seen; a URL of the user's that does not answer is an error.
 func FindMetrics(ctx context.Context, o MetricsOptions) (m *Metrics, note string, err error) {
 	if o.URL != "" {
 		return givenMetrics(ctx, o)
@@ -55,6 +56,9 @@ func FindMetrics(ctx context.Context, o MetricsOptions) (m *Metrics, note string
 			return nil, "", fmt.Errorf("look for metrics: %w", ctx.Err())
 		case err == nil && s.Named:
 			return m, "", nil
+		case err == nil && u.Host == target.Host && s.series > 0 && !s.models:
+			m.open = true
+			return m, strings.Join(notes, "; "), nil
 		case err == nil && s.series > 0:
 			notes = append(notes, fmt.Sprintf("metrics at %s do not name model %q and are not used: pass --metrics-url if they are this server's", u, o.Model))
 		}
@@ -131,6 +135,6 @@ func (m *Metrics) Scrape(ctx context.Context) (Scrape, error) {
 	if err != nil {
 		return Scrape{}, fault.New(fault.Unsupported, "it is the address that Prometheus scrapes", "no metrics at %s: %w", m.URL(), errors.New(oneLine([]byte(err.Error()))))
 	}
-	s.At = at
+	s.At, s.open = at, m.open && !s.Named
 	return s, nil
 }

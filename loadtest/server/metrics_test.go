@@ -101,7 +101,7 @@ func TestUsage(t *testing.T) {
 		{"no period", Scrape{Throttled: v(1), Periods: v(1)}, Scrape{Throttled: v(1), Periods: v(1)}, Usage{Throttled: v(0)}},
 		{"restarted", Scrape{CPU: v(10)}, Scrape{CPU: v(1)}, Usage{}},
 		{"nothing", Scrape{}, Scrape{}, Usage{}},
-		{"model", Scrape{Statistics: &Statistics{}}, Scrape{Statistics: &Statistics{Success: Counter{2, 10}, Queue: Counter{2, 10}}}, Usage{Model: &Change{Requests: 2, Queue: 5, Batches: map[int64]int64{}}}},
+		{"model", Scrape{Statistics: &Statistics{}}, Scrape{Statistics: &Statistics{Success: Counter{2, 10}, Queue: Counter{2, 10}}}, Usage{Model: &Change{Requests: 2, Queue: 5, Compute: Untold, Batches: map[int64]int64{}}}},
 	} {
 		c.a.At, c.b.At = at, at.Add(10*time.Second)
 		if got := c.a.Until(c.b); !reflect.DeepEqual(got, c.want) {
@@ -166,6 +166,7 @@ func TestFindMetrics(t *testing.T) {
 	if m != nil || err != nil || !strings.Contains(note, `do not name model "nobody's"`) {
 		t.Errorf("another's: %v, %q, %v", m, note, err)
 	}
+	testOpenMetrics(t)
 	m, note, err = FindMetrics(t.Context(), MetricsOptions{URL: s.URL + "/metrics", Target: "http://127.0.0.1:1", Model: "nobody's", Options: withKey})
 	if m == nil || err != nil || !strings.Contains(note, "do not name") || key != "" {
 		t.Errorf("the user's: %v, %q, %v, key %q went to another address", m, note, err, key)
@@ -180,4 +181,28 @@ func TestFindMetrics(t *testing.T) {
 	defer web.Close()
 	_, _, err = FindMetrics(t.Context(), MetricsOptions{URL: web.URL, Model: "affine"})
 	wantFault(t, err, fault.Unsupported, "no metrics at", "Prometheus")
+}
+
+// testOpenMetrics: KServe names its models once they were asked. Until then its metrics are not believed.
+func testOpenMetrics(t *testing.T) {
+	t.Helper()
+	text := "process_cpu_seconds_total 1\n"
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(text)) }))
+	defer s.Close()
+	m, note, err := FindMetrics(t.Context(), MetricsOptions{Target: s.URL, Model: "m"})
+	if m == nil || note != "" || err != nil {
+		t.Fatal(m, note, err)
+	}
+	defer m.Close()
+	for _, c := range []struct {
+		more     string
+		believed bool
+	}{{"", false}, {"requests_total{model_name=\"other\"} 1\n", false}, {"requests_total{model_name=\"m\"} 1\n", true}} {
+		a, err := m.Scrape(t.Context())
+		text += c.more
+		b, err2 := m.Scrape(t.Context())
+		if u := a.Until(b); err != nil || err2 != nil || (u.CPUs != nil) != c.believed {
+			t.Errorf("with %q: %+v, %v, %v", c.more, u, err, err2)
+		}
+	}
 }

@@ -23,7 +23,9 @@ type Scrape struct {
 	GPU              *float64 // share of the time in which GPUs were busy, their mean, at the moment
 	Statistics       *Statistics
 
-	series int // with a sample
+	series int  // with a sample
+	models bool // some series is of some model
+	open   bool // it is not known whose metrics these are
 }
 
 // Usage is what a server used between two scrapes. What is not known is nil.
@@ -47,6 +49,7 @@ func parseScrape(body []byte, name string) (Scrape, error) {
 		s.series += len(f.GetMetric())
 		for _, m := range f.GetMetric() {
 			s.Named = s.Named || isOf(m, name)
+			s.models = s.models || ofModel(m) != ""
 		}
 	}
 	s.CPU = only(families["process_cpu_seconds_total"])
@@ -59,15 +62,18 @@ func parseScrape(body []byte, name string) (Scrape, error) {
 	return s, nil
 }
 
-// isOf reports whether a series is of the model: servers call the label model or model_name.
-func isOf(m *dto.Metric, name string) bool {
+// ofModel is the model that a series is of: servers call the label model or model_name.
+func ofModel(m *dto.Metric) string {
 	for _, l := range m.GetLabel() {
-		if name != "" && l.GetValue() == name && (l.GetName() == "model" || l.GetName() == "model_name") {
-			return true
+		if l.GetName() == "model" || l.GetName() == "model_name" {
+			return l.GetValue()
 		}
 	}
-	return false
+	return ""
 }
+
+// isOf reports whether a series is of the model.
+func isOf(m *dto.Metric, name string) bool { return name != "" && ofModel(m) == name }
 
 // value is the value of a counter, a gauge or a series without a type; false for NaN and infinity.
 func value(m *dto.Metric) (float64, bool) {
@@ -122,6 +128,9 @@ func meanOf(f *dto.MetricFamily) *float64 {
 
 // Until returns what the server used from s to b, which is later.
 func (s Scrape) Until(b Scrape) Usage {
+	if b.open {
+		return Usage{}
+	}
 	u := Usage{Resident: b.Resident, GPU: b.GPU}
 	wall := b.At.Sub(s.At).Seconds()
 	if wall <= 0 {

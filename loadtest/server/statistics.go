@@ -25,12 +25,15 @@ type Statistics struct {
 // Change is what happened between two readings of the counters.
 type Change struct {
 	Requests, Failures int64
-	// Queue and Compute are means of a request, in which Compute is the input, the run and the output together. They
-	// are 0 where there was no request: see Requests.
+	// Queue and Compute are means of a request, in which Compute is the input, the run and the output together; Untold
+	// where the server does not tell, and where there was no request.
 	Queue, Compute time.Duration
 	Batch          float64         // rows of a run, mean; 0: there was none
 	Batches        map[int64]int64 // runs by their rows, where the server tells
 }
+
+// Untold stands for a time that the server did not tell.
+const Untold time.Duration = -1
 
 // Delta returns what happened from a to b. It is false where that cannot be known: a or b is nil, or counters went
 // backwards, as when a model is loaded again.
@@ -49,8 +52,11 @@ func Delta(a, b *Statistics) (Change, bool) {
 		Requests: b.Success.Count - a.Success.Count,
 		Failures: b.Fail.Count - a.Fail.Count,
 		Queue:    mean(a.Queue, b.Queue),
-		Compute:  mean(a.Input, b.Input) + mean(a.Compute, b.Compute) + mean(a.Output, b.Output),
+		Compute:  mean(a.Compute, b.Compute),
 		Batches:  moreRuns(a.Batches, b.Batches),
+	}
+	if c.Compute >= 0 {
+		c.Compute += max(0, mean(a.Input, b.Input)) + max(0, mean(a.Output, b.Output))
 	}
 	if runs := b.Executions - a.Executions; runs > 0 {
 		c.Batch = float64(b.Inferences-a.Inferences) / float64(runs)
@@ -58,12 +64,12 @@ func Delta(a, b *Statistics) (Change, bool) {
 	return c, true
 }
 
-// mean is the mean time from a to b, 0 where nothing happened.
+// mean is the mean time from a to b, Untold where nothing happened.
 func mean(a, b Counter) time.Duration {
 	if n := b.Count - a.Count; n > 0 {
 		return (b.Time - a.Time) / time.Duration(n)
 	}
-	return 0
+	return Untold
 }
 
 // moreRuns is how many runs of each size came from a to b.

@@ -30,14 +30,15 @@ def classify(rows: Rows):
     return {"scores": y.tolist(), "classes": c.tolist()}
 
 
-@app.get("/v1/models/affine")
-def status():
-    return {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}]}
-
-
+@app.post("/predict")
 @app.post("/v1/models/affine:predict")
 def predict(body: dict):
     return affine.nested(body, wrong)
+
+
+@app.get("/v1/models/affine")
+def status():
+    return {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}]}
 
 
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

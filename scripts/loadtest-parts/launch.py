@@ -44,7 +44,7 @@ def torchserve(work):
     kinds = ("inference", "management", "metrics")
     lines = [f"{kind}_address=http://127.0.0.1:{p}" for kind, p in zip(kinds, ports)]
     lines += [f"grpc_inference_port={ports[3]}", f"grpc_management_port={ports[4]}", f"model_store={home}", f"load_models={NAME}.mar",
-              "default_workers_per_model=1", "number_of_gpu=0", "disable_token_authorization=true", "metrics_mode=prometheus"]
+              "default_workers_per_model=1", "number_of_gpu=0", "job_queue_size=10000", "disable_token_authorization=true", "metrics_mode=prometheus"]
     (home / "config.properties").write_text("\n".join(lines) + "\n")
     command = [python.parent / "torchserve", "--start", "--foreground", "--ncs", "--disable-token-auth", "--ts-config", home / "config.properties"]
     env = {"PATH": f"{python.parent}:/usr/bin:/bin", "LOG_LOCATION": str(home / "logs"), "METRICS_LOCATION": str(home / "logs"), "TEMP": str(home), "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={home}"}

@@ -1,9 +1,10 @@
 """Writes the model of affine.py as ONNX, its data set, and repositories of it for Triton.
 
-    python models.py FOLDER    FOLDER/affine.onnx, FOLDER/data/X.npy, FOLDER/triton-python, FOLDER/triton-onnxruntime
+    python models.py FOLDER    FOLDER/affine.onnx, FOLDER/data/X.npy, FOLDER/triton-python, …, FOLDER/row.bin, …
 
 Needs the onnx package.
 """
+import json
 import pathlib
 import sys
 
@@ -63,11 +64,23 @@ def repository(folder, backend, name, wrong=False):
         onnx.save(model(), home / "1" / "model.onnx")
 
 
+def bodies(folder, x):
+    """Bodies of requests that are no tensors to infer, and what is answered: a row for TorchServe, rows for FastAPI."""
+    y, c = (a.tolist() for a in affine.run(x))
+    (folder / "row.bin").write_bytes(x[:1].tobytes())
+    (folder / "row.json").write_text(json.dumps({"Y": y[:1], "C": c[:1]}))
+    (folder / "rows.json").write_text(json.dumps({"rows": x.tolist()}))
+    (folder / "scores.json").write_text(json.dumps({"scores": y, "classes": c}))
+    (folder / "body.json.tmpl").write_text('{"inputs": {"X": {{.Input "X"}}}}')
+
+
 def main(folder):
     folder = pathlib.Path(folder)
     onnx.save(model(), folder / f"{affine.NAME}.onnx")
     (folder / "data").mkdir()
-    np.save(folder / "data" / "X.npy", np.random.default_rng(1).standard_normal((ROWS, affine.INPUTS), np.float32))
+    x = np.random.default_rng(1).standard_normal((ROWS, affine.INPUTS), np.float32)
+    np.save(folder / "data" / "X.npy", x)
+    bodies(folder, x)
     repository(folder / "triton-python", "python", affine.NAME)
     repository(folder / "triton-python", "python", "wrong", wrong=True)
     repository(folder / "triton-onnxruntime", "onnxruntime", affine.NAME)

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 
+import ledger
 import parts
 import servers
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 
 # Suites by name: the part whose Python runs it, and what else it needs, given by environment variable.
 SUITES = {
@@ -31,22 +31,8 @@ SIDE = "side_by_side"
 OWN = ("tfs", "curl")  # what Triton has nothing of
 
 
-class Run:
-    """What was skipped and what failed."""
-
-    def __init__(self, work):
-        self.work, self.skipped, self.failed = work, [], []
-
-    def need(self, name):
-        """The path of a part, or None where it is not to be had, which is noted once."""
-        try:
-            return parts.PARTS[name]()
-        except parts.Missing as why:
-            line = f"skipped: {name}: {why}"
-            if line not in self.skipped:
-                self.skipped.append(line)
-                print(line, flush=True)
-            return None
+class Run(ledger.Ledger):
+    """A run of the suites."""
 
     def script(self, name, python, *arguments, env=None):
         """Runs a suite, shows what it says and keeps what it skipped."""
@@ -88,18 +74,6 @@ class Run:
         if python:
             subprocess.run([python, HERE / "models.py", self.work], check=True)
         return python
-
-    def build(self):
-        subprocess.run(["go", "build", "-o", self.work / "infer", "."], cwd=ROOT, check=True)
-        return self.work / "infer"
-
-    def report(self):
-        print("\nskipped:" if self.skipped else "\nnothing was skipped")
-        for line in self.skipped:
-            print("  " + line.removeprefix("skipped: "))
-        for name in self.failed:
-            print(f"FAIL {name}")
-        return 1 if self.failed else 0
 
 
 def options():

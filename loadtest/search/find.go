@@ -21,9 +21,9 @@ type finder struct {
 }
 
 var (
-	aim=1.0  // refine at this many times the allowed misses
-	enough   = 3.0  // half of interval over precision
-	sure=0.4 // quantile of confirmation
+	aim      = 1.0 // refine at this many times the allowed misses
+	enough   = 3.0 // half of interval over precision
+	sure     = 0.4 // quantile of confirmation
 	confirmX = .5
 	trialX   = .5
 	group0   = 4.0
@@ -242,7 +242,7 @@ func (f *finder) conclude(ctx context.Context) {
 	_, broke := f.bracket()
 	if len(f.r.Steps) > 0 && broke > 0 {
 		b := f.fit()
-		f.r.Mid=b.quantile(.5)
+		f.r.Mid = b.quantile(.5)
 		f.r.Lo, f.r.Hi = b.quantile((1-f.o.Confidence)/2), b.quantile(1-(1-f.o.Confidence)/2)
 	}
 }

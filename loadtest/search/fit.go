@@ -39,13 +39,15 @@ func newFit(trials []seen, allowed, limit, lo, hi float64) *fit {
 	}
 	at := odds(allowed)
 	mid, sd := max(steepMin, steepMid*math.Sqrt(lo*hi)*limit), steepSd
-	if limit==0 { mid, sd = 30, 1.5 }
+	if limit == 0 {
+		mid, sd = 30, 1.5
+	}
 	logs := make([]float64, fitRates*fitSteeps)
 	best := math.Inf(-1)
 	for j := range fitSteeps {
 		steep := steepness(j)
 		for i, x := range f.rates {
-			sum := -math.Pow(math.Log(steep/mid)/sd,2)/2
+			sum := -math.Pow(math.Log(steep/mid)/sd, 2) / 2
 			for _, t := range trials {
 				sum += t.likelihood(at+steep*math.Log(t.rate/x), allowed)
 			}

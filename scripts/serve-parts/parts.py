@@ -28,6 +28,14 @@ ENVIRONMENTS = {
     "torchserve": ["torchserve==0.12.0", "torch-model-archiver==0.12.0"],
     "locust": ["locust==2.47.0"],
 }
+# Load generators that are Go programs, by name. fortio after 1.68 needs a module that the proxy does not have.
+PROGRAMS = {
+    "vegeta": "github.com/tsenart/vegeta/v12@v12.13.0",
+    "fortio": "fortio.org/fortio@v1.68.2",
+    "bombardier": "github.com/codesenberg/bombardier@v1.2.6",
+    "hey": "github.com/rakyll/hey@v0.1.5",
+}
+OHA = "1.15.0"
 DEBIAN = pathlib.Path("/usr/bin/python3")  # its PyTorch comes without gigabytes of CUDA
 SEE = {"torchserve": DEBIAN}  # environments that see the packages of another Python
 
@@ -115,6 +123,37 @@ def perf_analyzer():
     return starter
 
 
+def program(name):
+    """A Go program, built by go install."""
+    folder = HOME / "programs" / PROGRAMS[name].replace("/", "_")
+    return built(folder / name, ["go", "install", PROGRAMS[name]], {"GOBIN": str(folder)})
+
+
+def oha():
+    """oha, built by cargo (minutes)."""
+    if not shutil.which("cargo"):
+        raise Missing("oha is built by cargo, which is not here")
+    folder = HOME / "programs" / f"oha@{OHA}"
+    return built(folder / "bin" / "oha", ["cargo", "install", "--quiet", "--locked", "--root", folder, f"oha@{OHA}"])
+
+
+def built(binary, command, env=None):
+    if not binary.exists():
+        HOME.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(command, cwd=HOME.parent, env=os.environ | (env or {}), capture_output=True, text=True)
+        if done.returncode:
+            raise Missing(f"{command[0]} cannot install {command[-1]}: {last(done.stderr)}")
+    return binary
+
+
+def wrk():
+    """wrk of the system."""
+    found = shutil.which("wrk")
+    if not found:
+        raise Missing("wrk is not installed (Debian: wrk)")
+    return found
+
+
 def version():
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -123,7 +162,8 @@ def last(text):
     return (text.strip().splitlines() or ["no reason given"])[-1]
 
 
-PARTS = {name: (lambda name=name: environment(name)) for name in ENVIRONMENTS} | {
+PARTS = {name: (lambda name=name: environment(name)) for name in ENVIRONMENTS} | {name: (lambda name=name: program(name)) for name in PROGRAMS} | {
+    "oha": oha, "wrk": wrk,
     "torchserve": torchserve, "triton": triton, "triton-onnxruntime": triton_onnxruntime, "perf_analyzer": perf_analyzer}
 
 

@@ -411,9 +411,6 @@ func (r *loadRig) describe(d *report.Document, o loadtest.Options) error {
 		if r.f.data.isMade() {
 			d.Manifest.Data.Rows = 0
 		}
-		for _, n := range r.set.Notes {
-			d.Warn("%s", n)
-		}
 	}
 	return nil
 }

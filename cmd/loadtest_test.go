@@ -297,7 +297,7 @@ func TestLoadtestInterrupted(t *testing.T) {
 		t.Errorf("verdict %s", d.Verdict)
 	}
 	value(t, d, "latency_p50", nil)
-	if r := infer(t, nil, "report", samples, "--format", "json"); r.code != 130 {
+	if r := infer(t, nil, "report", samples, "--format", "json"); r.code != 0 || r.document(t).Verdict != report.Interrupted {
 		t.Errorf("report of the samples: exit %d: %s", r.code, r.err)
 	}
 }

@@ -25,7 +25,8 @@ func newReportCmd(a *app, run func(context.Context, *app, []string, reportFlags)
 		Use:   "report RUN...",
 		Short: "Show results again in any format, from documents or samples, and merge shards",
 		Long: `report reads results that infer wrote (--format json, --report FILE.json or FILE.html), or the samples of a load test
-(--samples-out), and shows them in any format. With --slo and --gate it judges a load test anew, from its own figures.
+(--samples-out), and shows them in any format; that is exit 0, whatever their verdict. With --slo and --gate it judges
+anew, from the figures inside, and the exit code says the outcome.
 
 The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the figures are those of the whole load.`,
 		Example: `  infer report run.json --format markdown
@@ -56,6 +57,9 @@ func runReport(_ context.Context, a *app, args []string, f reportFlags) error {
 	a.strict = f.strict
 	if err := a.emit(d, f.output); err != nil {
 		return err
+	}
+	if len(f.slos)+len(f.gates) == 0 {
+		return nil // it was judged when it was made, and is only shown
 	}
 	return outcome(d, f.strict)
 }

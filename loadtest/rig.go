@@ -18,6 +18,7 @@ type Rig struct {
 	Checked   CheckInfo     // of Check
 	Local     bool          // the model runs in this process: its CPU time is not the generator's
 	Slots     int           // in-process: runs at a time
+	Streams   int           // requests that share a connection at most; 0: one
 	Server    Server        // what can be asked of the server; nil: nothing
 	// Null makes a generator of the same requests against a server in this process that does nothing; nil: there is none.
 	Null func(ctx context.Context) (drive.Generator, func(), error)

@@ -134,7 +134,7 @@ func (r *Remote) overGRPC(rig *Rig, set *payload.Set) error {
 	if err != nil {
 		return err
 	}
-	rig.Generator = drive.Workers(t)
+	rig.Generator, rig.Streams = drive.Workers(t), rpc.StreamsPerConnection
 	if r.secure() {
 		return nil
 	}

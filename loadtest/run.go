@@ -74,8 +74,16 @@ func (o *Options) prepare(ctx context.Context, rig *Rig, h Hooks, x *report.Load
 	return nil
 }
 
-// initial is how many connections there are before the load: what 20 ms of it take, or what a closed loop needs.
+// initial is how many connections there are before the load: what 20 ms of it take, or what a closed loop needs. Those
+// that requests share are all made before: gRPC makes none on demand.
 func (o *Options) initial(rig *Rig) int {
+	if rig.Streams > 1 {
+		n := o.Connections
+		if !o.open() && o.Concurrency > 0 {
+			n = o.Concurrency
+		}
+		return (n + rig.Streams - 1) / rig.Streams
+	}
 	n := o.Concurrency
 	if o.open() {
 		n = int(math.Ceil(o.peak() / 50))

@@ -108,7 +108,7 @@ def kserve(run):
     """KServe's Python server: both protocols, HTTP and gRPC."""
     with launch.kserve(run.work) as s:
         v1 = ["--protocol", "tfs", "--model", "affine"]
-        run.loads(s, ("v2, HTTP", http(s), [], named("kserve 0.21.0")), ("v2, binary tensors", http(s), ["--encoding", "binary"], None),
+        run.loads(s, ("v2, HTTP", http(s), [], told(compute_mean=0, cpus=0)), ("v2, binary tensors", http(s), ["--encoding", "binary"], named("kserve 0.21.0")),
                   ("v2, gRPC", grpc(s), ["--model", "affine"], named("kserve 0.21.0")), ("v1", http(s), v1, told(compute_mean=0, cpus=0)))
         run.check("kserve: v1 without a signature", load.refused, http(s), *v1, *run.window, says=["--input", "--model-file"], code=2)
 

@@ -55,6 +55,16 @@ func (b *bench) setUp(partsFile string) error {
 	return err
 }
 
+// model is the file of the shared mnist-cnn, whose rows have 3 KB, and where that is not here of the small model of
+// the repository.
+func (b *bench) model() string {
+	file := filepath.Join(b.models, "mnist-cnn", "mnist-cnn-dynamic.onnx")
+	if _, err := os.Stat(file); err != nil {
+		return filepath.Join(b.root, "testdata", "digits", "digits-cnn.onnx")
+	}
+	return file
+}
+
 // skip notes what is not measured, once.
 func (b *bench) skip(line string) {
 	if !slices.Contains(b.skipped, line) {

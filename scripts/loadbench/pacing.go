@@ -81,9 +81,12 @@ func (b *bench) pace(p *paced, l load) error {
 	}
 	l.url = "http://" + addr + "/"
 	busyBefore, begin := busy(), time.Now()
-	_, run, err := b.generate(p.tool, l)
+	f, run, err := b.generate(p.tool, l)
 	if err != nil {
 		return err
+	}
+	if f.failed > 0 {
+		return fmt.Errorf("%d requests failed", f.failed)
 	}
 	b.disturbed(busyBefore, srv.cpu()+run.cpu, time.Since(begin).Seconds())
 	if p.part == "" {

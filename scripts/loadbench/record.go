@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,7 +29,12 @@ type recorder struct {
 // record is the process of a recorder: it prints its address, answers until in ends, and prints the arrivals in
 // seconds since the first. It fails where the wall clock was set meanwhile.
 func record(in io.Reader, out io.Writer) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var set error
+	stamped := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { // connections inherit it
+		err := c.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soTimestampNS, 1) })
+		return errors.Join(err, set)
+	}}
+	l, err := stamped.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -67,10 +73,6 @@ func (r *recorder) serve(c *net.TCPConn) {
 	defer c.Close()
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return
-	}
-	var set error
-	if err := raw.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, soTimestampNS, 1) }); err != nil || set != nil {
 		return
 	}
 	buf, oob := make([]byte, 64<<10), make([]byte, 256)

@@ -8,7 +8,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,28 +17,22 @@ import (
 // offered is the rate of same-rate, requests a second, and users those of Locust that share it.
 const (
 	offered = 300
-	users   = 30
+	users   = 6
 )
 
 // asked is a generator on infer serve, and what it says, a value a round.
 type asked struct {
-	name          string
-	run           func(b *bench, addr, model string) (figures, string, finished, error)
-	n             int
-	failed        int
-	rate, p50     []float64
-	p99           []float64
-	own           string // what it says of its own pacing, in the last round
-	fault         error
-	part, missing string
+	name, part     string // part as in tool
+	run            func(b *bench, addr, model string) (figures, string, finished, error)
+	n, failed      int
+	rate, p50, p99 []float64
+	own            string // what it says of its own pacing, in the last round
+	fault          error
 }
 
 // sameRate offers the same rate to infer serve by three generators in turn.
 func sameRate(b *bench) error {
-	file := filepath.Join(b.models, "mnist-cnn", "mnist-cnn-dynamic.onnx")
-	if _, err := os.Stat(file); err != nil {
-		file = filepath.Join(b.root, "testdata", "digits", "digits-cnn.onnx")
-	}
+	file := b.model()
 	model := strings.TrimSuffix(filepath.Base(file), ".onnx")
 	srv, addr, err := b.serve(file)
 	if err != nil {
@@ -153,7 +146,7 @@ func readPerfAnalyzer(out string) (f figures, own string, err error) {
 	if failed := found(out, `Failed Request Count: (\d+)`); !math.IsNaN(failed) {
 		f.failed = int(failed)
 	}
-	own = "no requests delayed, it says"
+	own = "no warning of late requests"
 	if late := found(out, `([0-9.]+)% of the requests were delayed`); !math.IsNaN(late) {
 		own = fmt.Sprintf("%g %% of the requests delayed", late)
 	}

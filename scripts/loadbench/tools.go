@@ -31,12 +31,22 @@ type figures struct {
 type tool struct {
 	name, part string // what it is called, and what parts.py calls it; "" is infer
 	closedOnly bool   // it cannot keep a rate
+	grpc       bool   // it speaks gRPC
 	bunches    bool   // at a rate, all its connections send at a time
 	args       func(b *bench, path string, l load) ([]string, error)
 	read       func(b *bench, path, out string) (figures, error)
 }
 
 func ours() tool { return tool{name: "infer loadtest", args: inferArgs, read: readInfer} }
+
+// rpcTool is infer over gRPC, inferences of the model that model finds.
+func rpcTool() tool {
+	args := func(b *bench, path string, l load) ([]string, error) {
+		return []string{path, "loadtest", l.url, "--model", "m", "--model-file", b.model(), "--duration", l.duration.String(), "--warm-up", "0s", "--floor", "off", "--metrics-url", "off",
+			"--concurrency", strconv.Itoa(l.connections), "--format", "json", "--quiet"}, nil
+	}
+	return tool{name: "infer loadtest, gRPC", grpc: true, args: args, read: readInfer}
+}
 
 // everyone is every generator of HTTP load.
 func everyone() []tool {

@@ -22,7 +22,7 @@ import parts
 import peers
 import servers
 
-RATE, SECONDS = 100, 3
+RATE, SECONDS = 50, 3  # what the slowest of the servers can do on a busy machine
 SIDE_RATE = 200  # beside other load generators
 SLEEP = 0.002  # affine.SLEEP
 

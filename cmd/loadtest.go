@@ -158,7 +158,7 @@ func (t *targetFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&t.cert, "tls-cert", "", "client certificate `FILE` (PEM)")
 	fs.StringVar(&t.key, "tls-key", "", "its private key `FILE` (PEM)")
 	fs.BoolVar(&t.insecure, "insecure", false, "do not check the server's certificate")
-	fs.StringVar(&t.metricsURL, "metrics-url", "", "`URL` of the server's Prometheus metrics, or off (default: port 8002 and the target's /metrics are tried)")
+	fs.StringVar(&t.metricsURL, "metrics-url", "", "`URL` of the server's Prometheus metrics, or off (default: ports 8002 and 8082 and the target's /metrics are tried)")
 }
 
 // header reads the -H flags.

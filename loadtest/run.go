@@ -219,6 +219,9 @@ func (o *Options) fill(d *report.Document, x *report.LoadDetails, rig *Rig, l lo
 	}
 	x.Server = serverOf(x.Figures, m.server)
 	derive(d, x)
+	if n := m.stats.Unchecked; rig.Check != nil && n > 0 {
+		d.Warn("%d answers came faster than they could be compared: they count as right", n)
+	}
 	check(d, x, rig.Local, m.usage.interference, m.usage.cpus)
 	if m.cut {
 		d.Verdict = report.Interrupted

@@ -34,8 +34,7 @@ type loadRig struct {
 	config  engine.Config
 	session engine.Session // of the in-process target
 	expect  engine.Session // of --expect-from
-	rigs    []*loadtest.Rig
-	set     *payload.Set // of the newest rig
+	set     *payload.Set   // of the newest rig
 	closers []func()
 }
 

@@ -158,7 +158,7 @@ func (t *targetFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&t.cert, "tls-cert", "", "client certificate `FILE` (PEM)")
 	fs.StringVar(&t.key, "tls-key", "", "its private key `FILE` (PEM)")
 	fs.BoolVar(&t.insecure, "insecure", false, "do not check the server's certificate")
-	fs.StringVar(&t.metricsURL, "metrics-url", "", "`URL` of the server's Prometheus metrics, or off (default: port 8002 and the target's /metrics are tried)")
+	fs.StringVar(&t.metricsURL, "metrics-url", "", "`URL` of the server's Prometheus metrics, or off (default: ports 8002 and 8082 and the target's /metrics are tried)")
 }
 
 // header reads the -H flags.
@@ -189,8 +189,12 @@ const (
 // options reads the flags that say how much load there is and how it is judged.
 func (f *loadtestFlags) options() (o loadtest.Options, m mode, err error) {
 	o = f.opts
-	if m, err = f.mode(); err != nil {
+	chosen := f.chosen()
+	if m, err = f.mode(chosen); err != nil {
 		return o, m, err
+	}
+	if !chosen["concurrency"] {
+		o.Concurrency = 0
 	}
 	if o.SLO, err = parseSLOs(f.slos); err != nil {
 		return o, m, err
@@ -214,7 +218,7 @@ func (f *loadtestFlags) options() (o loadtest.Options, m mode, err error) {
 		return o, m, fault.New(fault.Usage, "give auto or off", "--floor %q is not known", f.floor)
 	}
 	o.Schedule.Seed = f.data.Seed
-	if err := f.arrivals(&o); err != nil {
+	if err := f.arrivals(&o, chosen); err != nil {
 		return o, m, err
 	}
 	if m == finding || m == sweeping || m == offline { // these choose the load themselves
@@ -249,24 +253,42 @@ func autoDuration(flag, text string) (time.Duration, error) {
 	return d, nil
 }
 
+// loadFlags are the flags that say what load there is, or what to find out by loads of its own.
+var loadFlags = []string{"rps", "concurrency", "stages", "replay", "find-max-rps", "sweep", "precision"}
+
+// chosen returns which of the load flags count: those that were typed, else those of environment and file.
+func (f *loadtestFlags) chosen() map[string]bool {
+	typed, given := map[string]bool{}, map[string]bool{}
+	for _, name := range loadFlags {
+		if f.set.Changed(name) {
+			typed[name] = true
+		}
+		if f.given(name) {
+			given[name] = true
+		}
+	}
+	if len(typed) > 0 {
+		return typed
+	}
+	return given
+}
+
 // mode returns what is asked for, and refuses flags that contradict each other.
-func (f *loadtestFlags) mode() (mode, error) {
-	given := f.given
+func (f *loadtestFlags) mode(chosen map[string]bool) (mode, error) {
 	m := one
-	var asked []string
+	var asked, loads []string
 	for _, c := range []struct {
 		flag string
 		on   bool
 		mode mode
-	}{{"--find-max-rps", f.find, finding}, {"--sweep", f.sweep != "", sweeping}, {"--scenario offline", f.scenario == "offline", offline}, {"--precision", f.precision != "", precise}} {
+	}{{"--find-max-rps", chosen["find-max-rps"] && f.find, finding}, {"--sweep", chosen["sweep"], sweeping}, {"--scenario offline", f.scenario == "offline", offline}, {"--precision", chosen["precision"], precise}} {
 		if c.on {
 			m = c.mode
 			asked = append(asked, c.flag)
 		}
 	}
-	var loads []string
-	for _, name := range []string{"rps", "concurrency", "stages", "replay"} {
-		if given(name) {
+	for _, name := range loadFlags[:4] {
+		if chosen[name] {
 			loads = append(loads, "--"+name)
 		}
 	}
@@ -281,14 +303,26 @@ func (f *loadtestFlags) mode() (mode, error) {
 		return m, fault.New(fault.Usage, "leave "+loads[0]+" out", "%s chooses the load itself", asked[0])
 	case m == offline && len(loads) > 0 && loads[0] != "--concurrency":
 		return m, fault.New(fault.Usage, "leave "+loads[0]+" out", "offline throughput has no arrival rate")
-	case m == precise && (given("duration") || given("stages") || given("requests")):
-		return m, fault.New(fault.Usage, "leave --duration, --stages and --requests out, or --precision", "--precision chooses the duration itself")
-	case given("range") && m != finding:
-		return m, fault.New(fault.Usage, "pass --find-max-rps too", "--range is for a search")
-	case given("speed") && f.replay == "":
-		return m, fault.New(fault.Usage, "pass --replay FILE too", "--speed is for a replay")
 	}
-	return m, nil
+	return m, f.fits(m)
+}
+
+// fits refuses flags that mean nothing for what is asked.
+func (f *loadtestFlags) fits(m mode) error {
+	typed := f.set.Changed
+	switch {
+	case m == precise && (typed("duration") || typed("stages") || typed("requests")):
+		return fault.New(fault.Usage, "leave --duration, --stages and --requests out, or --precision", "--precision chooses the duration itself")
+	case typed("range") && m != finding:
+		return fault.New(fault.Usage, "pass --find-max-rps too", "--range is for a search")
+	case typed("speed") && f.replay == "":
+		return fault.New(fault.Usage, "pass --replay FILE too", "--speed is for a replay")
+	case f.samples != "" && (m == finding || m == sweeping):
+		return fault.New(fault.Usage, "leave it out, or offer one load", "--samples-out is for one load, and this makes several")
+	case f.shard != "" && (m != one || !(f.given("rps") || f.given("stages") || f.given("replay"))):
+		return fault.New(fault.Usage, "pass --rps, --stages or --replay", "--shard is for one open loop, whose schedule it shares out")
+	}
+	return nil
 }
 
 // given reports whether a flag has another value than its default, or was typed.
@@ -298,11 +332,11 @@ func (f *loadtestFlags) given(name string) bool {
 }
 
 // arrivals fills in when requests are due.
-func (f *loadtestFlags) arrivals(o *loadtest.Options) (err error) {
+func (f *loadtestFlags) arrivals(o *loadtest.Options, chosen map[string]bool) (err error) {
 	s := &o.Schedule
 	o.Duration = f.duration
 	switch {
-	case f.given("rps"):
+	case chosen["rps"]:
 		if err := loadtest.CheckRate("--rps", f.rps); err != nil {
 			return err
 		}
@@ -310,11 +344,11 @@ func (f *loadtestFlags) arrivals(o *loadtest.Options) (err error) {
 			return fault.New(fault.Usage, "give a time such as 30s", "--duration %v is not above 0 and at most %v", f.duration, loadtest.MaxDuration)
 		}
 		s.Stages = []schedule.Stage{{From: f.rps, To: f.rps, For: f.duration}}
-	case f.stages != "":
+	case chosen["stages"]:
 		if s.Stages, err = schedule.ParseStages(f.stages); err != nil {
 			return err
 		}
-	case f.replay != "":
+	case chosen["replay"]:
 		if s.Trace, err = schedule.ReadTrace(f.replay, f.speed); err != nil {
 			return err
 		}

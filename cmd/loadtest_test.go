@@ -63,6 +63,10 @@ func TestLoadtestFlags(t *testing.T) {
 	if o, _, err = loadtestOptions(t, map[string]string{"INFER_LOADTEST_RPS": "50"}, "http://h"); err != nil || o.Schedule.Stages[0].From != 50 {
 		t.Errorf("from the environment: %v, %v", o.Schedule.Stages, err)
 	}
+	// A load that is typed wins over one of environment or file.
+	if o, _, err = loadtestOptions(t, map[string]string{"INFER_LOADTEST_RPS": "50"}, "http://h", "--concurrency", "3"); err != nil || len(o.Schedule.Stages) != 0 || o.Concurrency != 3 {
+		t.Errorf("typed over the environment: %+v, %v", o, err)
+	}
 	if _, m, err = loadtestOptions(t, nil, "http://h", "--find-max-rps", "--slo", "p99<20ms"); err != nil || m != finding {
 		t.Errorf("search: %v, %v", m, err)
 	}
@@ -92,6 +96,8 @@ func TestLoadtestUsage(t *testing.T) {
 		{"--rps 10 --range 1:2", "--range is for a search"},
 		{"--find-max-rps --rps 10 --slo p99<1s", "--find-max-rps chooses the load itself"},
 		{"--sweep rps=1,2 --find-max-rps", "cannot go together"},
+		{"--concurrency 2 --shard 0/2", "--shard is for one open loop"},
+		{"--sweep rps=1,2 --samples-out x", "--samples-out is for one load"},
 		{"--stages 10x", `"10x`},
 		{"--replay /nowhere.csv", "/nowhere.csv"},
 	} {

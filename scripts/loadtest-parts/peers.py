@@ -6,13 +6,25 @@ import subprocess
 
 import parts
 
-USERS = 20
+USERS = 20  # of Locust: each sends one request after the other
+WARM = 2  # seconds that Locust may take until all of them are there
 
-LOCUST = '''import locust
+LOCUST = '''import random
+
+import gevent
+import locust
+
+
+@locust.events.test_start.add_listener
+def forget_the_beginning(environment, **_):
+    gevent.spawn_later({warm}, environment.runner.stats.reset_all)
 
 
 class User(locust.FastHttpUser):
     wait_time = locust.constant_throughput({each})
+
+    def on_start(self):
+        gevent.sleep(random.random() / {each})
 
     @locust.task
     def infer(self):
@@ -37,9 +49,9 @@ def locust(server, work, rate, seconds):
     """Throughput that Locust counts, from when all of its users are there."""
     body = json.dumps({"inputs": [{"name": "X", "shape": [1, 16], "datatype": "FP32", "data": [1] * 16}]})
     file, table = work / "locustfile.py", work / "locust"
-    file.write_text(LOCUST.format(each=rate / USERS, body=body))
-    command = [parts.environment("locust"), "-m", "locust", "-f", file, "--headless", "-u", str(USERS), "-r", str(USERS), "--run-time", f"{seconds + 1}s",
-               "--reset-stats", "--host", f"http://127.0.0.1:{server.http}", "--csv", table, "--only-summary"]
+    file.write_text(LOCUST.format(warm=WARM, each=rate / USERS, body=body))
+    command = [parts.environment("locust"), "-m", "locust", "-f", file, "--headless", "-u", str(USERS), "-r", str(USERS), "--run-time", f"{2 * seconds + WARM}s",
+               "--host", f"http://127.0.0.1:{server.http}", "--csv", table, "--only-summary"]
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120)
     with open(f"{table}_stats.csv", newline="") as f:
         all_of_them = {r["Name"]: r for r in csv.DictReader(f)}["Aggregated"]

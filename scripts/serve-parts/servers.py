@@ -2,6 +2,7 @@
 import contextlib
 import dataclasses
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -35,14 +36,16 @@ class Server:
 
 
 def free_ports(n):
-    """n ports that nobody listens on now. They are chosen together: one that was closed may be given out again."""
-    sockets = [socket.socket() for _ in range(n)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """n ports that nobody listens on now, of those that the system gives to no client: a client may take one that was
+    free before the server does."""
+    ports = []
+    for port in random.sample(range(10000, 32768), 2000):
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == n:
+            return ports
+    raise Failed(f"no {n} free ports")
 
 
 @contextlib.contextmanager

@@ -80,7 +80,6 @@ var rooms = map[string][]string{
 	"scripts/bench":               {"model", "model/onnx", "testdata/arch", "internal/host"},
 	"scripts/coverage":            {"internal/stats", "internal/host"},
 	"scripts/loadbench":           {"internal/stats"},
-	"scripts/loadbench":           {"internal/stats"},
 	"scripts/servebench":          {"model", "model/onnx", "model/tensor", "testdata/arch", "internal/wire", "internal/stats"},
 }
 

@@ -25,6 +25,7 @@ type bench struct {
 	skipped            []string
 	tools              *regexp.Regexp // the generators that are measured
 	rounds, longRounds int
+	seeds              int
 	seconds, findTime  time.Duration
 	memoryAt           []time.Duration
 	others             []float64 // percent of the CPU that others took, of each measurement of a scenario

@@ -58,10 +58,11 @@ const seedStep = 1000
 
 // find has infer search the highest rate on servers of which it is known.
 func find(b *bench) error {
+	fmt.Fprintf(b.out, "Poisson arrivals; where a server takes one request at a time the rate is that of the M/D/1 queue. --max-time %v.\n\n", b.findTime)
 	b.table("server", "objective", "breaks at", "n", "found", "found over the truth", "time s", "verdicts")
 	for _, q := range []queue{
 		{service: 10 * time.Millisecond, limit: 50 * time.Millisecond, quantile: .99, top: 200},
-		{service: 4 * time.Millisecond, limit: 12 * time.Millisecond, quantile: .95, top: 500},
+		{service: 2 * time.Millisecond, limit: 8 * time.Millisecond, quantile: .95, top: 1000},
 		{service: 20 * time.Millisecond, limit: 40 * time.Millisecond, quantile: .99, parallel: true, top: 400},
 	} {
 		if err := b.findOn(q); err != nil {
@@ -90,9 +91,9 @@ func (b *bench) findOn(q queue) error {
 	}
 	var found, seconds []float64
 	verdicts := ""
-	for round := range b.longRounds {
+	for i := range b.seeds {
 		args := []string{b.infer, "loadtest", "http://" + addr + "/", "--protocol", "http", "--find-max-rps", "--slo", q.slo(), "--range", fmt.Sprintf("%.0f:%.0f", q.top/40, q.top),
-			"--seed", strconv.Itoa(1 + round*seedStep), "--max-time", b.findTime.String(), "--metrics-url", "off", "--format", "json", "--quiet"}
+			"--seed", strconv.Itoa(1 + i*seedStep), "--max-time", b.findTime.String(), "--metrics-url", "off", "--format", "json", "--quiet"}
 		busyBefore, cpuBefore := busy(), srv.cpu()
 		run, err := finish(args...)
 		if err != nil {

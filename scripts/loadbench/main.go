@@ -51,10 +51,11 @@ func main() {
 	flag.StringVar(&b.infer, "infer", "", "a built infer, instead of building one")
 	tools := flag.String("tools", "", "a regular expression: the generators to measure (all)")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each comparison")
-	flag.IntVar(&b.longRounds, "long-rounds", 2, "rounds of stall and seeds of find")
+	flag.IntVar(&b.longRounds, "long-rounds", 1, "rounds of stall, of 20 s a generator")
+	flag.IntVar(&b.seeds, "seeds", 2, "searches of find on each server")
 	flag.DurationVar(&b.seconds, "seconds", 3*time.Second, "that each measurement of a round takes")
 	at := flag.String("memory-at", "10s,30s,60s", "when memory is looked at")
-	flag.DurationVar(&b.findTime, "find-time", 60*time.Second, "--max-time of find")
+	flag.DurationVar(&b.findTime, "find-time", 90*time.Second, "--max-time of find")
 	flag.Usage = usage
 	flag.Parse()
 	var err error

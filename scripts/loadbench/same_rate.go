@@ -153,9 +153,12 @@ func readPerfAnalyzer(out string) (f figures, own string, err error) {
 	return f, own, nil
 }
 
+// spawning is what Locust takes of its time until its users have begun.
+const spawning = time.Second
+
 func byLocust(b *bench, addr, model string) (figures, string, finished, error) {
 	run, err := finish("env", "MODEL="+model, "RATE="+number(float64(offered)/users), b.parts["locust"], "-m", "locust", "-f", filepath.Join(b.root, "scripts", "loadbench", "locustfile.py"),
-		"--host", "http://"+addr, "--headless", "--json", "--skip-log", "-u", strconv.Itoa(users), "-r", strconv.Itoa(users), "-t", wholeSeconds(b.seconds))
+		"--host", "http://"+addr, "--headless", "--json", "--skip-log", "-u", strconv.Itoa(users), "-r", strconv.Itoa(users), "-t", wholeSeconds(b.seconds+spawning))
 	if err != nil {
 		return figures{}, "", run, err
 	}
@@ -164,6 +167,7 @@ func byLocust(b *bench, addr, model string) (figures, string, finished, error) {
 }
 
 // readLocust reads the entry of the requests that are inferences. Its times are whole milliseconds with a count each.
+// The rate is that of the gaps: between n requests of a user there are n-1.
 func readLocust(out string) (figures, error) {
 	var entries []struct {
 		Name        string
@@ -197,7 +201,7 @@ func readLocust(out string) (figures, error) {
 		if len(times) == 0 {
 			return figures{}, errNoFigures
 		}
-		return figures{e.NumRequests - e.NumFailures, e.NumFailures, float64(e.NumRequests-e.NumFailures) / (e.Last - e.Start), quantile(times, .5), quantile(times, .99)}, nil
+		return figures{e.NumRequests - e.NumFailures, e.NumFailures, float64(e.NumRequests-e.NumFailures-users) / (e.Last - e.Start), quantile(times, .5), quantile(times, .99)}, nil
 	}
 	return figures{}, errNoFigures
 }

@@ -45,7 +45,7 @@ const stallConnections = 10
 func stall(b *bench) error {
 	s := standstill{rate: 500, duration: 20 * time.Second, after: 8 * time.Second, service: time.Millisecond, length: time.Second}
 	truth := s.implied(.99)
-	fmt.Fprintf(b.out, "%.0f/s constant for %v, service time %v, a standstill of %v: the p99 of the schedule is %.1f ms.\nwrk makes up requests for the time that its closed loop left out.\n\n", s.rate, s.duration, s.service, s.length, 1e3*truth)
+	fmt.Fprintf(b.out, "%.0f/s constant for %v, service time %v, a standstill of %v: the p99 of the schedule is %.1f ms.\nwrk makes up requests for the time that its closed loop left out; oha runs with --latency-correction.\n\n", s.rate, s.duration, s.service, s.length, 1e3*truth)
 	type lane struct {
 		tool
 		load     load

@@ -106,7 +106,7 @@ func (b *bench) speeds(list []*speed) {
 			}
 		}
 		relative := ""
-		if list[0].part == "" && list[0].fault == nil {
+		if list[0].part == "" && list[0].fault == nil && !s.grpc {
 			relative = spread(ratios(s.perCore, list[0].perCore), "%.2f")
 		}
 		b.row(s.name, strconv.Itoa(s.requests), spread(s.perCore, "%.0f"), relative, spread(s.rate, "%.0f"), spread(s.p50, "%.3f"), failures(s.failed),

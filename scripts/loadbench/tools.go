@@ -128,7 +128,7 @@ func ohaArgs(_ *bench, path string, l load) ([]string, error) {
 		args = append(args, "-m", "POST", "-D", l.body)
 	}
 	if l.rate > 0 {
-		args = append(args, "-q", number(l.rate))
+		args = append(args, "-q", number(l.rate), "--latency-correction")
 	}
 	return append(args, l.url), nil
 }
@@ -144,13 +144,16 @@ func bombardierArgs(_ *bench, path string, l load) ([]string, error) {
 	return append(args, l.url), nil
 }
 
+// fortioArgs gives a number of requests in place of a time at a rate: with a time fortio leaves each connection a gap less than calls.
 func fortioArgs(_ *bench, path string, l load) ([]string, error) {
-	args := []string{path, "load", "-quiet", "-json", "-", "-qps", number(l.rate), "-c", strconv.Itoa(l.connections), "-t", l.duration.String(), "-timeout", "10s", "-p", "50,99", "-r", "0.00001"}
+	args := []string{path, "load", "-quiet", "-json", "-", "-qps", number(l.rate), "-c", strconv.Itoa(l.connections), "-timeout", "10s", "-p", "50,99", "-r", "0.00001"}
 	if l.body != "" {
 		args = append(args, "-payload-file", l.body)
 	}
 	if l.rate > 0 {
-		args = append(args, "-uniform")
+		args = append(args, "-uniform", "-t", "-1s", "-n", strconv.Itoa(int(l.rate*l.duration.Seconds())))
+	} else {
+		args = append(args, "-t", l.duration.String())
 	}
 	return append(args, l.url), nil
 }

@@ -43,6 +43,10 @@ func (a *app) targetOperand(args []string) string {
 	if len(args) > 0 {
 		return args[0]
 	}
+	if t := a.std.Env("INFER_TARGET"); t != "" {
+		a.log.Info("target: " + t + " (from INFER_TARGET)")
+		return t
+	}
 	if a.cfg != nil && a.cfg.v.IsSet("target") {
 		t := a.cfg.v.GetString("target")
 		a.log.Info(fmt.Sprintf("target: %s (from %s)", t, a.cfg.path))
@@ -123,6 +127,12 @@ func (r *loadRig) openRemote(ctx context.Context) error {
 	r.closers = append(r.closers, func() { _ = r.remote.Close() })
 	for _, n := range r.remote.Notes() {
 		r.a.log.Info(n)
+	}
+	if (t.method != "" || t.contentType != "") && r.remote.Protocol != server.HTTP && r.remote.Protocol != server.TorchServe {
+		return fault.New(fault.Usage, "leave them out, or pass --protocol http", "--method and --content-type are for plain HTTP, and this target speaks %s", r.remote.Protocol)
+	}
+	if r.f.set.Changed("instances") {
+		return fault.New(fault.Usage, "leave it out", "--instances is for a model in this process, and the target is a server")
 	}
 	if t.body != "" && r.remote.Protocol != server.HTTP && r.remote.Protocol != server.TorchServe {
 		return fault.New(fault.Usage, "pass --protocol http or torchserve, or use --input", "--body is for plain HTTP and TorchServe, and this target speaks %s", r.remote.Protocol)
@@ -221,6 +231,7 @@ func (r *loadRig) rig(ctx context.Context, batch int64) (*loadtest.Rig, error) {
 		return nil, err
 	}
 	r.closers = append(r.closers, func() { _ = rig.Generator.Close() })
+	rig.Target.Options = r.f.again()
 	return rig, r.checker(ctx, rig, set, raw, protocol)
 }
 

@@ -52,6 +52,7 @@ type loadtestFlags struct {
 	output     string
 	strict     bool
 	set        *pflag.FlagSet
+	env        func(name string) string
 }
 
 func newLoadtestCmd(a *app, run func(context.Context, *app, []string, loadtestFlags) error) *cobra.Command {
@@ -75,7 +76,7 @@ model's own signature, or of --input.`,
   infer loadtest model.onnx --rps 500`,
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			f.set = c.Flags()
+			f.set, f.env = c.Flags(), a.std.Env
 			return run(c.Context(), a, args, f)
 		},
 	}
@@ -236,6 +237,9 @@ func parseSLOs(exprs []string) ([]report.Gate, error) {
 		if err != nil {
 			return nil, err
 		}
+		if g.Op[0] == '>' && (strings.HasPrefix(g.Metric, "latency_") || strings.HasPrefix(g.Metric, "service_") || g.Metric == "error_rate") {
+			return nil, fault.New(fault.Usage, "turn it around, such as 'p99<20ms'", "objective %q wants %s to be high", e, g.Metric)
+		}
 		list = append(list, g)
 	}
 	return list, nil
@@ -258,17 +262,23 @@ var loadFlags = []string{"rps", "concurrency", "stages", "replay", "find-max-rps
 
 // chosen returns which of the load flags count: those that were typed, else those of environment and file.
 func (f *loadtestFlags) chosen() map[string]bool {
-	typed, given := map[string]bool{}, map[string]bool{}
+	typed, environ, given := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, name := range loadFlags {
 		if f.set.Changed(name) {
 			typed[name] = true
+		}
+		if f.env("INFER_LOADTEST_"+envName(name)) != "" {
+			environ[name] = true
 		}
 		if f.given(name) {
 			given[name] = true
 		}
 	}
-	if len(typed) > 0 {
+	switch {
+	case len(typed) > 0:
 		return typed
+	case len(environ) > 0:
+		return environ
 	}
 	return given
 }
@@ -315,6 +325,14 @@ func (f *loadtestFlags) fits(m mode) error {
 		return fault.New(fault.Usage, "leave --duration, --stages and --requests out, or --precision", "--precision chooses the duration itself")
 	case typed("range") && m != finding:
 		return fault.New(fault.Usage, "pass --find-max-rps too", "--range is for a search")
+	case typed("duration") && (f.stages != "" || f.replay != "") && !typed("rps"):
+		return fault.New(fault.Usage, "leave it out", "--duration means nothing where --stages or --replay say how long the load is")
+	case f.replay != "" && typed("arrival"):
+		return fault.New(fault.Usage, "leave --arrival out", "--replay has its own moments")
+	case f.target.batch < 1:
+		return fault.New(fault.Usage, "give the rows of a request", "--batch %d is not at least 1", f.target.batch)
+	case f.expect == "" && f.expectFrom == "" && (typed("rtol") || typed("atol")) && !f.isPerfAnalyzer():
+		return fault.New(fault.Usage, "pass --expect-from MODEL or --expect FILE too", "--rtol and --atol are for comparing answers")
 	case typed("speed") && f.replay == "":
 		return fault.New(fault.Usage, "pass --replay FILE too", "--speed is for a replay")
 	case f.samples != "" && (m == finding || m == sweeping):
@@ -382,4 +400,36 @@ func (f *loadtestFlags) searchRange() (lo, hi float64, err error) {
 		return 0, 0, nil
 	}
 	return search.ParseRange(f.between)
+}
+
+// targetFlagNames are the flags that say how a target is spoken to, what requests carry and what answers should be.
+var targetFlagNames = []string{
+	"model", "protocol", "encoding", "method", "body", "content-type", "header", "batch", "model-file", "tls-ca", "tls-cert", "tls-key", "insecure",
+	"input", "io", "shape", "dim", "expect-from", "expect", "rtol", "atol", "timeout", "arrival", "instances", "threads", "provider",
+}
+
+// again is those flags as they were typed, for a command that loads the same target. Secrets are left out.
+func (f *loadtestFlags) again() string {
+	var words []string
+	for _, name := range targetFlagNames {
+		fl := f.set.Lookup(name)
+		if fl == nil || !fl.Changed {
+			continue
+		}
+		values := []string{fl.Value.String()}
+		if list, ok := fl.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			switch {
+			case name == "header":
+				words = append(words, "-H "+loadtest.Quote(redactHeader(v)))
+			case fl.Value.Type() == "bool":
+				words = append(words, "--"+name)
+			default:
+				words = append(words, "--"+name+" "+loadtest.Quote(v))
+			}
+		}
+	}
+	return strings.Join(words, " ")
 }

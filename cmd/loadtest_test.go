@@ -96,6 +96,10 @@ func TestLoadtestUsage(t *testing.T) {
 		{"--rps 10 --range 1:2", "--range is for a search"},
 		{"--find-max-rps --rps 10 --slo p99<1s", "--find-max-rps chooses the load itself"},
 		{"--sweep rps=1,2 --find-max-rps", "cannot go together"},
+		{"--stages 10x1s --duration 5s", "--duration means nothing"},
+		{"--rps 10 --batch 0", "--batch 0"},
+		{"--rps 10 --rtol 0.1", "--rtol and --atol are for comparing"},
+		{"--rps 10 --slo p99>20ms", "wants latency_p99 to be high"},
 		{"--concurrency 2 --shard 0/2", "--shard is for one open loop"},
 		{"--sweep rps=1,2 --samples-out x", "--samples-out is for one load"},
 		{"--stages 10x", `"10x`},
@@ -252,6 +256,8 @@ func TestLoadtestBadTargets(t *testing.T) {
 	defer busy.Close()
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>hello</html>") }))
 	defer page.Close()
+	page404 := httptest.NewServer(http.NotFoundHandler())
+	defer page404.Close()
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	defer secure.Close()
 	for _, c := range []struct {
@@ -266,6 +272,8 @@ func TestLoadtestBadTargets(t *testing.T) {
 		{"unknown authority", "certificate", 1, []string{secure.URL, "--rps", "20"}},
 		{"503 to all, gated", "error_rate", 3, []string{busy.URL, "--protocol", "http", "--rps", "50", "--gate", "error_rate<=1%"}},
 		{"503 to all", "server_errors", 4, []string{busy.URL, "--protocol", "http", "--rps", "50"}},
+		{"a path that is not there", "the first request failed: status 404", 1, []string{page404.URL, "--protocol", "http", "--rps", "20"}},
+		{"a user in the URL", "has a user in it", 2, []string{"http://me:pass@" + refused, "--rps", "20"}},
 		{"no scheme", "write http://", 2, []string{"localhost:8000", "--rps", "20"}},
 		{"no such model", "does not exist", 2, []string{"nowhere.onnx", "--rps", "20"}},
 		{"body for OIP", "--body is for plain HTTP", 2, []string{page.URL, "--protocol", "oip-grpc", "--rps", "20"}},

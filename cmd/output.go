@@ -27,7 +27,7 @@ func (a *app) newDocument(kind string) *report.Document {
 	if q := facts.CPUs.Quota; q > 0 {
 		d.Manifest.CPUs = min(d.Manifest.CPUs, q)
 	}
-	d.Manifest.Command = append([]string{"infer"}, a.args...)
+	d.Manifest.Command = append([]string{"infer"}, redacted(a.args)...)
 	return d
 }
 
@@ -99,12 +99,30 @@ func outcome(d *report.Document, strict bool) error {
 	case 3:
 		return fault.New(fault.Gate, "the document's gates say by how much", "a gate was missed: %s", failedGates(d))
 	default:
-		hint := "repeat it on a quieter machine"
+		hint := untrustedHint(d)
 		if strict {
 			hint += ", or leave out --strict"
 		}
 		return fault.New(fault.Untrusted, hint, "measured but not trustworthy: %s", failedChecks(d))
 	}
+}
+
+// untrustedHint says what may make a measurement trustworthy, by the first check that is not ok.
+func untrustedHint(d *report.Document) string {
+	for _, c := range d.Validity.Checks {
+		switch name, _, _ := strings.Cut(c.Name, "@"); {
+		case c.OK:
+		case name == "server_errors":
+			return "see in the report how the requests failed"
+		case strings.HasPrefix(name, "connection"):
+			return "pass a larger --connections, or a lower rate"
+		case name == "generator_cpu":
+			return "offer less, or use several machines with --shard"
+		default:
+			return "repeat it on a quieter machine"
+		}
+	}
+	return "measure longer"
 }
 
 func failedGates(d *report.Document) string {

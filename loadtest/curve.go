@@ -3,6 +3,8 @@ package loadtest
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"infer/internal/stats"
@@ -72,9 +74,41 @@ func Sweep(ctx context.Context, rigOf func(batch int64) (*Rig, error), points []
 	if len(points) > 0 && points[0].Concurrency > 0 {
 		x.Schedule = report.LoadSchedule{Loop: "closed", Seed: o.Schedule.Seed}
 	}
+	judgeCurve(d, x, o.SLO)
 	d.Judge(o.Gates)
 	readCurve(d, x, o.SLO)
 	return d.SetDetails(x)
+}
+
+// judgeCurve adds a gate for every objective: a curve is measured to see where it breaks, so that it holds at one point is
+// enough.
+func judgeCurve(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
+	for _, g := range slos {
+		out := report.GateResult{Expr: g.Expr, Verdict: report.Fail, Reason: "it holds at no point"}
+		var holds, breaks []string
+		open := false
+		for _, s := range x.SLO {
+			switch {
+			case s.Expr != g.Expr:
+			case s.Verdict == report.Pass:
+				holds = append(holds, s.At)
+			case s.Verdict == report.Fail:
+				breaks = append(breaks, s.At)
+			default:
+				open = true
+			}
+		}
+		switch {
+		case len(holds) > 0:
+			out.Verdict, out.Reason = report.Pass, "it holds at "+strings.Join(holds, ", ")
+			if len(breaks) > 0 {
+				out.Reason += "; it breaks at " + strings.Join(breaks, ", ")
+			}
+		case open || len(breaks) == 0:
+			out.Verdict, out.Reason = report.GateInconclusive, "no point is sure to keep it: measure longer"
+		}
+		d.Gates = append(d.Gates, out)
+	}
 }
 
 // at is o with the load of a point.
@@ -114,8 +148,8 @@ func (o *Options) point(ctx context.Context, rig *Rig, h Hooks, d *report.Docume
 		d.Add(metric)
 	}
 	for _, s := range judgeSLOs(pd, o.SLO, px.Figures) {
-		g := report.GateResult{Expr: s.Expr + " at " + p.String(), Verdict: s.Verdict, Reason: s.Reason}
-		x.SLO = append(x.SLO, report.LoadSLO{Expr: g.Expr, Verdict: s.Verdict, Reason: s.Reason, Missed: s.Missed, N: s.N, Headroom: s.Headroom})
+		s.At = p.String()
+		x.SLO = append(x.SLO, s)
 	}
 	if x.Window.Seconds == 0 {
 		x.Window, x.Generator = px.Window, px.Generator
@@ -171,26 +205,29 @@ func readCurve(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
 	r := &reader{d: d, x: x, slos: slos}
 	best := -1
 	for i, p := range x.Points {
-		if best < 0 || p.Throughput > x.Points[best].Throughput {
+		if best < 0 || p.Throughput*float64(max(1, p.Batch)) > x.Points[best].Throughput*float64(max(1, x.Points[best].Batch)) {
 			best = i
 		}
 	}
 	if best >= 0 {
 		p := x.Points[best]
 		at := Point{p.Rate, p.Concurrency, p.Batch}
-		r.say("Most was answered at %s: %s.", at, report.FormatValue(report.Rate, p.Throughput))
+		most := report.FormatValue(report.Rate, p.Throughput) + " requests"
+		if p.Batch > 1 {
+			most += ", " + report.FormatValue(report.Rate, p.Throughput*float64(p.Batch)) + " rows"
+		}
+		r.say("Most was answered at %s: %s.", at, most)
 		slo := "p99<100ms"
 		if len(slos) > 0 {
 			slo = slos[0].Expr
 		} else if first := x.Points[0].P99; first != nil {
 			slo = "p99<" + short(promise(*first))
 		}
-		x.Next = step(fmt.Sprintf("%s --find-max-rps --slo %s", command(x.Target), quote(slo)), "it searches the highest rate at which %s holds, and confirms it", slo)
+		x.Next = step(fmt.Sprintf("%s --find-max-rps --slo %s", command(x.Target), Quote(slo)), "it searches the highest rate at which %s holds, and confirms it", slo)
 	}
-	for _, s := range x.SLO {
-		if s.Verdict == report.Fail {
-			r.say("%s: breaks there, %s.", s.Expr, s.Reason)
-			break
+	for _, g := range d.Gates {
+		if slices.ContainsFunc(slos, func(s report.Gate) bool { return s.Expr == g.Expr }) {
+			r.say("%s: %s.", g.Expr, g.Reason)
 		}
 	}
 	x.Reading = r.said

@@ -234,7 +234,7 @@ func readSearch(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
 	r.say("%s.", upperFirst(s.Reason))
 	if s.Max != nil {
 		r.say("Plan for less: at %s, 70 %% of it, a burst or a slow minute does not break the objective at once.", report.FormatValue(report.Rate, 0.7**s.Max))
-		x.Next = step(fmt.Sprintf("%s --rps %s --duration 60s --slo %s", command(x.Target), digits(0.7**s.Max), quote(slos[0].Expr)), "it shows the latency at 70 %% of what was found, over a longer time")
+		x.Next = step(fmt.Sprintf("%s --rps %s --duration 60s%s", command(x.Target), digits(0.7**s.Max), objectivesText(slos)), "it shows the latency at 70 %% of what was found, over a longer time")
 	}
 	if x.Figures != nil {
 		r.obstacle()

@@ -10,21 +10,24 @@ import (
 
 // command is the beginning of a command line for the same target.
 func command(t report.LoadTarget) string {
-	c := "infer loadtest " + quote(t.URL)
-	if t.Protocol == "in-process" {
-		return c
-	}
-	if t.Model != "" {
-		c += " --model " + quote(t.Model)
-	}
-	if t.Protocol != "oip-http" && !strings.HasPrefix(t.URL, "grpc") {
-		c += " --protocol " + t.Protocol
+	c := "infer loadtest " + Quote(t.URL)
+	if t.Options != "" {
+		c += " " + t.Options
 	}
 	return c
 }
 
-// quote quotes what a shell would take apart.
-func quote(s string) string {
+// objectivesText repeats the objectives of a command.
+func objectivesText(slos []report.Gate) string {
+	text := ""
+	for _, g := range slos {
+		text += " --slo " + Quote(g.Expr)
+	}
+	return text
+}
+
+// Quote quotes what a shell would take apart.
+func Quote(s string) string {
 	if s != "" && !strings.ContainsAny(s, " \t\n'\"\\$&|;<>()*?[]{}~#!`") {
 		return s
 	}
@@ -43,7 +46,7 @@ func (r *reader) next() *report.NextStep {
 	}
 	for _, s := range r.x.SLO {
 		if s.Verdict == report.GateInconclusive {
-			return step(fmt.Sprintf("%s --rps %s --duration %s --slo %s", again, r.perSecond(1), wait(4*r.x.Window.Seconds), quote(s.Expr)),
+			return step(fmt.Sprintf("%s --rps %s --duration %s%s", again, r.perSecond(1), wait(4*r.x.Window.Seconds), objectivesText(r.slos)),
 				"four times the requests halve the interval of %s", s.Expr)
 		}
 		if s.Verdict == report.Fail {
@@ -51,7 +54,7 @@ func (r *reader) next() *report.NextStep {
 		}
 	}
 	if rate, _, ok := r.value("error_rate"); ok && rate > 0.01 {
-		return step(fmt.Sprintf("%s --rps %s", again, r.perSecond(0.5)), "%s of the requests failed: see whether they do at half the rate", percent(rate))
+		return step(fmt.Sprintf("%s --rps %s%s", again, r.perSecond(0.5), objectivesText(r.slos)), "%s of the requests failed: see whether they do at half the rate", percent(rate))
 	}
 	slo := "p99<100ms"
 	if len(r.x.SLO) > 0 {
@@ -59,7 +62,7 @@ func (r *reader) next() *report.NextStep {
 	} else if _, hi, ok := r.value("latency_p99"); ok {
 		slo = "p99<" + short(promise(hi))
 	}
-	return step(fmt.Sprintf("%s --find-max-rps --slo %s", again, quote(slo)), "it tells how much load this server can take before %s breaks", slo)
+	return step(fmt.Sprintf("%s --find-max-rps --slo %s", again, Quote(slo)), "it tells how much load this server can take before %s breaks", slo)
 }
 
 // trustworthy helps with what makes the figures invalid, where a command can.
@@ -72,13 +75,13 @@ func (r *reader) trustworthy(again string) *report.NextStep {
 	}
 	switch {
 	case failed[checkConnections] != "":
-		n := min(MaxConnections, 4*max(1000, r.x.Generator.InFlight))
-		return step(fmt.Sprintf("%s --rps %s --connections %d", again, r.perSecond(1), n), "%s", failed[checkConnections])
+		n := min(MaxConnections, 4*max(1, r.x.Generator.InFlight))
+		return step(fmt.Sprintf("%s --rps %s --connections %d%s", again, r.perSecond(1), n, objectivesText(r.slos)), "with as many connections as the server holds requests it sees the load that was due")
 	case failed[checkCPU] != "" || failed[checkLag] != "":
 		if r.x.Schedule.Loop == "closed" {
 			return nil
 		}
-		return step(fmt.Sprintf("%s --rps %s", again, r.perSecond(0.5)), "at half the rate the generator may keep up; on a machine of its own it will not compete with the server")
+		return step(fmt.Sprintf("%s --rps %s%s", again, r.perSecond(0.5), objectivesText(r.slos)), "at half the rate the generator may keep up; on a machine of its own it will not compete with the server")
 	}
 	return nil // whoever set the quota, or shares the machine, can help; the reading says so
 }
@@ -88,7 +91,7 @@ func (r *reader) openLoop(again string) *report.NextStep {
 	if !ok || v <= 0 {
 		return nil
 	}
-	return step(fmt.Sprintf("%s --rps %s", again, digits(0.7*v)), "an open loop at 70 %% of this throughput shows the latency that users would see")
+	return step(fmt.Sprintf("%s --rps %s%s", again, digits(0.7*v), objectivesText(r.slos)), "an open loop at 70 %% of this throughput shows the latency that users would see")
 }
 
 // relief is what may make an objective hold that does not.
@@ -96,14 +99,17 @@ func (r *reader) relief(again, slo string) *report.NextStep {
 	what, share := r.dominant()
 	if what == "compute" {
 		if m := r.d.Manifest.Model; m != nil {
-			return step("infer quantize "+quote(m.Path)+" --int8", "the slowest requests spend %s of their time in the model", percent(share))
+			return step("infer quantize "+Quote(m.Path)+" --int8", "the slowest requests spend %s of their time in the model", percent(share))
 		}
 	}
-	return step(fmt.Sprintf("%s --find-max-rps --slo %s", again, quote(slo)), "it tells up to which rate %s holds", slo)
+	return step(fmt.Sprintf("%s --find-max-rps --slo %s", again, Quote(slo)), "it tells up to which rate %s holds", slo)
 }
 
 // perSecond is a multiple of the offered rate, as --rps takes it.
 func (r *reader) perSecond(times float64) string {
+	if s := r.x.Schedule.Stages; len(s) == 1 && s[0].From == s[0].To {
+		return digits(times * s[0].From)
+	}
 	v, _, ok := r.value("offered_rate")
 	if !ok {
 		return "100"

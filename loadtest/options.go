@@ -104,7 +104,7 @@ func (o *Options) window() time.Duration {
 		if len(t) == 0 {
 			return 0
 		}
-		return t[len(t)-1] + 1
+		return t[len(t)-1] + max(1, t[len(t)-1]/time.Duration(max(1, len(t)-1))) // one gap behind the last
 	}
 	var d time.Duration
 	for _, s := range o.Schedule.Stages {

@@ -68,7 +68,7 @@ func (r *reader) failures() {
 		return
 	}
 	f := r.x.Faults[0]
-	r.say("%s of the requests failed, most often (%d times): %s.", percent(rate), f.Count, strings.TrimSuffix(f.Text, "."))
+	r.say("%s of the requests failed, most often: %s.", percent(rate), strings.TrimSuffix(f.Text, "."))
 }
 
 // objectives says of each SLO whether it holds and by how much, or without any what could be promised.

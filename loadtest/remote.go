@@ -74,6 +74,9 @@ func (r *Remote) address() error {
 	if err != nil || u.Host == "" || u.Hostname() == "" {
 		return fault.New(fault.Usage, hint, "target %q is no URL of a server, and no model", r.o.URL)
 	}
+	if u.User != nil {
+		return fault.New(fault.Usage, "pass -H 'Authorization: Basic …'", "target %q has a user in it", u.Redacted())
+	}
 	ports := map[string]string{"http": "80", "https": "443", "grpc": "8001", "grpcs": "443"}
 	port, ok := ports[u.Scheme]
 	if !ok {

@@ -97,6 +97,11 @@ func Merge(docs []*report.Document, slos, gates []report.Gate) (*report.Document
 	whole := *docs[0]
 	whole.Metrics, whole.Gates, whole.Warnings = nil, nil, slices.Clone(whole.Warnings)
 	whole.Validity.Checks = nil
+	if len(slos)+len(gates) == 0 {
+		if slos, gates, err = judgedBy(docs[0], first); err != nil {
+			return nil, err
+		}
+	}
 	x := *first
 	addChecks(&whole, docs[0], first.Schedule.Shard)
 	for _, d := range docs[1:] {
@@ -122,11 +127,31 @@ func Merge(docs []*report.Document, slos, gates []report.Gate) (*report.Document
 		}
 	}
 	x.Schedule.Merged, x.Schedule.Shard = len(docs), ""
-	x.Generator.Pacer = fmt.Sprintf("%d shards", len(docs))
+	x.Generator, x.Floor, x.Server = report.LoadGenerator{Pacer: fmt.Sprintf("%d shards", len(docs))}, nil, serverOf(x.Figures, nil)
 	if of := shards(first.Schedule.Shard); of != len(docs) {
 		whole.Warn("%d of %d shards are here: rates are those of what is here", len(docs), of)
 	}
 	return &whole, remerged(&whole, &x, slos, gates)
+}
+
+// judgedBy returns the objectives and gates by which a load was judged when it was made.
+func judgedBy(d *report.Document, x *report.LoadDetails) (slos, gates []report.Gate, err error) {
+	known := map[string]bool{correctExpr: true}
+	for _, s := range x.SLO {
+		g, err := report.ParseSLO(s.Expr)
+		if err != nil {
+			return nil, nil, err
+		}
+		slos, known[s.Expr] = append(slos, g), true
+	}
+	var rest []string
+	for _, g := range d.Gates {
+		if !known[g.Expr] {
+			rest = append(rest, g.Expr)
+		}
+	}
+	gates, err = report.ParseGates("loadtest", rest)
+	return slos, gates, err
 }
 
 func remerged(d *report.Document, x *report.LoadDetails, slos, gates []report.Gate) error {
@@ -158,7 +183,7 @@ func sameLoad(a, b *report.LoadDetails, seen map[string]bool) error {
 	case a.Figures == nil || b.Figures == nil:
 		return fault.New(fault.Usage, hint, "a search or a sweep cannot be merged")
 	case a.Schedule.Shard == "" || b.Schedule.Shard == "":
-		return fault.New(fault.Usage, hint, "these are whole loads, not shards of one: two of them are for infer compare")
+		return fault.New(fault.Usage, hint, "these are whole loads, not shards of one")
 	case a.Schedule.SHA256 != b.Schedule.SHA256 || shards(a.Schedule.Shard) != shards(b.Schedule.Shard):
 		return fault.New(fault.Usage, hint, "these are shards of different schedules (%.12s and %.12s)", a.Schedule.SHA256, b.Schedule.SHA256)
 	case seen[b.Schedule.Shard]:

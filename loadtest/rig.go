@@ -22,8 +22,6 @@ type Rig struct {
 	Server    Server        // what can be asked of the server; nil: nothing
 	// Null makes a generator of the same requests against a server in this process that does nothing; nil: there is none.
 	Null func(ctx context.Context) (drive.Generator, func(), error)
-	// Strict refuses a target that answers the first request with a client's error (4xx): the requests do not suit it.
-	Strict bool
 }
 
 // CheckInfo says what answers are compared with.

@@ -22,7 +22,7 @@ import (
 // Rig makes the rig of a remote: requests for every payload, and what sends them. raw are those of HTTP and TorchServe,
 // where there are any; the others are made of set, which may be nil with raw. The caller closes Rig.Generator.
 func (r *Remote) Rig(ctx context.Context, set *payload.Set, raw []payload.Request) (*Rig, error) {
-	rig := &Rig{Target: r.target(), Rows: 1, Strict: r.Protocol != server.HTTP}
+	rig := &Rig{Target: r.target(), Rows: 1}
 	if set != nil {
 		rig.Rows, rig.Target.Rows, rig.Target.PayloadHash = max(1, set.Rows), max(1, set.Rows), set.Digest()
 		rig.Target.Notes = append(rig.Target.Notes, set.Notes...)

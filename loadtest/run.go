@@ -11,6 +11,7 @@ import (
 	"infer/loadtest/drive"
 	"infer/loadtest/sample"
 	"infer/loadtest/schedule"
+	"infer/loadtest/server"
 	"infer/report"
 )
 
@@ -119,11 +120,27 @@ func (o *Options) probe(ctx context.Context, rig *Rig) error {
 	case sample.Unreachable:
 		return fault.New(fault.Unavailable, "is the server running, and is this its address?", "%s: %s", rig.Target.URL, text)
 	case sample.Failed:
-		if rig.Strict {
-			return fault.New(fault.Internal, "see what the model takes: its metadata, or --input, --shape, --model and --protocol", "the first request failed: %s", text)
+		if got.Code < 500 || rig.Target.Protocol != server.HTTP && rig.Target.Protocol != server.OIPGRPC {
+			return fault.New(fault.Internal, refusalHint(rig.Target.Protocol, got.Code), "the first request failed: %s", text)
 		}
 	}
 	return nil
+}
+
+// refusalHint says what may be wrong with requests that a server answers with a status.
+func refusalHint(protocol string, code uint16) string {
+	switch {
+	case protocol == server.OIPGRPC:
+	case code == 401 || code == 403:
+		return "pass what it asks for, such as -H 'Authorization: Bearer TOKEN'"
+	case code/100 == 3:
+		return "give the address that it sends its clients to"
+	case code == 404 && protocol == server.HTTP:
+		return "check the path of the URL"
+	case code == 405 && protocol == server.HTTP:
+		return "check --method, and whether it wants a --body"
+	}
+	return "see what the model takes: its metadata, or --input, --shape, --model and --protocol"
 }
 
 // plan makes the load of the window with its warm-up.
@@ -342,7 +359,7 @@ func finish(d *report.Document, x *report.LoadDetails, o Options, local bool) er
 
 // localNext is what to try after a load in this process.
 func localNext(x *report.LoadDetails) *report.NextStep {
-	return step("infer serve "+quote(x.Target.URL), "then load the server: 'infer loadtest http://localhost:8000 --rps %s'", strconv.Itoa(int(max(1, rateOf(x)))))
+	return step("infer serve "+Quote(x.Target.URL), "then load the server: 'infer loadtest http://localhost:8000 --rps %s'", strconv.Itoa(int(max(1, rateOf(x)))))
 }
 
 func rateOf(x *report.LoadDetails) float64 {
@@ -352,9 +369,12 @@ func rateOf(x *report.LoadDetails) float64 {
 	return 100
 }
 
+// correctExpr is the gate that every compared load has.
+const correctExpr = "wrong_answers<=0"
+
 // correctGate is the gate that a wrong answer misses.
 func correctGate(c *report.LoadCorrectness) report.GateResult {
-	g := report.GateResult{Expr: "wrong_answers<=0", Verdict: report.Pass, Reason: fmt.Sprintf("%d answers were as expected", c.Checked)}
+	g := report.GateResult{Expr: correctExpr, Verdict: report.Pass, Reason: fmt.Sprintf("%d answers were as expected", c.Checked)}
 	switch {
 	case c.Wrong > 0:
 		g.Verdict, g.Reason = report.Fail, fmt.Sprintf("%d of %d answers were wrong", c.Wrong, c.Checked)

@@ -1,7 +1,6 @@
 package loadtest
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -158,11 +157,11 @@ func TestPromise(t *testing.T) {
 
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{"http://h:80/x": "http://h:80/x", "p99<20ms": "'p99<20ms'", "it's": `'it'\''s'`, "": "''"} {
-		if got := quote(in); got != want {
+		if got := Quote(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
 		}
 	}
-	if !strings.Contains(command(report.LoadTarget{URL: "http://h", Model: "m", Protocol: "tfs"}), "--protocol tfs") {
-		t.Error("the protocol is not said")
+	if got := command(report.LoadTarget{URL: "http://h", Options: "--protocol tfs"}); got != "infer loadtest http://h --protocol tfs" {
+		t.Error(got)
 	}
 }

@@ -30,8 +30,9 @@ type LoadTarget struct {
 	Version     string   `json:"version,omitempty"`
 	Server      string   `json:"server,omitempty"` // "triton 2.51.0", as it calls itself
 	Payloads    int      `json:"payloads"`
-	Rows        int64    `json:"rows"`          // of a request
-	Bytes       int64    `json:"request_bytes"` // of a request, mean
+	Options     string   `json:"options,omitempty"` // flags of the command line that say how the target is spoken to and what requests carry
+	Rows        int64    `json:"rows"`              // of a request
+	Bytes       int64    `json:"request_bytes"`     // of a request, mean
 	PayloadHash string   `json:"payload_sha256,omitempty"`
 	Notes       []string `json:"notes,omitempty"` // how payloads were made
 }
@@ -205,7 +206,8 @@ type LoadCorrectness struct {
 // LoadSLO is one objective and what became of it. Failed requests miss every objective on latency.
 type LoadSLO struct {
 	Expr     string   `json:"expr"`
-	Verdict  string   `json:"verdict"` // pass, fail or inconclusive
+	At       string   `json:"at,omitempty"` // the point of a sweep: "600 /s", "concurrency 4"
+	Verdict  string   `json:"verdict"`      // pass, fail or inconclusive
 	Reason   string   `json:"reason"`
 	Missed   int64    `json:"missed"` // requests over the limit, failed ones among them
 	N        int64    `json:"n"`      //

@@ -96,7 +96,7 @@ func (p *parser) onTiming(value []byte) {
 		switch string(trim(name)) {
 		case "queue":
 			into = &p.queue
-		case "compute":
+		case "compute", "run": // run is what infer serve says
 			into = &p.compute
 		default:
 			continue

@@ -106,7 +106,8 @@ type Step struct {
 
 // Result is what a search found. Rates are requests a second.
 type Result struct {
-	Max        *float64      // the highest rate at which all objectives hold; nil: none is known
+	Max        *float64 // the highest rate at which all objectives hold; nil: none is known
+	Mid        float64
 	Lo, Hi     float64       // interval of the rate at which the first objective breaks, at Confidence; Hi is +Inf where nothing broke
 	Confidence float64       //
 	Holds      float64       // highest rate, not above Max, at which a trial held; 0: none

@@ -11,6 +11,7 @@ import (
 type Objective struct {
 	Expr    string  // as typed
 	Allowed float64 // share of requests that may miss, in [0, 1)
+	Limit   float64 // seconds of latency above which a request misses; 0: not about latency
 }
 
 // Evidence is what a trial has seen so far, from its own window on (what comes before is warm-up).

@@ -3,39 +3,29 @@ package search
 import (
 	"context"
 	"math"
-	"slices"
 	"time"
 )
 
-// firstGuess is the rate that an unbounded search begins with.
+// firstGuess is the rate, requests a second, that an unbounded search begins with.
 const firstGuess = 10.0
 
 // finder is a search under way.
 type finder struct {
-	o      Options
-	trial  Trial
-	report func(Step)
-	r      Result
-	seen   [][]seen // by objective, then as the steps
-	group  []float64
+	o     Options
+	trial Trial
+	tell  func(Step)
+	r     Result
+	seen  [][]seen  // by objective, then by step
+	above []bool    // by step: the break is below its rate
+	group []float64 // by objective: requests that are worth one independent one, as far as known
+	why   string    // what kept the generator from its highest rates, "" for nothing
 }
 
-var (
-	aim      = 1.0 // refine at this many times the allowed misses
-	enough   = 3.0 // half of interval over precision
-	sure     = 0.4 // quantile of confirmation
-	confirmX = .5
-	trialX   = .5
-	group0   = 4.0
-	groupW   = 1.0
-	reserveX = 2.5
-	budgetX  = 0.4
-)
-
-// Find searches the highest rate at which all objectives hold. Each call of trial must offer arrivals of its own (a
-// fresh seed), or a confirmation confirms nothing. progress, if any, is told each step as it ends. When ctx ends, what
-// is known comes back with a nil error and the reason "interrupted"; an error of a trial ends the search as well, and
-// comes back beside what is known.
+// Find searches the highest rate at which all objectives hold. It doubles the rate until an objective fails, then tries
+// rates where all trials together (see fit) have the break, and at the end confirms the rate in a longer trial of its
+// own. Each call of trial must offer arrivals of its own (a fresh seed), or a confirmation confirms nothing. progress,
+// which may be nil, is told each step as it ends, by the calling goroutine. When ctx ends, what is known comes back with
+// a nil error and the reason "interrupted"; an error of a trial ends the search too, and comes back beside what is known.
 func Find(ctx context.Context, o Options, trial Trial, progress func(Step)) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -44,193 +34,235 @@ func Find(ctx context.Context, o Options, trial Trial, progress func(Step)) (*Re
 		progress = func(Step) {}
 	}
 	o = o.withDefaults()
-	f := &finder{o: o, trial: trial, report: progress, seen: make([][]seen, len(o.Objectives)), group: make([]float64, len(o.Objectives))}
-	f.regroup(firstGuess)
+	f := &finder{o: o, trial: trial, tell: progress, seen: make([][]seen, len(o.Objectives)), group: make([]float64, len(o.Objectives))}
 	f.r.Confidence = o.Confidence
 	err := f.run(ctx)
-	f.conclude(ctx)
+	f.conclude()
+	if err != nil {
+		f.r.Reason = "a trial failed"
+	}
 	return &f.r, err
 }
 
-// run tries rates until the search is over.
+// move is what to do next: a trial, or an end with its reason.
+type move struct {
+	rate    float64
+	window  time.Duration
+	confirm bool
+	end     string
+}
+
 func (f *finder) run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		rate, window, confirm := f.plan()
-		window = min(window, f.left())
-		if window < f.o.MinTrial {
-			f.r.Reason = "time"
+	for {
+		if ctx.Err() != nil {
+			f.r.Reason = "interrupted"
 			return nil
 		}
-		s, err := f.try(ctx, rate, window, confirm)
+		m := f.next()
+		m.window = min(m.window, f.left())
+		if m.end == "" && m.window < f.o.MinTrial {
+			m.end = "the time for the search is used up"
+		}
+		if m.end != "" {
+			f.r.Reason = m.end
+			return nil
+		}
+		s, err := f.try(ctx, m)
 		if err != nil {
 			return err
 		}
-		if confirm && s.Holds {
+		if m.confirm && s.Holds && ctx.Err() == nil {
 			f.r.Max, f.r.Confirmed = &s.Rate, true
+			f.r.Reason = f.found(s.Rate)
 			return nil
 		}
 	}
-	return nil
 }
 
+// left is the time that a trial's window may still take.
 func (f *finder) left() time.Duration { return f.o.MaxTime - f.r.Spent - f.o.WarmUp }
 
-// plan returns the next rate, for how long, and whether it is to confirm.
-func (f *finder) plan() (rate float64, window time.Duration, confirm bool) {
-	held, broke := f.bracket()
-	switch {
-	case len(f.r.Steps) == 0:
-		if f.o.Lo == 0 {
-			return firstGuess, f.explore(firstGuess), false
-		}
-		return f.o.Lo, f.explore(f.o.Lo), false
-	case broke == 0:
-		top := f.o.Hi
-		if top == 0 {
-			top = MaxRate
-		}
-		at := 0.0
-		for _, s := range f.r.Steps {
-			at = max(at, s.Rate)
-		}
-		if at < top {
-			return min(2*at, top), f.explore(2 * at), false
-		}
-		if held >= top {
-			return held, f.confirmation(held), true
-		}
-	case held == 0 && f.o.Lo > 0 && len(f.r.Steps) > 200:
-	case held == 0 && f.o.Lo == 0:
-		return broke / 2, f.explore(broke / 2), false
+// next says what to do next.
+func (f *finder) next() move {
+	held, highest, broke := f.bracket()
+	top := f.o.Hi
+	if top == 0 {
+		top = MaxRate
 	}
+	switch lo := f.o.Lo; {
+	case highest == 0 && lo > 0:
+		return move{rate: lo, window: f.explore(lo)}
+	case highest == 0:
+		return move{rate: firstGuess, window: f.explore(firstGuess)}
+	case broke > 0 && broke <= max(lo, MinRate):
+		return move{end: f.hopeless(broke)}
+	case broke == 0 && highest < top:
+		at := min(2*highest, top)
+		return move{rate: at, window: f.explore(at)}
+	case broke == 0 && held == top:
+		return move{rate: top, window: f.confirmation(top), confirm: true}
+	case held == 0 && lo == 0:
+		at := max(broke/2, MinRate)
+		return move{rate: at, window: f.explore(at)}
+	}
+	return f.refine()
+}
+
+// refine tries where the break most likely is, or confirms once that is known well or half of the time is gone.
+func (f *finder) refine() move {
 	b := f.fit()
-	lo, hi := b.quantile((1-f.o.Confidence)/2), b.quantile(1-(1-f.o.Confidence)/2)
-	x := f.clamp(b.quantile(sure))
-	reserve := time.Duration(reserveX * float64(f.confirmation(x)+f.o.WarmUp))
-	narrow := math.Log(hi/lo)/2 <= enough*f.o.Precision
-	if !narrow && f.left() > reserve && f.r.Spent < time.Duration(budgetX*float64(f.o.MaxTime)) {
-		at := f.clamp(b.quantile(0.5) * math.Exp((odds(aim*b.allowed)-odds(b.allowed))/b.steep))
-		return at, f.refinement(at), false
+	if f.o.Lo > 0 && b.quantile(f.o.Confidence) < f.o.Lo {
+		return move{end: f.hopeless(f.o.Lo)}
 	}
+	at := b.quantile(0.5)
+	deviation := math.Log(b.quantile(0.84)/b.quantile(0.16)) / 2
 	if n := len(f.r.Steps); f.r.Steps[n-1].Confirm {
-		x = f.clamp(min(x, f.r.Steps[n-1].Rate*(1-f.o.Precision)))
+		at = min(at, f.r.Steps[n-1].Rate*(1-f.o.Precision))
+	} else if deviation > f.o.Precision*precisionX && f.r.Spent < time.Duration(refineShare*float64(f.o.MaxTime)) {
+		at = f.clamp(at)
+		return move{rate: at, window: f.refinement(at)}
 	}
-	return x, f.confirmation(x), true
+	if f.o.Lo > 0 && at < f.o.Lo && f.r.Steps[len(f.r.Steps)-1].Rate == f.o.Lo && f.r.Steps[len(f.r.Steps)-1].Confirm {
+		return move{end: f.hopeless(f.o.Lo)}
+	}
+	at = f.clamp(at)
+	return move{rate: at, window: f.confirmation(at), confirm: true}
 }
 
-func (f *finder) clamp(x float64) float64 {
+var refineShare = 0.45
+var hard = 0.5
+var precisionX = 1.5
+var refineGroups, confirmGroups, confirmPart = .5, .5, 8.0
+
+func (f *finder) clamp(rate float64) float64 {
 	if f.o.Lo == 0 {
-		return x
+		return min(max(rate, MinRate), MaxRate)
 	}
-	return min(max(x, f.o.Lo), f.o.Hi)
-}
-
-func (f *finder) strictest() float64 {
-	q := 1.0
-	for _, b := range f.o.Objectives {
-		q = min(q, b.share())
-	}
-	return q
+	return min(max(rate, f.o.Lo), f.o.Hi)
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
+// explore is the window of a trial that only looks where the break may be: 20 requests, and 5 of those that may miss,
+// if that does not take long.
 func (f *finder) explore(rate float64) time.Duration {
-	return min(f.o.MaxTrial, max(f.o.MinTrial, seconds(20/rate), min(f.o.MinTrial*2, seconds(5/f.strictest()/rate))))
+	w, shares := seconds(20/rate), time.Duration(0)
+	for _, b := range f.o.Objectives {
+		w = max(w, seconds(3*b.Limit))
+		shares = max(shares, seconds(5/b.share()/rate))
+	}
+	return min(f.o.MaxTrial, max(f.o.MinTrial, w, min(2*f.o.MinTrial, shares)))
 }
 
-func (f *finder) worst() float64 { return slices.Max(f.group) }
+// missing is the time in which so many groups of misses would be seen at a rate at which an objective just holds.
+func (f *finder) missing(groups, rate float64) time.Duration {
+	w := 0.0
+	for k, b := range f.o.Objectives {
+		w = max(w, groups*f.group[k]/b.share()/rate, 3*b.Limit)
+	}
+	return seconds(min(w, 1e6))
+}
 
 func (f *finder) refinement(rate float64) time.Duration {
-	return min(f.o.MaxTrial, max(2*f.o.MinTrial, seconds(trialX*f.worst()/f.strictest()/rate)))
+	return min(f.o.MaxTrial, max(2*f.o.MinTrial, f.missing(refineGroups, rate)))
 }
 
 func (f *finder) confirmation(rate float64) time.Duration {
 	if f.o.Confirm > 0 {
 		return f.o.Confirm
 	}
-	return max(10*time.Second, min(f.o.MaxTime/6, seconds(confirmX*f.worst()/f.strictest()/rate)))
+	most := time.Duration(float64(f.o.MaxTime) / confirmPart)
+	return max(f.o.MinTrial, min(10*time.Second, most), min(most, f.missing(confirmGroups, rate)))
 }
 
-// bracket returns the highest rate that held below the lowest that broke; 0 for none.
-func (f *finder) bracket() (held, broke float64) {
-	for _, s := range f.r.Steps {
-		if s.Verdict == Fail && (broke == 0 || s.Rate < broke) {
+// bracket returns the lowest rate known to be above the break, the highest below it at which a trial held, and the
+// highest tried; 0 for none.
+func (f *finder) bracket() (held, highest, broke float64) {
+	for i, s := range f.r.Steps {
+		highest = max(highest, s.Rate)
+		if f.above[i] && (broke == 0 || s.Rate < broke) {
 			broke = s.Rate
 		}
 	}
 	for _, s := range f.r.Steps {
-		if s.Holds && s.Rate > held && (broke == 0 || s.Rate < broke) {
-			held = s.Rate
+		if s.Holds && (broke == 0 || s.Rate < broke) {
+			held = max(held, s.Rate)
 		}
 	}
-	return held, broke
+	return held, highest, broke
 }
 
-// fit joins what all trials say, between rates somewhat beyond those that held and broke.
+// fit joins what all trials say, for breaks from somewhat below those that held to somewhat above those that failed.
 func (f *finder) fit() *fit {
-	held, broke := f.bracket()
-	if held == 0 {
-		held = broke / 2
+	lo, _, hi := f.bracket()
+	if lo == 0 {
+		lo = hi
 		for _, s := range f.r.Steps {
-			held = min(held, s.Rate/2)
+			lo = min(lo, s.Rate)
 		}
+		lo /= 2
 	}
-	for _, s := range f.r.Steps {
-		if s.Verdict != Fail {
-			broke = max(broke, s.Rate)
+	for i, s := range f.r.Steps {
+		if !f.above[i] {
+			hi = max(hi, s.Rate)
 		}
 	}
 	var fits []*fit
 	for k, b := range f.o.Objectives {
-		trials := slices.Clone(f.seen[k])
-		for i := range trials {
-			trials[i].group = max(trials[i].group, f.group[k])
+		trials := make([]seen, len(f.seen[k]))
+		for i, t := range f.seen[k] {
+			t.group = max(t.group, f.group[k])
+			trials[i] = t
 		}
-		fits = append(fits, newFit(trials, b.share(), b.Limit, held/1.5, broke*1.5))
+		fits = append(fits, newFit(trials, b, lo/1.5, hi*1.5))
 	}
 	return first(fits)
 }
 
 // try runs one trial and takes it in.
-func (f *finder) try(ctx context.Context, rate float64, window time.Duration, confirm bool) (Step, error) {
-	w := &watcher{objectives: f.o.Objectives, group: f.group, alpha: 1 - f.o.Confidence, longest: window, shortest: f.o.MinTrial}
-	if confirm {
-		w.shortest = window
+func (f *finder) try(ctx context.Context, m move) (Step, error) {
+	f.regroup(m.rate)
+	w := &watcher{objectives: f.o.Objectives, group: f.group, alpha: 1 - f.o.Confidence, longest: m.window, shortest: f.o.MinTrial}
+	if m.confirm {
+		w.shortest = m.window
 	}
-	e, err := f.trial(ctx, rate, window, w.watch)
+	e, err := f.trial(ctx, m.rate, m.window, w.watch)
 	if err != nil {
 		return Step{}, err
 	}
 	f.r.Spent += e.Elapsed + f.o.WarmUp
-	w.judge(e, w.alpha)
-	s := Step{Rate: rate, Verdict: w.verdict, N: e.Due, Missed: e.Missed[w.objective], Objective: w.objective, Window: e.Elapsed, Confirm: confirm, Trusted: e.Trusted}
-	s.Holds = !w.overload
-	for k, b := range f.o.Objectives {
-		m := float64(e.Missed[k])
-		if m > b.Allowed*float64(e.Due) {
-			s.Holds = false
-		}
-		if w.overload {
-			m = float64(e.Due)
-		}
-		f.seen[k] = append(f.seen[k], seen{rate, float64(e.Due), m, groups(e.Sections[k])})
+	w.judge(e, w.alpha/2)
+	s := Step{
+		Rate: m.rate, Verdict: w.verdict, Holds: w.holds, N: e.Due, Missed: e.Missed[w.decider], Objective: w.decider,
+		Window: e.Elapsed, Confirm: m.confirm, Trusted: e.Trusted,
 	}
-	f.regroup(rate)
+	above := s.Verdict == Fail
+	if !e.Trusted && !s.Holds {
+		s.Verdict, above, f.why = Inconclusive, true, e.Why
+	}
+	s.Reason = f.explain(w, e, s)
+	for k := range f.o.Objectives {
+		t := seen{rate: m.rate, due: max(1, float64(e.Due)), missed: float64(e.Missed[k]), group: groups(e.Sections[k])}
+		t.above = above && (w.overload || !e.Trusted) || above && k == w.decider && t.missed > hard*t.due
+		f.seen[k] = append(f.seen[k], t)
+	}
+	f.above = append(f.above, above)
 	f.r.Steps = append(f.r.Steps, s)
-	f.report(s)
+	f.regroup(m.rate)
+	f.tell(s)
 	return s, nil
 }
 
-// regroup joins the trials' figures on how requests hang together, each with the weight of its misses.
+// regroup joins the trials' figures on how requests hang together, each with the weight of its misses. Before any is
+// seen, the requests of four times the limit are taken to be one group: who waits that long shares the queue with those
+// around him.
 func (f *finder) regroup(rate float64) {
-	for k := range f.group {
-		g := max(2, group0*rate*f.o.Objectives[k].Limit)
-		sum, weight := g*g*groupW, g*groupW
+	for k, b := range f.o.Objectives {
+		g := max(2, 4*rate*b.Limit)
+		sum, weight := g*g, g
 		for _, t := range f.seen[k] {
 			if t.missed < 0.3*t.due {
-				sum += t.missed * t.group
-				weight += t.missed
+				sum, weight = sum+t.missed*t.group, weight+t.missed
 			}
 		}
 		f.group[k] = sum / weight
@@ -238,11 +270,33 @@ func (f *finder) regroup(rate float64) {
 }
 
 // conclude fills in what follows from the steps.
-func (f *finder) conclude(ctx context.Context) {
-	_, broke := f.bracket()
-	if len(f.r.Steps) > 0 && broke > 0 {
+func (f *finder) conclude() {
+	held, _, broke := f.bracket()
+	if len(f.r.Steps) == 0 {
+		return
+	}
+	f.r.Lo = held
+	limit := math.Inf(1)
+	if broke > 0 {
 		b := f.fit()
-		f.r.Mid = b.quantile(.5)
+		limit = b.quantile(0.5)
 		f.r.Lo, f.r.Hi = b.quantile((1-f.o.Confidence)/2), b.quantile(1-(1-f.o.Confidence)/2)
+		f.r.Mid = limit
+	}
+	if f.r.Max != nil {
+		limit = *f.r.Max
+	}
+	for _, s := range f.r.Steps {
+		if s.Holds && s.Rate <= limit {
+			f.r.Holds = max(f.r.Holds, s.Rate)
+		}
+	}
+	for _, s := range f.r.Steps {
+		if !s.Holds && s.Rate > f.r.Holds && (f.r.Breaks == 0 || s.Rate < f.r.Breaks) {
+			f.r.Breaks = s.Rate
+		}
+	}
+	if f.r.Max == nil && f.r.Holds > 0 {
+		f.r.Max = &f.r.Holds
 	}
 }

@@ -36,7 +36,11 @@ func Find(ctx context.Context, rig *Rig, o Options, fo FindOptions, h Hooks, d *
 	f := &finder{rig: rig, o: o, h: h, objectives: objectives, begin: time.Now()}
 	so := search.Options{Lo: fo.Lo, Hi: fo.Hi, MaxTime: fo.MaxTime, WarmUp: trialWarmUp}
 	for _, v := range objectives {
-		so.Objectives = append(so.Objectives, search.Objective{Expr: v.gate.Expr, Allowed: v.allowed})
+		limit := v.gate.Limit
+		if v.errors {
+			limit = 0
+		}
+		so.Objectives = append(so.Objectives, search.Objective{Expr: v.gate.Expr, Allowed: v.allowed, Limit: limit})
 	}
 	result, err := search.Find(ctx, so, f.trial, f.note)
 	if err != nil {

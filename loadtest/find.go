@@ -187,7 +187,7 @@ func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDet
 	}
 	d.Add(m)
 	if t := f.confirm; t != nil && r.Max != nil && t.rate == *r.Max {
-		f.confirmed(d, x, t)
+		f.describe(d, x, t)
 	}
 	f.judge(d, r)
 	d.Judge(f.o.Gates)
@@ -198,8 +198,8 @@ func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDet
 	return d.SetDetails(x)
 }
 
-// confirmed reports the figures of the confirmation, at the rate that was found.
-func (f *finder) confirmed(d *report.Document, x *report.LoadDetails, t *trialFigures) {
+// describe reports the figures of the confirmation, at the rate that was found.
+func (f *finder) describe(d *report.Document, x *report.LoadDetails, t *trialFigures) {
 	x.Schedule.Stages = []report.LoadStage{{From: t.rate, To: t.rate, For: t.figures.Seconds}}
 	x.Schedule.Seed, x.Schedule.SHA256, x.Schedule.Planned = t.seed, t.hash, t.planned
 	x.Window = report.LoadWindow{WarmUp: t.warmUp.Seconds(), Seconds: t.figures.Seconds, Drain: t.m.drain.Seconds()}
@@ -216,12 +216,31 @@ func (f *finder) judge(d *report.Document, r *search.Result) {
 		case r.Max == nil && len(r.Steps) > 0 && r.Steps[len(r.Steps)-1].Verdict == search.Fail:
 			g.Verdict = report.Fail
 		case r.Max != nil && r.Confirmed:
-			g.Verdict, g.Reason = report.Pass, fmt.Sprintf("holds at %s, confirmed", report.FormatValue(report.Rate, *r.Max))
+			g.Verdict, g.Reason = confirmed(o, r)
 		case r.Max != nil:
 			g.Reason = fmt.Sprintf("holds at %s, and no time was left to confirm it", report.FormatValue(report.Rate, *r.Max))
 		}
 		d.Gates = append(d.Gates, g)
 	}
+}
+
+// confirmed says what the confirmation is worth. At the edge of what holds none can be certain; with fewer requests than
+// the percentile needs it says nothing.
+func confirmed(o objective, r *search.Result) (verdict, reason string) {
+	at := report.FormatValue(report.Rate, *r.Max)
+	for i := len(r.Steps) - 1; i >= 0; i-- {
+		s := r.Steps[i]
+		switch {
+		case !s.Confirm || !s.Holds:
+		case s.Verdict == search.Pass:
+			return report.Pass, "holds at " + at + ", confirmed"
+		case s.N >= int64(report.SamplesNeeded(o.gate.Metric)):
+			return report.Pass, fmt.Sprintf("held at %s in the confirmation (%d of %d requests missed it), too near to where it breaks to be certain", at, s.Missed, s.N)
+		default:
+			return report.GateInconclusive, fmt.Sprintf("held at %s in a confirmation of %d requests, and %d are needed", at, s.N, report.SamplesNeeded(o.gate.Metric))
+		}
+	}
+	return report.GateInconclusive, "holds at " + at + ", not confirmed"
 }
 
 func finite(x float64) float64 {

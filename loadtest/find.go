@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ func Find(ctx context.Context, rig *Rig, o Options, fo FindOptions, h Hooks, d *
 	if err := o.prepare(ctx, rig, h, x); err != nil {
 		return err
 	}
-	f := &finder{rig: rig, o: o, h: h, objectives: objectives, begin: time.Now()}
+	f := &finder{rig: rig, o: o, h: h, objectives: objectives, begin: time.Now(), between: [2]float64{fo.Lo, fo.Hi}}
 	so := search.Options{Lo: fo.Lo, Hi: fo.Hi, MaxTime: fo.MaxTime, WarmUp: trialWarmUp}
 	for _, v := range objectives {
 		limit := v.gate.Limit
@@ -59,6 +60,7 @@ type finder struct {
 	h          Hooks
 	objectives []objective
 	begin      time.Time
+	between    [2]float64 // the range that was asked for; 0, 0: open
 	trials     int
 	points     []report.LoadPoint
 	steps      []report.LoadSearchStep
@@ -174,7 +176,7 @@ func (f *finder) note(s search.Step) {
 // fill writes the result into d.
 func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDetails, r *search.Result) error {
 	x.Schedule = report.LoadSchedule{Loop: "open", Arrival: f.o.Schedule.Arrival, Seed: f.o.Schedule.Seed}
-	x.Search = &report.LoadSearch{Range: [2]float64{finite(r.Lo), finite(r.Hi)}, Max: r.Max, Holds: r.Holds, Breaks: r.Breaks, Confirmed: r.Confirmed,
+	x.Search = &report.LoadSearch{Range: f.between, Max: r.Max, Holds: r.Holds, Breaks: r.Breaks, Confirmed: r.Confirmed,
 		Steps: f.steps, Reason: r.Reason, Seconds: time.Since(f.begin).Seconds()}
 	x.Points = f.points
 	m := report.NewMetric("max_rps")
@@ -190,6 +192,9 @@ func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDet
 		f.describe(d, x, t)
 	}
 	f.judge(d, r)
+	if r.Max == nil && ctx.Err() == nil && !slices.ContainsFunc(r.Steps, func(s search.Step) bool { return s.Trusted && !s.Holds }) {
+		d.AddCheck(checkCPU, false, "%s", r.Reason) // no trial says anything about the server
+	}
 	d.Judge(f.o.Gates)
 	if ctx.Err() != nil {
 		d.Verdict = report.Interrupted
@@ -243,17 +248,13 @@ func confirmed(o objective, r *search.Result) (verdict, reason string) {
 	return report.GateInconclusive, "holds at " + at + ", not confirmed"
 }
 
-func finite(x float64) float64 {
-	if math.IsInf(x, 0) || math.IsNaN(x) {
-		return 0
-	}
-	return x
-}
-
 // readSearch says in words what a search found.
 func readSearch(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
 	r := &reader{d: d, x: x, slos: slos}
 	s := x.Search
+	if s.Max == nil && s.Holds > 0 {
+		r.say("The highest rate of a trial that held is %s; the search did not end.", report.FormatValue(report.Rate, s.Holds))
+	}
 	r.say("%s.", upperFirst(s.Reason))
 	if s.Max != nil {
 		r.say("Plan for less: at %s, 70 %% of it, a burst or a slow minute does not break the objective at once.", report.FormatValue(report.Rate, 0.7**s.Max))

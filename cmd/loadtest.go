@@ -329,6 +329,8 @@ func (f *loadtestFlags) fits(m mode) error {
 		return fault.New(fault.Usage, "leave it out", "--duration means nothing where --stages or --replay say how long the load is")
 	case f.replay != "" && typed("arrival"):
 		return fault.New(fault.Usage, "leave --arrival out", "--replay has its own moments")
+	case typed("connections") && f.opts.Connections < f.opts.Concurrency:
+		return fault.New(fault.Usage, "give as many connections, or leave --connections out", "--concurrency %d needs as many connections, and --connections is %d", f.opts.Concurrency, f.opts.Connections)
 	case f.target.batch < 1:
 		return fault.New(fault.Usage, "give the rows of a request", "--batch %d is not at least 1", f.target.batch)
 	case f.expect == "" && f.expectFrom == "" && (typed("rtol") || typed("atol")) && !f.isPerfAnalyzer():

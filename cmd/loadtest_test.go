@@ -98,6 +98,7 @@ func TestLoadtestUsage(t *testing.T) {
 		{"--sweep rps=1,2 --find-max-rps", "cannot go together"},
 		{"--stages 10x1s --duration 5s", "--duration means nothing"},
 		{"--rps 10 --batch 0", "--batch 0"},
+		{"--concurrency 20 --connections 10", "--concurrency 20 needs"},
 		{"--rps 10 --rtol 0.1", "--rtol and --atol are for comparing"},
 		{"--rps 10 --slo p99>20ms", "wants latency_p99 to be high"},
 		{"--concurrency 2 --shard 0/2", "--shard is for one open loop"},

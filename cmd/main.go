@@ -28,10 +28,15 @@ func Main(args []string, std term.Streams) int {
 	finished := make(chan struct{})
 	defer close(finished)
 	context.AfterFunc(ctx, func() {
-		stop() // a second Ctrl-C ends the process at once
+		select { // timeout(1) signals the process and then its group: the same wish, told twice
+		case <-finished:
+			return
+		case <-time.After(500 * time.Millisecond):
+		}
+		stop() // from now on a second Ctrl-C ends the process at once
 		select {
 		case <-finished:
-		case <-time.After(time.Second): // one long kernel cannot be cut short
+		case <-time.After(500 * time.Millisecond): // one long kernel cannot be cut short
 			if a.drains.Load() {
 				return // the server says itself what it waits for
 			}

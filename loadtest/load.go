@@ -54,7 +54,7 @@ func (o *Options) run(ctx context.Context, rig *Rig, l load) (*measured, error) 
 	eye := observe(ctx, rig, l, m, begin)
 	stats, err := rig.Generator.Run(ctx, drive.Load{
 		Schedule: l.schedule, Concurrency: l.concurrency, Duration: l.duration, Requests: l.requests,
-		Timeout: o.Timeout, Connections: o.Connections, Payloads: rig.Payloads, Check: rig.Check,
+		Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Payloads, Check: rig.Check,
 		Spin: o.spin(l.schedule), Lanes: o.lanes(l.schedule), Emit: emit,
 	})
 	took := time.Since(begin)

@@ -84,6 +84,9 @@ func (o *Options) Validate() error {
 	return nil
 }
 
+// connections is how many connections there may be: a closed loop has one for each of its requests.
+func (o *Options) connections() int { return max(o.Connections, o.Concurrency) }
+
 // open reports whether o is an open loop.
 func (o *Options) open() bool { return len(o.Schedule.Stages) > 0 || o.Schedule.Trace != nil }
 

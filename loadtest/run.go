@@ -79,7 +79,7 @@ func (o *Options) prepare(ctx context.Context, rig *Rig, h Hooks, x *report.Load
 // that requests share are all made before: gRPC makes none on demand.
 func (o *Options) initial(rig *Rig) int {
 	if rig.Streams > 1 {
-		n := o.Connections
+		n := o.connections()
 		if !o.open() && o.Concurrency > 0 {
 			n = o.Concurrency
 		}
@@ -89,7 +89,7 @@ func (o *Options) initial(rig *Rig) int {
 	if o.open() {
 		n = int(math.Ceil(o.peak() / 50))
 	}
-	return min(o.Connections, max(4, n), 1000)
+	return min(o.connections(), max(4, n), 1000)
 }
 
 // peak is the highest rate of the schedule.
@@ -106,7 +106,7 @@ func (o *Options) peak() float64 {
 func (o *Options) probe(ctx context.Context, rig *Rig) error {
 	var got *sample.Sample
 	stats, err := rig.Generator.Run(ctx, drive.Load{
-		Concurrency: 1, Duration: o.Timeout, Requests: 1, Timeout: o.Timeout, Connections: o.Connections, Payloads: rig.Payloads, Lanes: 1,
+		Concurrency: 1, Duration: o.Timeout, Requests: 1, Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Payloads, Lanes: 1,
 		Emit: func(s []sample.Sample) { s0 := s[0]; got = &s0 },
 	})
 	if err != nil || got == nil {
@@ -210,7 +210,7 @@ func (o *Options) warm(ctx context.Context, rig *Rig, d time.Duration) error {
 		return nil
 	}
 	_, err := rig.Generator.Run(ctx, drive.Load{
-		Concurrency: max(1, o.Concurrency), Duration: d, Timeout: o.Timeout, Connections: o.Connections, Payloads: rig.Payloads, Lanes: 1,
+		Concurrency: max(1, o.Concurrency), Duration: d, Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Payloads, Lanes: 1,
 		Emit: func([]sample.Sample) {},
 	})
 	return err

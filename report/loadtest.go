@@ -87,8 +87,8 @@ type LoadSection struct {
 	Seconds  float64          `json:"seconds"`
 	Due      int64            `json:"due"`      // requests that were to be sent in it, whatever became of them
 	Sent     int64            `json:"sent"`     // requests that were sent in it, whenever they were due
-	Answered int64            `json:"answered"` // right answers that came in it, whenever they were due
-	Good     int64            `json:"good"`     // of Answered, those within the limit
+	Answered int64            `json:"answered"` // answers that came in it, right or wrong, whenever they were due
+	Good     int64            `json:"good"`     // of Answered, right ones within the limit
 	Outcomes map[string]int64 `json:"outcomes"` // of Due, by the names of sample.Outcome; none is 0
 	Latency  *stats.Sketch    `json:"latency"`  // of right answers (and those that were not checked)
 	Service  *stats.Sketch    `json:"service"`  //
@@ -99,7 +99,7 @@ type LoadSlice struct {
 	At       float64       `json:"at"`       // its begin, from that of the window
 	Seconds  float64       `json:"seconds"`  //
 	Due      int64         `json:"due"`      // requests that were to be sent in it
-	Answered int64         `json:"answered"` // right answers that came in it
+	Answered int64         `json:"answered"` // answers that came in it, right or wrong
 	Failed   int64         `json:"failed"`   // requests that ended in it in any other way
 	Latency  *stats.Sketch `json:"latency"`  // of right answers, by due time, to 0.8 %
 	P50      *float64      `json:"p50"`      // of Latency; nil: it is empty
@@ -182,9 +182,10 @@ type LoadServer struct {
 
 // LoadTail is where the slowest requests spent their time. The shares sum to 1.
 type LoadTail struct {
-	N         int64    `json:"n"`         // requests behind it
-	From      float64  `json:"from"`      // least latency of them
-	Generator float64  `json:"generator"` // late, or waiting for a connection
+	N         int64    `json:"n"`               // requests behind it
+	From      float64  `json:"from"`            // least latency of them
+	Generator float64  `json:"generator"`       // the generator was late
+	Wait      float64  `json:"connection_wait"` // no connection was free
 	Queue     *float64 `json:"queue,omitempty"`
 	Compute   *float64 `json:"compute,omitempty"`
 	Rest      float64  `json:"rest"` // network, server outside of queue and model; all of the service time where the server does not tell

@@ -194,6 +194,11 @@ func TestLive(t *testing.T) {
 	if math.Abs(l.Throughput-999) > 2 || l.P50 < 400*time.Microsecond || l.P50 > 700*time.Microsecond || l.P99 < 900*time.Microsecond {
 		t.Errorf("%+v", l)
 	}
+	first := NewFold(FoldOptions{To: time.Minute})
+	first.Add(samples[:500])
+	if l := first.Live(500 * time.Millisecond); math.Abs(l.Throughput-1000) > 2 {
+		t.Errorf("%g /s in the first half second", l.Throughput)
+	}
 	// A stall: nothing comes, and the view says so.
 	if l = f.Live(20 * time.Second); l.Throughput != 0 || l.P99 != 0 || l.Due() != 6000 {
 		t.Errorf("%+v", l)

@@ -4,21 +4,22 @@ import "infer/internal/stats"
 
 // LoadDetails is the details of kind "loadtest". Times are seconds, rates 1/s, shares in [0, 1].
 type LoadDetails struct {
-	Target      LoadTarget       `json:"target"`
-	Schedule    LoadSchedule     `json:"schedule"`
-	Window      LoadWindow       `json:"window"`                //
-	Figures     *LoadFigures     `json:"figures,omitempty"`     // what was counted: the metrics follow from it, and it merges with that of other shards; absent of searches and sweeps
-	Faults      []LoadFault      `json:"faults,omitempty"`      // how requests failed, most frequent first
-	Generator   LoadGenerator    `json:"generator"`             //
-	Floor       *LoadFloor       `json:"floor,omitempty"`       // the same schedule against a server that does nothing
-	Server      *LoadServer      `json:"server,omitempty"`      // what the server told of itself
-	Tail        *LoadTail        `json:"tail,omitempty"`        // where the slowest requests spent their time
-	Correctness *LoadCorrectness `json:"correctness,omitempty"` //
-	SLO         []LoadSLO        `json:"slo,omitempty"`         //
-	Search      *LoadSearch      `json:"search,omitempty"`      // of --find-max-rps
-	Points      []LoadPoint      `json:"points,omitempty"`      // of a sweep or a search: the latency-throughput curve, by offered rate or concurrency
-	Reading     []string         `json:"reading,omitempty"`     // what the figures mean, a sentence each
-	Next        *NextStep        `json:"next,omitempty"`        // the one command worth trying
+	Target        LoadTarget       `json:"target"`
+	Schedule      LoadSchedule     `json:"schedule"`
+	Window        LoadWindow       `json:"window"`                   //
+	Figures       *LoadFigures     `json:"figures,omitempty"`        // what was counted: the metrics follow from it, and it merges with that of other shards; absent of searches and sweeps
+	Faults        []LoadFault      `json:"faults,omitempty"`         // how requests failed, most frequent first
+	Generator     LoadGenerator    `json:"generator"`                //
+	Floor         *LoadFloor       `json:"floor,omitempty"`          // the same schedule against a server that does nothing
+	Server        *LoadServer      `json:"server,omitempty"`         // what the server told of itself
+	Tail          *LoadTail        `json:"tail,omitempty"`           // where the slowest requests spent their time
+	Correctness   *LoadCorrectness `json:"correctness,omitempty"`    //
+	SLO           []LoadSLO        `json:"slo,omitempty"`            //
+	Search        *LoadSearch      `json:"search,omitempty"`         // of --find-max-rps
+	Points        []LoadPoint      `json:"points,omitempty"`         // of a sweep or a search: the latency-throughput curve, by offered rate or concurrency
+	PointsPlanned int              `json:"points_planned,omitempty"` // of a sweep: how many points there were to be
+	Reading       []string         `json:"reading,omitempty"`        // what the figures mean, a sentence each
+	Next          *NextStep        `json:"next,omitempty"`           // the one command worth trying
 }
 
 // LoadTarget is what the load was sent to.
@@ -132,7 +133,7 @@ type LoadSlow struct {
 	Payload int32    `json:"payload"`
 }
 
-// LoadFault is one way in which requests failed.
+// LoadFault is one way in which requests failed, in the whole load: unlike all rates, warm-up is in it.
 type LoadFault struct {
 	Outcome string `json:"outcome"`
 	Code    int    `json:"code,omitempty"`

@@ -31,7 +31,9 @@ func (o *Options) floor(ctx context.Context, rig *Rig, h Hooks) (*report.LoadFlo
 			return nil, err
 		}
 	}
-	l.watch = o.live(h, "floor", l)
+	whole := l
+	whole.from = 0 // its warm-up is over before anybody could read of it
+	l.watch = o.live(h, "floor", whole)
 	if err := g.Open(ctx, o.initial(rig)); err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func (o *Options) live(h Hooks, phase string, l load) func(time.Duration, *sampl
 	if h.Live == nil {
 		return nil
 	}
-	v := &viewer{phase: phase, total: l.to, limit: o.limit(), show: h.Live}
+	v := &viewer{phase: phase, from: l.from, to: l.to, limit: o.limit(), show: h.Live}
 	if l.schedule != nil {
 		v.cursor = l.schedule.Cursor(0, 1)
 	}
@@ -90,24 +92,23 @@ func (o *Options) live(h Hooks, phase string, l load) func(time.Duration, *sampl
 
 // viewer keeps what a live view shows of the seconds gone by.
 type viewer struct {
-	phase        string
-	total, limit time.Duration
-	show         func(LiveView)
-	cursor       *schedule.Cursor
-	due          int64         // requests that were due until now
-	next         time.Duration // when the next one is
-	second       int64         // last whole second that was noted
-	before       int64         // due until then
-	offered      float64
-	rates, p99s  []float64
+	phase       string
+	from, to    time.Duration // the window
+	limit       time.Duration
+	show        func(LiveView)
+	cursor      *schedule.Cursor
+	due         int64         // requests that were due until now
+	next        time.Duration // when the next one is
+	second      int64         // last whole second that was noted
+	before      int64         // due until then
+	offered     float64
+	rates, p99s []float64
 }
 
 func (v *viewer) look(at time.Duration, f *sample.Fold) {
 	live := f.Live(at)
-	view := LiveView{
-		Phase: v.phase, Elapsed: min(at, v.total), Total: v.total, Answered: live.Throughput, P50: live.P50, P99: live.P99, Limit: v.limit,
-		Errors: map[string]int64{},
-	}
+	view := LiveView{Answered: live.Throughput, P50: live.P50, P99: live.P99, Limit: v.limit, Errors: map[string]int64{}}
+	view.Phase, view.Elapsed, view.Total = v.part(at)
 	for o := sample.Outcome(0); int(o) < sample.Outcomes; o++ {
 		if n := live.Counts[o]; n > 0 && o != sample.OK {
 			view.Errors[o.String()] = n
@@ -125,6 +126,9 @@ func (v *viewer) look(at time.Duration, f *sample.Fold) {
 		}
 	}
 	view.InFlight = max(0, v.due-live.Due())
+	if at < time.Second && at > 0 {
+		v.offered = float64(v.due) / at.Seconds()
+	}
 	if s := int64(at / time.Second); s > v.second {
 		v.offered = float64(v.due-v.before) / float64(s-v.second)
 		v.second, v.before = s, v.due
@@ -135,4 +139,22 @@ func (v *viewer) look(at time.Duration, f *sample.Fold) {
 	}
 	view.Offered, view.Rates, view.P99s = v.offered, v.rates, v.p99s
 	v.show(view)
+}
+
+// part says in which part of the load a moment is, how long that goes on already, and how long it takes; 0: that is
+// open.
+func (v *viewer) part(at time.Duration) (phase string, elapsed, total time.Duration) {
+	named := func(part string) string {
+		if v.phase == "load" {
+			return part
+		}
+		return v.phase + ", " + part
+	}
+	switch {
+	case at < v.from:
+		return named("warm-up"), at, v.from
+	case at >= v.to:
+		return named("waiting for the last answers"), at - v.to, 0
+	}
+	return v.phase, at - v.from, v.to - v.from
 }

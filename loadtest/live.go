@@ -14,7 +14,7 @@ import (
 
 // LiveView is what a load test shows of itself while it runs. Rates are requests a second.
 type LiveView struct {
-	Phase    string           // "warm-up", "floor", "load", "step 3 of a search, 740 /s"
+	Phase    string           // "floor", "warm-up", "load", "waiting for the last answers", "trial 3, 740 /s, warm-up"
 	Elapsed  time.Duration    // of the phase
 	Total    time.Duration    // of the phase; 0: not known
 	Offered  float64          // over the last second; 0: closed loop
@@ -34,10 +34,10 @@ type LiveStyle struct {
 	ASCII                        bool // for terminals without UTF-8
 }
 
-// The columns of a live view: the names, and what the figures behind a graph take at the most.
+// The columns of a live view: the names, and what the figures behind a graph take but for rare ones, which are cut.
 const (
 	liveName    = 11
-	liveFigures = 42
+	liveFigures = 36
 	liveGraph   = 60 // at the most: what is older than a minute is no longer live
 )
 
@@ -111,11 +111,13 @@ func LiveLine(v LiveView) string {
 }
 
 func (v LiveView) times() string {
-	b := wholeSeconds(v.Elapsed)
-	if v.Total > 0 {
-		b += " of " + wholeSeconds(v.Total)
+	if v.Total <= 0 {
+		return wholeSeconds(v.Elapsed)
 	}
-	return b
+	if v.Total < 10*time.Second {
+		return tenths(v.Elapsed) + " of " + tenths(v.Total)
+	}
+	return wholeSeconds(v.Elapsed) + " of " + wholeSeconds(v.Total)
 }
 
 func (v LiveView) rates() string {
@@ -127,7 +129,11 @@ func (v LiveView) rates() string {
 
 func (v LiveView) latency(s LiveStyle) string {
 	if v.P99 <= 0 {
-		return styled(s.Dim, "nothing answered yet")
+		text := "nothing answered yet"
+		if slices.ContainsFunc(v.Rates, func(r float64) bool { return r > 0 }) {
+			text = "no answers of late"
+		}
+		return styled(s.Dim, text)
 	}
 	b := duration(v.P99)
 	switch {
@@ -154,6 +160,7 @@ func (v LiveView) errors() string {
 func rate(perSecond float64) string       { return report.FormatValue(report.Rate, perSecond) }
 func duration(d time.Duration) string     { return report.FormatValue(report.Time, d.Seconds()) }
 func wholeSeconds(d time.Duration) string { return fmt.Sprintf("%.0f s", d.Seconds()) }
+func tenths(d time.Duration) string       { return fmt.Sprintf("%.1f s", d.Seconds()) }
 func pad(s string, n int) string          { return s + strings.Repeat(" ", max(0, n-utf8.RuneCountInString(s))) }
 
 func styled(f func(string) string, s string) string {

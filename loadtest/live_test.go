@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"infer/internal/term"
+	"infer/loadtest/sample"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -29,6 +30,8 @@ func liveViews() map[string]LiveView {
 			InFlight: 228, P50: 80 * time.Millisecond, P99: 412 * time.Millisecond, Limit: 20 * time.Millisecond,
 			Errors: map[string]int64{"timed_out": 3, "refused": 120, "broken": 3}, Rates: rates, P99s: p99s},
 		"closed":  {Phase: "warm-up", Elapsed: time.Second, Answered: 43210, InFlight: 16, P50: 310 * time.Microsecond, P99: 1200 * time.Microsecond, Rates: []float64{43210}, P99s: []float64{0.0012}},
+		"short":   {Phase: "floor", Elapsed: 700 * time.Millisecond, Total: 1400 * time.Millisecond, Offered: 500, Answered: 498, P99: time.Millisecond},
+		"waiting": {Phase: "waiting for the last answers", Elapsed: 2 * time.Second, Offered: 500, InFlight: 1234, Rates: []float64{480, 0}, Errors: map[string]int64{"refused": 1}},
 		"nothing": {Phase: "load", Total: time.Minute, Offered: 500},
 	}
 }
@@ -44,7 +47,7 @@ func TestLiveGolden(t *testing.T) {
 	}
 	styles.Sparkline = spark(false)
 	var b strings.Builder
-	for _, name := range []string{"load", "failing", "closed", "nothing"} {
+	for _, name := range []string{"load", "failing", "closed", "short", "waiting", "nothing"} {
 		v := liveViews()[name]
 		b.WriteString("== " + name + "\n" + LiveLine(v) + "\n")
 		for _, width := range []int{120, 80, 60} {
@@ -84,5 +87,32 @@ func TestLiveOdd(t *testing.T) {
 	}
 	if s := LiveLine(v); !strings.Contains(s, "answered") {
 		t.Errorf("line %q", s)
+	}
+}
+
+// A viewer tells warm-up, window and the wait for the last answers apart, and begins with rates that are some.
+func TestViewerParts(t *testing.T) {
+	var got []LiveView
+	show := func(v LiveView) { got = append(got, v) }
+	f := sample.NewFold(sample.FoldOptions{From: 2 * time.Second, To: 12 * time.Second})
+	f.Add([]sample.Sample{{Done: 100 * time.Millisecond, Queue: sample.Untold, Compute: sample.Untold}})
+	v := viewer{phase: "load", from: 2 * time.Second, to: 12 * time.Second, show: show}
+	trial := v
+	trial.phase = "trial 3, 740 /s"
+	for _, at := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 11 * time.Second, 13 * time.Second} {
+		v.look(at, f)
+		trial.look(at, f)
+	}
+	want := []string{
+		"warm-up 0.5 s of 2.0 s", "trial 3, 740 /s, warm-up 0.5 s of 2.0 s", "load 0 s of 10 s", "trial 3, 740 /s 0 s of 10 s",
+		"load 9 s of 10 s", "trial 3, 740 /s 9 s of 10 s", "waiting for the last answers 1 s", "trial 3, 740 /s, waiting for the last answers 1 s",
+	}
+	for i, v := range got {
+		if text := v.Phase + " " + v.times(); text != want[i] {
+			t.Errorf("frame %d: %q, want %q", i, text, want[i])
+		}
+	}
+	if got[0].Answered != 2 {
+		t.Errorf("%g /s answered in the first half second, want 2", got[0].Answered)
 	}
 }

@@ -122,7 +122,9 @@ func (r *reader) obstacle() {
 	what, share := r.dominant()
 	switch what {
 	case "generator":
-		r.say("The slowest %d requests spent %s of their time before they were sent: the generator was late or had no connection free, not the server.", t.N, percent(share))
+		r.say("The slowest %d requests spent %s of their time before they were sent: the generator was late, not the server.", t.N, percent(share))
+	case "wait":
+		r.say("The slowest %d requests spent %s of their time waiting for a free connection: the server holds more requests than there may be connections.", t.N, percent(share))
 	case "queue":
 		r.say("The slowest %d requests spent %s of their time in the server's queue: it is the load, not the model's run, that makes them slow.", t.N, percent(share))
 	case "compute":
@@ -141,6 +143,9 @@ func (r *reader) dominant() (what string, share float64) {
 	}
 	if t.Generator > 0.5 {
 		return "generator", t.Generator
+	}
+	if t.Wait > 0.5 {
+		return "wait", t.Wait
 	}
 	if t.Queue != nil && *t.Queue > 0.5 {
 		return "queue", *t.Queue

@@ -4,21 +4,22 @@ import "infer/internal/stats"
 
 // LoadDetails is the details of kind "loadtest". Times are seconds, rates 1/s, shares in [0, 1].
 type LoadDetails struct {
-	Target      LoadTarget       `json:"target"`
-	Schedule    LoadSchedule     `json:"schedule"`
-	Window      LoadWindow       `json:"window"`                //
-	Figures     *LoadFigures     `json:"figures,omitempty"`     // what was counted: the metrics follow from it, and it merges with that of other shards; absent of searches and sweeps
-	Faults      []LoadFault      `json:"faults,omitempty"`      // how requests failed, most frequent first
-	Generator   LoadGenerator    `json:"generator"`             //
-	Floor       *LoadFloor       `json:"floor,omitempty"`       // the same schedule against a server that does nothing
-	Server      *LoadServer      `json:"server,omitempty"`      // what the server told of itself
-	Tail        *LoadTail        `json:"tail,omitempty"`        // where the slowest requests spent their time
-	Correctness *LoadCorrectness `json:"correctness,omitempty"` //
-	SLO         []LoadSLO        `json:"slo,omitempty"`         //
-	Search      *LoadSearch      `json:"search,omitempty"`      // of --find-max-rps
-	Points      []LoadPoint      `json:"points,omitempty"`      // of a sweep or a search: the latency-throughput curve, by offered rate or concurrency
-	Reading     []string         `json:"reading,omitempty"`     // what the figures mean, a sentence each
-	Next        *NextStep        `json:"next,omitempty"`        // the one command worth trying
+	Target        LoadTarget       `json:"target"`
+	Schedule      LoadSchedule     `json:"schedule"`
+	Window        LoadWindow       `json:"window"`                   //
+	Figures       *LoadFigures     `json:"figures,omitempty"`        // what was counted: the metrics follow from it, and it merges with that of other shards; absent of searches and sweeps
+	Faults        []LoadFault      `json:"faults,omitempty"`         // how requests failed, most frequent first
+	Generator     LoadGenerator    `json:"generator"`                //
+	Floor         *LoadFloor       `json:"floor,omitempty"`          // the same schedule against a server that does nothing
+	Server        *LoadServer      `json:"server,omitempty"`         // what the server told of itself
+	Tail          *LoadTail        `json:"tail,omitempty"`           // where the slowest requests spent their time
+	Correctness   *LoadCorrectness `json:"correctness,omitempty"`    //
+	SLO           []LoadSLO        `json:"slo,omitempty"`            //
+	Search        *LoadSearch      `json:"search,omitempty"`         // of --find-max-rps
+	Points        []LoadPoint      `json:"points,omitempty"`         // of a sweep or a search: the latency-throughput curve, by offered rate or concurrency
+	PointsPlanned int              `json:"points_planned,omitempty"` // of a sweep: how many points there were to be
+	Reading       []string         `json:"reading,omitempty"`        // what the figures mean, a sentence each
+	Next          *NextStep        `json:"next,omitempty"`           // the one command worth trying
 }
 
 // LoadTarget is what the load was sent to.
@@ -88,8 +89,8 @@ type LoadSection struct {
 	Seconds  float64          `json:"seconds"`
 	Due      int64            `json:"due"`      // requests that were to be sent in it, whatever became of them
 	Sent     int64            `json:"sent"`     // requests that were sent in it, whenever they were due
-	Answered int64            `json:"answered"` // right answers that came in it, whenever they were due
-	Good     int64            `json:"good"`     // of Answered, those within the limit
+	Answered int64            `json:"answered"` // answers that came in it, right or wrong, whenever they were due
+	Good     int64            `json:"good"`     // of Answered, right ones within the limit
 	Outcomes map[string]int64 `json:"outcomes"` // of Due, by the names of sample.Outcome; none is 0
 	Latency  *stats.Sketch    `json:"latency"`  // of right answers (and those that were not checked)
 	Service  *stats.Sketch    `json:"service"`  //
@@ -100,7 +101,7 @@ type LoadSlice struct {
 	At       float64       `json:"at"`       // its begin, from that of the window
 	Seconds  float64       `json:"seconds"`  //
 	Due      int64         `json:"due"`      // requests that were to be sent in it
-	Answered int64         `json:"answered"` // right answers that came in it
+	Answered int64         `json:"answered"` // answers that came in it, right or wrong
 	Failed   int64         `json:"failed"`   // requests that ended in it in any other way
 	Latency  *stats.Sketch `json:"latency"`  // of right answers, by due time, to 0.8 %
 	P50      *float64      `json:"p50"`      // of Latency; nil: it is empty
@@ -133,7 +134,7 @@ type LoadSlow struct {
 	Payload int32    `json:"payload"`
 }
 
-// LoadFault is one way in which requests failed.
+// LoadFault is one way in which requests failed, in the whole load: unlike all rates, warm-up is in it.
 type LoadFault struct {
 	Outcome string `json:"outcome"`
 	Code    int    `json:"code,omitempty"`
@@ -183,9 +184,10 @@ type LoadServer struct {
 
 // LoadTail is where the slowest requests spent their time. The shares sum to 1.
 type LoadTail struct {
-	N         int64    `json:"n"`         // requests behind it
-	From      float64  `json:"from"`      // least latency of them
-	Generator float64  `json:"generator"` // late, or waiting for a connection
+	N         int64    `json:"n"`               // requests behind it
+	From      float64  `json:"from"`            // least latency of them
+	Generator float64  `json:"generator"`       // the generator was late
+	Wait      float64  `json:"connection_wait"` // no connection was free
 	Queue     *float64 `json:"queue,omitempty"`
 	Compute   *float64 `json:"compute,omitempty"`
 	Rest      float64  `json:"rest"` // network, server outside of queue and model; all of the service time where the server does not tell

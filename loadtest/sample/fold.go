@@ -55,7 +55,7 @@ type slice struct {
 	outcomes         [Outcomes]int64 // by due time
 	sent             int64           // by the time of sending
 	answered, failed int64           // by the time of the answer
-	good             int64           // of answered
+	good             int64           // of answered, right and in time
 	latency, service stats.Sketch    // by due time
 }
 
@@ -82,7 +82,7 @@ func (f *Fold) Add(samples []Sample) {
 
 func (f *Fold) add(s *Sample) {
 	f.live.add(s)
-	answered := s.Outcome == OK
+	right := s.Outcome == OK
 	sent := s.Outcome != Dropped && s.Outcome != Unreachable
 	if sent {
 		if at := f.at(s.Sent); at != nil {
@@ -90,14 +90,13 @@ func (f *Fold) add(s *Sample) {
 		}
 	}
 	if at := f.at(s.Done); at != nil {
-		switch {
-		case !answered:
-			at.failed++
-		case f.o.Limit == 0 || s.Latency() <= f.o.Limit:
-			at.good++
-			fallthrough
-		default:
+		if right || s.Outcome == Wrong {
 			at.answered++
+		} else {
+			at.failed++
+		}
+		if right && (f.o.Limit == 0 || s.Latency() <= f.o.Limit) {
+			at.good++
 		}
 	}
 	at := f.at(s.Due)
@@ -114,7 +113,7 @@ func (f *Fold) add(s *Sample) {
 		f.checked++
 	}
 	f.bytes += s.Bytes
-	if !answered {
+	if !right {
 		return
 	}
 	at.latency.Add(s.Latency().Seconds())

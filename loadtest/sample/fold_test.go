@@ -36,12 +36,12 @@ func byHand(samples []Sample, o FoldOptions) (parts [24]hand, failed [120]int64,
 			parts[part(s.Sent, 24)].sent++
 		}
 		switch {
-		case in(s.Done) && s.Outcome != OK:
+		case in(s.Done) && s.Outcome != OK && s.Outcome != Wrong:
 			failed[part(s.Done, 120)]++
 		case in(s.Done):
 			c := &parts[part(s.Done, 24)]
 			c.answered++
-			if s.Done-s.Due <= o.Limit {
+			if s.Outcome == OK && s.Done-s.Due <= o.Limit {
 				c.good++
 			}
 		}

@@ -13,8 +13,8 @@ const liveSeconds = 4
 type Live struct {
 	Counts     [Outcomes]int64 // requests whose fate is known, by Outcome, warm-up included
 	Window     [Outcomes]int64 // of those, the ones due in the window
-	Throughput float64         // right answers a second, in the last whole second
-	Failed     float64         // other fates a second, in the last whole second
+	Throughput float64         // answers a second, right or wrong, in the last whole second, or in the first until now
+	Failed     float64         // other fates a second, likewise
 	P50, P99   time.Duration   // latency of the right answers of the last four seconds; 0: there were none
 	LagP99     time.Duration   // lag of the generator in the last four seconds
 }
@@ -36,9 +36,9 @@ type live struct {
 }
 
 type second struct {
-	at            int64 // which second since the start of the load, from 1 on; 0: none
-	right, failed int64
-	latency, lag  *stats.Histogram
+	at               int64 // which second since the start of the load, from 1 on; 0: none
+	answered, failed int64
+	latency, lag     *stats.Histogram
 }
 
 func (l *live) add(s *Sample) {
@@ -51,10 +51,13 @@ func (l *live) add(s *Sample) {
 	if at > b.at {
 		*b = second{at: at, latency: stats.NewHistogram(), lag: stats.NewHistogram()}
 	}
-	if s.Outcome == OK {
-		b.right++
+	switch s.Outcome {
+	case OK:
+		b.answered++
 		b.latency.Add(s.Latency().Seconds())
-	} else {
+	case Wrong:
+		b.answered++
+	default:
 		b.failed++
 	}
 	b.lag.Add(s.Lag().Seconds())
@@ -80,8 +83,11 @@ func (f *Fold) Live(now time.Duration) Live {
 		}
 		latency.Merge(b.latency)
 		lag.Merge(b.lag)
-		if b.at == current-1 {
-			out.Throughput, out.Failed = float64(b.right), float64(b.failed)
+		switch {
+		case b.at == current-1:
+			out.Throughput, out.Failed = float64(b.answered), float64(b.failed)
+		case b.at == 1 && current == 1 && now > 0:
+			out.Throughput, out.Failed = float64(b.answered)/now.Seconds(), float64(b.failed)/now.Seconds()
 		}
 	}
 	if latency.Count() > 0 {

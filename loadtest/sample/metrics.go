@@ -16,10 +16,10 @@ const Confidence = 0.95
 // Metrics returns the metrics that follow from figures, and warnings for what the sample cannot support.
 //
 // Latency and service time are those of right answers (OK, checked or not); a warning says how many requests had none.
-// throughput and goodput are right answers that came in the window, a second; goodput those within the limit.
+// throughput is answers that came in the window, right or wrong, a second; goodput the right ones within the limit.
 // offered_rate and sent_rate are counts a second, exact. error_rate is the share of the requests due in the window
 // that were refused, failed, broken, unreachable, timed out or dropped. A wrong answer is none of these: it is in
-// wrong_answers, and neither throughput nor goodput. server_* and batch_size_mean are there where the server told them
+// throughput and in wrong_answers, and no goodput. server_* and batch_size_mean are there where the server told them
 // with its answers. A percentile without enough right answers has no value, and a warning that says how many it
 // needs. Figures of a window in which nothing was due give the metrics without values.
 func Metrics(f *report.LoadFigures) ([]report.Metric, []string) {
@@ -139,12 +139,20 @@ func percentilesOf() []percentile {
 func (m *metrics) warnPercentiles() {
 	for _, p := range percentilesOf() {
 		if need := report.SamplesNeeded("latency_" + p.name); m.right < int64(need) {
-			m.warn("latency_%s and service_%s need %d right answers, this sample has %d", p.name, p.name, need, m.right)
+			m.warn("latency_%s and service_%s need %d %s, this sample has %d", p.name, p.name, need, m.rightAnswers(), m.right)
 		}
 	}
 	if len(m.short) > 0 {
 		m.warn("slow requests come in bursts, too few of them in %.3g s to bound %s well: measure longer", m.f.Seconds, list(m.short))
 	}
+}
+
+// rightAnswers names what percentiles are of: answers are right only where they were compared with what is expected.
+func (m *metrics) rightAnswers() string {
+	if m.f.Checked > 0 {
+		return "right answers"
+	}
+	return "answers"
 }
 
 // list joins words as prose does.
@@ -188,7 +196,7 @@ func (m *metrics) errors() {
 	e, method := stats.SectionShare(hits, due, Confidence)
 	m.add("error_rate", e, e.OK, method)
 	if n > 0 {
-		m.warn("%d of %d requests had no answer (%s): percentiles are of right answers only", n, m.due, m.reasons())
+		m.warn("%d of %d requests had no answer (%s): percentiles are of %s only", n, m.due, m.reasons(), m.rightAnswers())
 	}
 }
 
@@ -228,6 +236,6 @@ func (m *metrics) lag() {
 // warnOthers says of how many wrong answers there were.
 func (m *metrics) warnOthers() {
 	if n := m.outcomes[Wrong.String()]; n > 0 {
-		m.warn("%d of %d requests were answered wrongly: they are no throughput, and not among the percentiles", n, m.due)
+		m.warn("%d of %d requests were answered wrongly: they are no goodput, and not among the percentiles", n, m.due)
 	}
 }

@@ -35,8 +35,8 @@ func every(n int, gap time.Duration) []Sample {
 }
 
 // 10 000 requests in 10 s, latencies 1 … 10 ms a thousand times each. Of those of 1 ms 50 are dropped, of those of 2 ms
-// 50 answered wrongly: the 4950th of the 9900 right ones took 6 ms, the 8910th and the 9801st 10 ms; service time is
-// 0.1 ms less. Up to 8 ms are good: 790 a second.
+// 50 answered wrongly, which is throughput and no goodput: the 4950th of the 9900 right ones took 6 ms, the 8910th and
+// the 9801st 10 ms; service time is 0.1 ms less. Up to 8 ms are good: 790 a second.
 func TestMetrics(t *testing.T) {
 	samples := every(10_000, time.Millisecond)
 	for i := 0; i < len(samples); i += 200 {
@@ -78,11 +78,11 @@ func TestMetrics(t *testing.T) {
 	}
 	// Answers that come after the window are none of its throughput: of the last ten requests those of 2 … 10 ms.
 	through, good := find(t, ms, "throughput"), find(t, ms, "goodput")
-	if math.Abs(*through.Value-990) > 1.5 || math.Abs(*good.Value-790) > 1.5 || through.Method != "t" || through.Lo == nil {
+	if math.Abs(*through.Value-995) > 1.5 || math.Abs(*good.Value-790) > 1.5 || through.Method != "t" || through.Lo == nil {
 		t.Errorf("throughput %g, goodput %g, %+v", *through.Value, *good.Value, through)
 	}
 	text := strings.Join(warnings, "\n")
-	for _, want := range []string{"50 of 10000 requests had no answer (50 dropped)", "50 of 10000 requests were answered wrongly"} {
+	for _, want := range []string{"50 of 10000 requests had no answer (50 dropped)", "50 of 10000 requests were answered wrongly: they are no goodput"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("warnings are %q, want one with %q", warnings, want)
 		}
@@ -111,7 +111,8 @@ func TestMetricsOverload(t *testing.T) {
 func TestMetricsFew(t *testing.T) {
 	f := NewFold(FoldOptions{To: time.Second})
 	f.Add(every(50, 20*time.Millisecond))
-	ms, warnings := Metrics(f.Figures())
+	figures := f.Figures()
+	ms, warnings := Metrics(figures)
 	for name, there := range map[string]bool{
 		"latency_p50": true, "latency_p90": true, "latency_p95": false, "latency_p99": false, "service_p99": false,
 		"send_lag_p99": false, "latency_max": true, "latency_mean": true,
@@ -120,8 +121,12 @@ func TestMetricsFew(t *testing.T) {
 			t.Errorf("%s: %v", name, m.Value)
 		}
 	}
-	if text := strings.Join(warnings, "\n"); !strings.Contains(text, "latency_p99 and service_p99 need 368 right answers, this sample has 50") {
+	if text := strings.Join(warnings, "\n"); !strings.Contains(text, "latency_p99 and service_p99 need 368 answers, this sample has 50") {
 		t.Errorf("warnings are %q", warnings)
+	}
+	figures.Checked = 1
+	if _, warnings = Metrics(figures); !strings.Contains(strings.Join(warnings, "\n"), "need 368 right answers, this sample has 50") {
+		t.Errorf("warnings of compared answers are %q", warnings)
 	}
 	none, _ := Metrics(NewFold(FoldOptions{To: time.Second}).Figures())
 	d := report.New("loadtest")
@@ -161,11 +166,11 @@ func TestTail(t *testing.T) {
 	f := &report.LoadFigures{Slowest: []report.LoadSlow{{Latency: 0.010, Lag: 0.0004, Wait: 0.0006, Queue: &q, Compute: &c, Batch: 4}}}
 	got := Tail(f)
 	near := func(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
-	if got.N != 1 || !near(got.Generator, 0.1) || !near(*got.Queue, 0.4) || !near(*got.Compute, 0.2) || !near(got.Rest, 0.3) || *got.Batch != 4 || got.From != 0.010 {
+	if got.N != 1 || !near(got.Generator, 0.04) || !near(got.Wait, 0.06) || !near(*got.Queue, 0.4) || !near(*got.Compute, 0.2) || !near(got.Rest, 0.3) || *got.Batch != 4 || got.From != 0.010 {
 		t.Errorf("%+v", got)
 	}
 	f.Slowest = append(f.Slowest, report.LoadSlow{Latency: 0.010})
-	if got = Tail(f); !near(got.Generator, 0.05) || !near(*got.Queue, 0.2) || !near(got.Rest, 0.65) {
+	if got = Tail(f); !near(got.Generator, 0.02) || !near(got.Wait, 0.03) || !near(*got.Queue, 0.2) || !near(got.Rest, 0.65) {
 		t.Errorf("%+v", got)
 	}
 	f.Slowest = f.Slowest[1:]
@@ -188,6 +193,11 @@ func TestLive(t *testing.T) {
 	}
 	if math.Abs(l.Throughput-999) > 2 || l.P50 < 400*time.Microsecond || l.P50 > 700*time.Microsecond || l.P99 < 900*time.Microsecond {
 		t.Errorf("%+v", l)
+	}
+	first := NewFold(FoldOptions{To: time.Minute})
+	first.Add(samples[:500])
+	if l := first.Live(500 * time.Millisecond); math.Abs(l.Throughput-1000) > 2 {
+		t.Errorf("%g /s in the first half second", l.Throughput)
 	}
 	// A stall: nothing comes, and the view says so.
 	if l = f.Live(20 * time.Second); l.Throughput != 0 || l.P99 != 0 || l.Due() != 6000 {

@@ -2,21 +2,22 @@ package sample
 
 import "infer/report"
 
-// Tail returns where the slowest right answers spent their time: late or waiting for a connection, queued in the
-// server, in the model, and in the rest (network, reading and writing, all of the service time where the server does
-// not tell). A request that was told neither counts with its whole service time as rest. Nil where there are none.
+// Tail returns where the slowest right answers spent their time: before the generator sent them, waiting for a
+// connection, queued in the server, in the model, and in the rest (network, reading and writing, all of the service time
+// where the server does not tell). A request that was told neither counts with its whole service time as rest. Nil where there are none.
 func Tail(f *report.LoadFigures) *report.LoadTail {
 	t := &report.LoadTail{N: int64(len(f.Slowest))}
 	if t.N == 0 {
 		return nil
 	}
-	var generator, queue, compute, rest float64
+	var generator, wait, queue, compute, rest float64
 	var queued, computed bool
 	var batch report.LoadBatch
 	for i := range f.Slowest {
 		s := &f.Slowest[i]
 		left := s.Latency - s.Lag - s.Wait
-		generator += s.Lag + s.Wait
+		generator += s.Lag
+		wait += s.Wait
 		if s.Queue != nil {
 			queued = true
 			queue += *s.Queue
@@ -35,11 +36,11 @@ func Tail(f *report.LoadFigures) *report.LoadTail {
 		rest += max(0, left)
 	}
 	t.From = f.Slowest[len(f.Slowest)-1].Latency
-	all := generator + queue + compute + rest
+	all := generator + wait + queue + compute + rest
 	if all <= 0 {
 		all = 1
 	}
-	t.Generator, t.Rest = generator/all, rest/all
+	t.Generator, t.Wait, t.Rest = generator/all, wait/all, rest/all
 	if queued {
 		q := queue / all
 		t.Queue = &q

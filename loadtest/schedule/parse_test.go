@@ -62,10 +62,13 @@ func TestParseTrace(t *testing.T) {
 		want       []time.Duration
 	}{
 		{"seconds", "0.5\n1\n2.25\n", 1, []time.Duration{0, 500 * ms, 1750 * ms}},
-		{"one", "17", 1, []time.Duration{0}},
+		{"one", "17", 1, nil},
+		{"all at once", "time\n17\n17\n", 1, nil},
 		{"twice as fast", "1\n2\n4\n", 2, []time.Duration{0, 500 * ms, 1500 * ms}},
 		{"first column, not sorted", "3,a\r\n1,b\r\n2,c\r\n", 1, []time.Duration{0, 1000 * ms, 2000 * ms}},
-		{"header without a name", "when,what\n1,x\n2,y\n", 1, []time.Duration{0, 1000 * ms}},
+		{"header without a known name", "when,what\n1,x\n2,y\n", 1, nil},
+		{"milliseconds since 1970 without a header", "1700000000500\n1700000000750.5\n", 1, []time.Duration{0, 250*ms + 500*time.Microsecond}},
+		{"microseconds since 1970", "1700000000500000\n1700000000500001\n", 1, nil},
 		{"a column with a name", "\ufeffid,\"Time\",x\n7,1,x\n8,\"1.5\",y\n", 1, []time.Duration{0, 500 * ms}},
 		{"blank lines and comments", "# trace\n\n1\n\n2\n", 1, []time.Duration{0, 1000 * ms}},
 		{"one column with a header may be anything", "time\n2\n1\n1\n", 1, []time.Duration{0, 0, 1000 * ms}},
@@ -86,6 +89,11 @@ func TestParseTrace(t *testing.T) {
 		{"text", "time\nsoon\n", 1, nil},
 		{"too few columns", "a,time\n1,2\n3\n", 1, nil},
 		{"json without a moment", "{\"time\": 1}\n{}\n", 1, nil},
+		{"json dates", "{\"timestamp\": \"2024-05-10T00:00:00Z\"}\n{\"time\": \"2024-05-10 00:00:00.5\"}\n", 1, []time.Duration{0, 500 * ms}},
+		{"json numbers as text", "{\"timestamp\": \"1500\"}\n{\"timestamp\": 1750}\n", 1, []time.Duration{0, 250 * ms}},
+		{"json null", "{\"timestamp\": null, \"time\": 1}\n{\"time\": 2}\n", 1, []time.Duration{0, 1000 * ms}},
+		{"json of another kind", "{\"timestamp\": [1]}\n{\"timestamp\": [2]}\n", 1, nil},
+		{"json text", "{\"timestamp\": \"soon\"}\n", 1, nil},
 		{"broken json", "{\"time\": 1}\n{\"time\"\n", 1, nil},
 		{"NaN", "time\nNaN\n", 1, nil},
 		{"infinite", "time\n1\nInf\n", 1, nil},
@@ -108,6 +116,20 @@ func TestParseTrace(t *testing.T) {
 				mustNew(t, Options{Trace: got})
 			}
 		})
+	}
+}
+
+// What is wrong is said in the words of traces, not in those of a parser.
+func TestParseTraceErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"foo,bar\n1,2\n":              "column named time or timestamp",
+		"{\"timestamp\": \"soon\"}\n": "\"soon\" is no moment",
+		"{\"timestamp\"\n":            "no JSON object",
+		"17\n":                        "needs two moments",
+	} {
+		if _, err := ParseTrace(strings.NewReader(text), 1); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "json:") {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
 	}
 }
 
@@ -177,7 +199,7 @@ func FuzzParseArrival(f *testing.F) {
 
 // FuzzParseTrace: what is accepted is a trace that New takes.
 func FuzzParseTrace(f *testing.F) {
-	for _, s := range []string{"0\n1.5\n", "time,x\n1,2\n", "TIMESTAMP\n2023-11-16 18:17:03.97\n", `{"timestamp": 5}`, "{\"time\":1}\n{\"time\":2}", "-9e9\n9e9\n", "\ufeff#\n\n", "\"\n\""} {
+	for _, s := range []string{"0\n1.5\n", "time,x\n1,2\n", "TIMESTAMP\n2023-11-16 18:17:03.97\n", `{"timestamp": 5}`, "{\"time\":1}\n{\"time\":2}", "-9e9\n9e9\n", "\ufeff#\n\n", "\"\n\"", "{\"timestamp\":\"2024-05-10T00:00:00Z\"}\n{\"time\":\"7\"}", "1700000000500\n1700000000501\n"} {
 		f.Add(s, 1.0)
 	}
 	f.Add("1\n2\n", 1e6)

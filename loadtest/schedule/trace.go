@@ -21,9 +21,10 @@ const (
 	maxTraceLine = 4 << 20   // bytes: mooncake's lines list every block of a prompt
 	maxMoments   = 100000000 // 800 MB of them
 	maxMoment    = 9e18      // nanoseconds
+	maxSeconds   = 1e11      // what is more is milliseconds
 )
 
-const traceHint = "a trace is CSV with seconds in its first column or in one named time or timestamp, or JSON lines with \"timestamp\" in milliseconds or \"time\" in seconds"
+const traceHint = "a trace is CSV with seconds, dates or milliseconds since 1970 in its first column or in one named time or timestamp, or JSON lines with \"timestamp\" in milliseconds or \"time\" in seconds or either as a date"
 
 // ReadTrace reads the trace in a file, as ParseTrace does.
 func ReadTrace(path string, speed float64) ([]time.Duration, error) {
@@ -39,8 +40,12 @@ func ReadTrace(path string, speed float64) ([]time.Duration, error) {
 // ParseTrace reads when requests came, for Options.Trace: sorted, from 0 on, speed times as fast. It knows
 //
 //   - JSON lines, each an object with "timestamp" in milliseconds (traces of mooncake) or "time" in seconds;
-//   - CSV, with a header that has a column named timestamp or time, in any case (Azure's and BurstGPT's traces), or the
-//     moment in its first column. Moments are seconds, or dates like 2024-05-10 00:00:00.009930.
+//   - CSV, with a header that has a column named timestamp or time, in any case (Azure's and BurstGPT's traces), or
+//     without a header and with the moment in its first column. Moments are seconds; those above 1e11, which would be
+//     3000 years, are milliseconds since 1970.
+//
+// Both may have dates like 2024-05-10 00:00:00.009930 or 2024-05-10T00:00:00Z instead of numbers. A trace needs two
+// moments that differ: one alone has no rate.
 //
 // Numbers without a header and one to a line could as well be gaps between requests (perf_analyzer's
 // --request-intervals has microseconds), so these must ascend and may not all be the same. Errors name the line and
@@ -86,7 +91,10 @@ func (p *traceParser) line(line []byte) error {
 		p.column = 0
 		p.json = line[0] == '{'
 		if !p.json {
-			header := p.header(string(line))
+			header, err := p.header(string(line))
+			if err != nil {
+				return err
+			}
 			p.bare = !header && !bytes.ContainsRune(line, ',')
 			if header {
 				return nil
@@ -113,18 +121,21 @@ func (p *traceParser) line(line []byte) error {
 	return nil
 }
 
-// header reports whether the first line is one, and notes which column has the moments.
-func (p *traceParser) header(line string) bool {
+// header reports whether the first line is one, and notes which column has the moments. A header without a name that
+// is known is an error: any column might be meant.
+func (p *traceParser) header(line string) (bool, error) {
 	names := strings.Split(line, ",")
 	for i, name := range names {
 		switch strings.ToLower(unquote(name)) {
 		case "timestamp", "time":
 			p.column = i
-			return true
+			return true, nil
 		}
 	}
-	_, err := parseMoment(unquote(names[0]))
-	return err != nil
+	if _, err := parseMoment(unquote(names[0]), 9); err != nil {
+		return false, errors.New(strconv.Quote(cut(line, 60)) + " is neither a moment nor a header with a column named time or timestamp")
+	}
+	return false, nil
 }
 
 func unquote(cell string) string {
@@ -146,32 +157,45 @@ func csvMoment(line []byte, column int) (int64, error) {
 		line = line[comma+1:]
 	}
 	cell, _, _ := bytes.Cut(line, []byte(","))
-	return parseMoment(unquote(string(cell)))
+	return parseMoment(unquote(string(cell)), 9)
 }
 
 // jsonMoment reads one line of JSON.
 func jsonMoment(line []byte) (int64, error) {
 	var o struct {
-		Timestamp *json.Number `json:"timestamp"`
-		Time      *json.Number `json:"time"`
+		Timestamp json.RawMessage `json:"timestamp"`
+		Time      json.RawMessage `json:"time"`
 	}
-	if err := json.Unmarshal(line, &o); err != nil {
-		return 0, err
+	if json.Unmarshal(line, &o) != nil {
+		return 0, errors.New("no JSON object: " + strconv.Quote(cut(string(line), 60)))
 	}
 	switch {
-	case o.Timestamp != nil:
-		return nanoseconds(o.Timestamp.String(), 6)
-	case o.Time != nil:
-		return nanoseconds(o.Time.String(), 9)
+	case there(o.Timestamp):
+		return jsonValue(o.Timestamp, 6)
+	case there(o.Time):
+		return jsonValue(o.Time, 9)
 	}
 	return 0, errors.New("neither \"timestamp\" nor \"time\"")
+}
+
+// there reports whether an object of JSON has a value.
+func there(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
+
+// jsonValue reads a number of 10^digits nanoseconds, or a text with one or with a date.
+func jsonValue(raw json.RawMessage, digits int) (int64, error) {
+	text := string(raw)
+	if raw[0] == '"' && json.Unmarshal(raw, &text) != nil {
+		return 0, noMoment(text)
+	}
+	return parseMoment(text, digits)
 }
 
 // dates are the ways in which traces write moments that are no numbers. Fractions of a second may follow.
 var dates = [...]string{time.DateTime, "2006-01-02 15:04:05Z07:00", time.RFC3339, "2006-01-02T15:04:05"}
 
-func parseMoment(cell string) (int64, error) {
-	if ns, err := nanoseconds(cell, 9); err == nil {
+// parseMoment reads a date, or a number of 10^digits nanoseconds.
+func parseMoment(cell string, digits int) (int64, error) {
+	if ns, err := nanoseconds(cell, digits); err == nil {
 		return ns, nil
 	}
 	for _, layout := range dates {
@@ -179,8 +203,10 @@ func parseMoment(cell string) (int64, error) {
 			return t.UnixNano(), nil
 		}
 	}
-	return 0, errors.New(strconv.Quote(cut(cell, 60)) + " is no moment")
+	return 0, noMoment(cell)
 }
+
+func noMoment(text string) error { return errors.New(strconv.Quote(cut(text, 60)) + " is no moment") }
 
 func cut(s string, n int) string {
 	if len(s) > n {
@@ -190,11 +216,15 @@ func cut(s string, n int) string {
 }
 
 // nanoseconds converts a decimal number with a unit of 10^digits nanoseconds to the nearest one. Seconds since 1970 with
-// nine digits behind the point are more than a float holds, so plain numbers are read as integers.
+// nine digits behind the point are more than a float holds, so plain numbers are read as integers. Seconds above
+// maxSeconds are milliseconds.
 func nanoseconds(text string, digits int) (int64, error) {
 	v, err := decimal(text)
 	if err != nil {
 		return 0, err
+	}
+	if digits == 9 && math.Abs(v) > maxSeconds {
+		digits = 6
 	}
 	if whole, part, _ := strings.Cut(text, "."); len(part) <= digits {
 		if ns, err := strconv.ParseInt(whole+part+strings.Repeat("0", digits-len(part)), 10, 64); err == nil && ns <= maxMoment && ns >= -maxMoment {
@@ -203,7 +233,7 @@ func nanoseconds(text string, digits int) (int64, error) {
 	}
 	ns := math.Round(v * math.Pow10(digits))
 	if !(ns >= -maxMoment && ns <= maxMoment) {
-		return 0, errors.New(cut(text, 60) + " is no moment")
+		return 0, noMoment(text)
 	}
 	return int64(ns), nil
 }
@@ -220,6 +250,9 @@ func (p *traceParser) finish(speed float64) ([]time.Duration, error) {
 	}
 	slices.Sort(p.moments)
 	first, last := p.moments[0], p.moments[n-1]
+	if first == last {
+		return nil, fault.New(fault.Usage, "one moment has no rate; to send requests at once use --concurrency", "%d of one moment: a trace needs two moments that differ", n)
+	}
 	if span := (float64(last) - float64(first)) / speed; span > float64(MaxDuration) {
 		return nil, fault.New(fault.Usage, "use --speed, or cut the trace; its moments are taken for seconds", "%.3g h long: more than %.0f h", span/float64(time.Hour), MaxDuration.Hours())
 	}

@@ -336,7 +336,7 @@ func validity(d *report.Document) section {
 		return section{}
 	}
 	t := &table{cols: []column{{head: "check"}, {head: "", right: false}, {head: "detail"}}}
-	for _, c := range d.Validity.Checks {
+	for _, c := range checkGroups(d.Validity.Checks) {
 		ok := cell{text: "ok", tone: good}
 		if !c.OK {
 			ok = cell{text: "not ok", tone: warn}
@@ -345,6 +345,32 @@ func validity(d *report.Document) section {
 	}
 	s.table = t
 	return s
+}
+
+// checkGroups makes one check of those that a sweep has for each of its points, named check@point.
+func checkGroups(checks []report.Check) []report.Check {
+	var out []report.Check
+	points := map[string][]string{}
+	for _, c := range checks {
+		name, point, ok := strings.Cut(c.Name, "@")
+		if !ok {
+			out = append(out, c)
+			continue
+		}
+		if points[name] = append(points[name], point); len(points[name]) == 1 {
+			out = append(out, report.Check{Name: name, OK: c.OK, Detail: strings.TrimPrefix(c.Detail, point+": ")})
+		}
+	}
+	for i := range out {
+		switch at := points[out[i].Name]; len(at) {
+		case 0:
+		case 1:
+			out[i].Detail = "at " + at[0] + ": " + out[i].Detail
+		default:
+			out[i].Detail = fmt.Sprintf("at %d points (%s); at the first of them: %s", len(at), strings.Join(at, "; "), out[i].Detail)
+		}
+	}
+	return out
 }
 
 func warnings(d *report.Document) section {

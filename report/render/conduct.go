@@ -11,15 +11,24 @@ import (
 // conduct says what was answered, and with what it was measured: the generator, the server's own account, the tail.
 func (v *load) conduct() section {
 	s := section{title: "How it went"}
+	if v.sweep() {
+		return s // what the generator did is told of its first point alone
+	}
 	add := func(name string, parts ...string) {
 		if text := joined(parts...); text != "" {
 			s.facts = append(s.facts, fact{name, text})
 		}
 	}
-	add("rates", v.figure("offered_rate", "%s offered"), v.figure("sent_rate", "%s sent"), v.figure("throughput", "%s answered"),
+	offered, sent := v.figure("offered_rate", "%s offered"), v.figure("sent_rate", "%s sent")
+	if v.closed() {
+		offered, sent = "", "" // they follow from the answers
+	}
+	add("rates", offered, sent, v.figure("throughput", "%s answered"),
 		v.figure("goodput", "%s good"+v.within()), v.figure("row_throughput", "%s in rows"), v.figure("error_rate", "%s errors"))
 	add("generator", v.generator()...)
-	add("connections", v.connections()...)
+	if v.Target.Protocol != "in-process" {
+		add("connections", v.connections()...)
+	}
 	if t := v.Tail; t != nil {
 		add("tail 1 %", v.tailParts()...)
 	}
@@ -34,6 +43,9 @@ func (v *load) conduct() section {
 			compared += ", " + whole(c.Unchecked) + " not, for want of time"
 		}
 		add("answers", compared, whole(c.Wrong)+" wrong")
+	}
+	if n := len(v.d.Validity.Checks); n > 0 && v.d.Validity.Verdict == report.Valid {
+		add("valid", plural(n, "check")+" passed")
 	}
 	return s
 }
@@ -59,7 +71,7 @@ func (v *load) figure(name, format string) string {
 func (v *load) generator() []string {
 	g := v.Generator
 	var parts []string
-	if m := v.d.Metric("send_lag_p99", nil); m != nil && m.Value != nil {
+	if m := v.d.Metric("send_lag_p99", nil); m != nil && m.Value != nil && !v.closed() {
 		text, _ := m.Text()
 		parts = append(parts, "lag p99 "+text)
 	}
@@ -126,6 +138,7 @@ func (v *load) tailShares() []tailShare {
 	}
 	add(rest, &t.Rest)
 	add("generator", &t.Generator)
+	add("waiting for a connection", &t.Wait)
 	return out
 }
 

@@ -22,6 +22,9 @@ func (v *load) curve() section {
 			c.x, c.closed = "throughput, requests a second", true
 		}
 	}
+	if c.closed && v.batches() {
+		c.x, c.rows = "throughput, rows a second", true
+	}
 	if v.Search != nil && v.Search.Max != nil {
 		c.max = *v.Search.Max
 	}
@@ -37,12 +40,16 @@ type curve struct {
 	limits []limit
 	x      string
 	closed bool
+	rows   bool    // of a closed loop with several batch sizes: throughput is in rows
 	max    float64 // the highest rate that holds; 0: none
 }
 
 // at returns where p lies along the horizontal axis.
 func (c curve) at(p report.LoadPoint) float64 {
-	if c.closed {
+	switch {
+	case c.rows:
+		return p.Throughput * float64(p.Batch)
+	case c.closed:
 		return p.Throughput
 	}
 	return p.Rate
@@ -122,8 +129,12 @@ func (c curve) point(b *strings.Builder, f frame, p report.LoadPoint) {
 	if p.P99 != nil && *p.P99 > 0 {
 		y := f.atY(*p.P99)
 		fmt.Fprintf(b, `<path class="%s" d="M%.1f %.1fl5.5 5.5l-5.5 5.5l-5.5 -5.5z"/>`, class, x, y-5.5)
-		if c.closed && p.Concurrency > 0 {
-			fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle">%d</text>`, x, y-11, p.Concurrency)
+		number := int64(p.Concurrency)
+		if c.rows {
+			number = p.Batch
+		}
+		if c.closed && number > 0 {
+			fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle">%d</text>`, x, y-11, number)
 		}
 	}
 	b.WriteString("</g>\n")
@@ -133,6 +144,9 @@ func (c curve) label(p report.LoadPoint) string {
 	what := rateOf(p.Rate) + " offered"
 	if c.closed {
 		what = plural(p.Concurrency, "request") + " at a time"
+	}
+	if c.rows {
+		what += ", batch " + fmt.Sprint(p.Batch)
 	}
 	text := what + ": " + rateOf(p.Throughput) + " answered, p50 " + orDash(p.P50) + ", p99 " + orDash(p.P99)
 	if !p.Valid {
@@ -158,7 +172,10 @@ func (c curve) legend(b *strings.Builder, f frame) {
 	fmt.Fprintf(b, `<circle class="pt full" cx="%.1f" cy="%.1f" r="4.5"/><text class="axis" x="%.1f" y="%.1f">p50</text>`, f.left, y-4, f.left+11, y)
 	fmt.Fprintf(b, `<path class="pt full" d="M%.1f %.1fl5.5 5.5l-5.5 5.5l-5.5 -5.5z"/><text class="axis" x="%.1f" y="%.1f">p99 with its interval</text>`, f.left+60, y-9.5, f.left+71, y)
 	fmt.Fprintf(b, `<circle class="pt" cx="%.1f" cy="%.1f" r="4.5"/><text class="axis" x="%.1f" y="%.1f">hollow: not to be trusted`, f.left+215, y-4, f.left+226, y)
-	if c.closed {
+	switch {
+	case c.rows:
+		b.WriteString("; the numbers are rows a request")
+	case c.closed:
 		b.WriteString("; the numbers are requests at a time")
 	}
 	b.WriteString("</text>\n")
@@ -166,14 +183,17 @@ func (c curve) legend(b *strings.Builder, f frame) {
 
 // points is the table of a latency-throughput curve.
 func (v *load) points() *table {
-	t := &table{cols: []column{{head: "batch", right: true}, {head: "offered", right: true}, {head: "at a time", right: true}, {head: "throughput", right: true},
+	t := &table{cols: []column{{head: "batch", right: true}, {head: "offered", right: true}, {head: "at a time", right: true}, {head: "throughput", right: true}, {head: "rows", right: true},
 		{head: "goodput", right: true, drop: 2}, {head: "errors", right: true, drop: 3}, {head: "p50", right: true}, {head: "p90", right: true, drop: 4},
 		{head: "p99", right: true}, {head: "[95 % CI]", drop: 1}, {head: "not valid", note: true}}}
-	batches := slices.ContainsFunc(v.Points, func(p report.LoadPoint) bool { return p.Batch != v.Points[0].Batch })
+	batches := v.batches()
 	for _, p := range v.Points {
 		row := make([]cell, len(t.cols))
 		if p.Batch > 0 && batches {
 			row[0] = str(fmt.Sprint(p.Batch))
+		}
+		if p.Batch > 1 || batches {
+			row[4] = str(rateOf(rowsPerSecond(v.d, p)))
 		}
 		if p.Rate > 0 {
 			row[1] = str(rateOf(p.Rate))
@@ -181,22 +201,37 @@ func (v *load) points() *table {
 		if p.Concurrency > 0 {
 			row[2] = str(fmt.Sprint(p.Concurrency))
 		}
-		row[3], row[4], row[5] = str(rateOf(p.Throughput)), str(rateOf(p.Goodput)), str(percent(p.ErrorRate))
-		row[6], row[7] = str(orDash(p.P50)), str(orDash(p.P90))
+		row[3], row[5], row[6] = str(rateOf(p.Throughput)), str(rateOf(p.Goodput)), str(percent(p.ErrorRate))
+		row[7], row[8] = str(orDash(p.P50)), str(orDash(p.P90))
 		m := report.NewMetric("latency_p99")
 		m.Value, m.Lo, m.Hi = p.P99, p.P99Lo, p.P99Hi
 		text, between := m.Text()
 		if m.Value == nil {
 			between = ""
 		}
-		row[8], row[9] = str(text), faint(between)
+		row[9], row[10] = str(text), faint(between)
 		if !p.Valid {
-			row[8].tone = warn
-			row[10] = cell{text: "not valid: " + p.Why, tone: warn}
+			row[9].tone = warn
+			row[11] = cell{text: "not valid: " + v.why(p), tone: warn}
 		}
 		t.rows = append(t.rows, row)
 	}
 	return t.compactFrom(0)
+}
+
+// batches reports whether the points are of several batch sizes.
+func (v *load) batches() bool {
+	return slices.ContainsFunc(v.Points, func(p report.LoadPoint) bool { return p.Batch != v.Points[0].Batch })
+}
+
+// why says why a point is not to be trusted: the name of the check that tells it, where there is one.
+func (v *load) why(p report.LoadPoint) string {
+	for _, c := range v.d.Validity.Checks {
+		if name, point, ok := strings.Cut(c.Name, "@"); ok && c.Detail == point+": "+p.Why {
+			return name
+		}
+	}
+	return p.Why
 }
 
 func orDash(v *float64) string {

@@ -91,8 +91,12 @@ func (c tailPlot) svg(b *strings.Builder) {
 	f.xAxis(b, "", report.Time)
 	for _, l := range c.limits {
 		x := f.atX(l.value)
-		fmt.Fprintf(b, `<line class="mark" x1="%.1f" y1="%.1f" x2="%.1[1]f" y2="%.1[3]f"/><text class="axis" x="%.1[4]f" y="%.1[5]f">%[6]s</text>`+"\n",
-			x, f.top, f.bottom, x+4, f.top+10, htmlText(l.expr))
+		at, anchor := x+4, "start"
+		if x > (f.left+f.right)/2 {
+			at, anchor = x-4, "end" // there may be no room on the right
+		}
+		fmt.Fprintf(b, `<line class="mark" x1="%.1f" y1="%.1f" x2="%.1[1]f" y2="%.1[3]f"/><text class="axis" x="%.1[4]f" y="%.1[5]f" text-anchor="%[6]s">%[7]s</text>`+"\n",
+			x, f.top, f.bottom, at, f.top+10, anchor, htmlText(l.expr))
 	}
 	for i, l := range c.lines {
 		polyline(b, l.class, l.corners(f))

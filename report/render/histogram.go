@@ -59,7 +59,7 @@ func (h histogram) clipped(i int) string {
 
 // svg draws the bins as bars, logarithmic in height, and the ends of the range as lines.
 func (h histogram) svg(b *strings.Builder) {
-	const width, height = 720, 200
+	const width, height = chartWidth, 200
 	f := frame{left: 16, right: width - 16, top: 12, bottom: height - 26, x: axis{lo: h.edges[0], hi: h.edges[len(h.edges)-1]}, y: axis{lo: 0, hi: math.Log1p(float64(slices.Max(h.counts)))}}
 	desc := fmt.Sprintf("%s from %s to %s in %d bins", plural(len(h.counts), "bar"), plainText(h.edges[0]), plainText(h.edges[len(h.edges)-1]), len(h.counts))
 	if h.lo < h.hi {

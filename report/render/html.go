@@ -21,7 +21,7 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.4re
 code,pre{font:.92em ui-monospace,monospace}pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem}
 .good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}.dim{color:var(--dim)}
 svg{display:block;width:10rem;height:.8rem;margin-top:.4rem}rect{fill:var(--bar)}
-svg.chart{width:100%;max-width:46rem;height:auto;margin:.6rem 0}.chart text{fill:var(--fg);font-size:12px;stroke:var(--bg);stroke-width:3px;paint-order:stroke}
+svg.chart{width:100%;height:auto;margin:.6rem 0}.chart text{fill:var(--fg);font-size:12px;stroke:var(--bg);stroke-width:3px;paint-order:stroke}
 .chart .axis{fill:var(--dim);stroke:none}.chart line,.chart polyline{stroke:var(--line);fill:none}.chart .mark{stroke:var(--dim);stroke-dasharray:4 4}
 .chart .front{stroke:var(--bar);stroke-width:1.5}.chart .error{stroke:var(--dim)}.pt{fill:var(--bg);stroke:var(--bar);stroke-width:1.5}.pt.full{fill:var(--bar)}.pt.pick{fill:var(--good);stroke:var(--good)}.pt.base{fill:var(--dim);stroke:var(--dim)}.out{fill:var(--warn)}
 .chart .l1,.chart .l2,.chart .l3{stroke:var(--bar);stroke-width:1.7}.chart .l2{stroke-dasharray:6 3}.chart .l3{stroke-width:1.2;stroke-dasharray:2 3}.chart .band{fill:var(--bar);opacity:.15}.chart .hit{fill:transparent}.chart .fail{stroke:var(--bad);stroke-width:1.7;fill:none}.chart .cut{stroke:var(--bg);stroke-width:1.5}.chart .weak{opacity:.35}.chart .dot{fill:var(--bar)}

@@ -38,7 +38,9 @@ func layLoad(d *report.Document, l report.LoadDetails, o Options) layout {
 	v := newLoad(d, l)
 	p := v.percentiles()
 	out := layout{title: v.headline(), summary: v.summary(), subject: v.subject(), next: l.Next}
-	if c := d.Validity; len(c.Checks) > 0 {
+	if c := d.Validity; v.onlyWarmUp() {
+		out.foldChecks = true // that nothing was measured is said, and is nobody's fault
+	} else if len(c.Checks) > 0 {
 		out.foldChecks = c.Verdict == report.Valid
 		if d.Verdict != report.Invalid {
 			out.badge = cell{text: "INVALID", tone: bad}
@@ -94,6 +96,33 @@ func newLoad(d *report.Document, l report.LoadDetails) *load {
 
 func (v *load) closed() bool { return v.Schedule.Loop == "closed" }
 
+// sweep reports whether v is of several loads, none of which is the one.
+func (v *load) sweep() bool {
+	return v.Search == nil && v.Figures == nil && v.Schedule.Loop != ""
+}
+
+// onlyWarmUp reports whether v was interrupted before anything was due that counts.
+func (v *load) onlyWarmUp() bool {
+	return v.d.Verdict == report.Interrupted && v.Figures != nil && v.due == 0
+}
+
+// compared reports whether answers were compared with what is expected: only then any is known to be right.
+func (v *load) compared() bool {
+	return v.Correctness != nil && v.Correctness.Checked > 0 || v.Figures != nil && v.Figures.Checked > 0
+}
+
+// untrusted reports whether an objective stands on figures that a check speaks against: any check, or of a sweep one of
+// the same point.
+func (v *load) untrusted(objective string) bool {
+	if !v.sweep() {
+		return v.d.Validity.Verdict == report.NotValid || v.d.Verdict == report.Invalid
+	}
+	return slices.ContainsFunc(v.d.Validity.Checks, func(c report.Check) bool {
+		_, point, ok := strings.Cut(c.Name, "@")
+		return !c.OK && ok && strings.HasSuffix(objective, " at "+point)
+	})
+}
+
 // headline says in one line what was sent and how that went, "" for a document that does not tell.
 func (v *load) headline() string {
 	var parts []string
@@ -101,7 +130,7 @@ func (v *load) headline() string {
 	switch {
 	case v.Search != nil:
 		return v.searchHeadline()
-	case len(v.Points) > 1 && v.Figures == nil:
+	case v.sweep():
 		return v.sweepHeadline()
 	case v.Schedule.Loop == "":
 		return ""
@@ -110,11 +139,18 @@ func (v *load) headline() string {
 		add("%s", s)
 	}
 	add("%s", v.rateText())
+	if v.onlyWarmUp() {
+		add("interrupted during the warm-up")
+		return strings.Join(parts, ", ")
+	}
 	if v.Window.Seconds > 0 {
 		add("%s", seconds(v.Window.Seconds))
 	}
 	if v.Schedule.Shard != "" {
 		add("shard %s", v.Schedule.Shard)
+	}
+	if rows, ok := v.rowRate(); ok {
+		add("%s", rowsOf(rows))
 	}
 	if v.Figures != nil {
 		add("%s sent", whole(v.due-v.outcomes["dropped"]))
@@ -132,11 +168,27 @@ func (v *load) headline() string {
 	return strings.Join(parts, ", ")
 }
 
+// rowRate is what a closed loop of batches, or an offline run, is about: rows a second.
+func (v *load) rowRate() (perSecond float64, ok bool) {
+	m := v.d.Metric("row_throughput", nil)
+	if m == nil && v.Target.Rows <= 1 && v.d.Manifest.Options["scenario"] == "offline" {
+		m = v.d.Metric("throughput", nil)
+	}
+	if m == nil || m.Value == nil || !v.closed() {
+		return 0, false
+	}
+	return *m.Value, true
+}
+
 // rateText is the load in a few words: "500 /s poisson", "16 requests at a time".
 func (v *load) rateText() string {
 	s := v.Schedule
 	if v.closed() {
-		return plural(s.Concurrency, "request") + " at a time"
+		text := plural(s.Concurrency, "request") + " at a time"
+		if v.Target.Rows > 1 {
+			text += " of " + plural(v.Target.Rows, "row")
+		}
+		return text
 	}
 	if len(s.Stages) == 0 {
 		return s.Arrival
@@ -159,6 +211,9 @@ func (v *load) rateText() string {
 // summary says what stands in the way of believing the figures, and the answer of a search.
 func (v *load) summary() string {
 	var parts []string
+	if v.onlyWarmUp() {
+		return "Interrupted during the warm-up: nothing was measured."
+	}
 	if v.d.Validity.Verdict == report.NotValid || v.d.Verdict == report.Invalid {
 		parts = append(parts, v.blame())
 	}
@@ -166,6 +221,9 @@ func (v *load) summary() string {
 		text := "Interrupted: the figures are of what was measured until then"
 		if planned := v.planned(); planned > v.Window.Seconds && v.Window.Seconds > 0 {
 			text += ", " + seconds(v.Window.Seconds) + " of " + seconds(planned)
+		}
+		if n := len(v.Points); v.PointsPlanned > n && v.sweep() {
+			text = fmt.Sprintf("Interrupted: %d of %s were measured, the last one perhaps in part", n, plural(v.PointsPlanned, "point"))
 		}
 		parts = append(parts, text+".")
 	}
@@ -183,24 +241,31 @@ func (v *load) planned() (sum float64) {
 	return sum
 }
 
-// blame says which checks failed and who is at fault.
+// blame says which checks failed and who is at fault; what they saw is in their table.
 func (v *load) blame() string {
 	var who, what []string
 	for _, c := range v.d.Validity.Checks {
-		if c.OK {
+		name, _, _ := strings.Cut(c.Name, "@")
+		if c.OK || slices.Contains(what, name) {
 			continue
 		}
-		if f := atFault(c.Name); f != "" && !slices.Contains(who, f) {
+		what = append(what, name)
+		if f := atFault(name); f != "" && !slices.Contains(who, f) {
 			who = append(who, f)
 		}
-		what = append(what, c.Name+": "+c.Detail)
 	}
 	text := "Do not trust these figures"
-	if len(who) > 0 {
-		text += "; at fault: " + strings.Join(who, " and ")
+	if v.sweep() {
+		text = "Do not trust all of these figures"
 	}
-	if len(what) > 0 {
-		text += ". " + strings.Join(what, "; ")
+	switch {
+	case v.Figures != nil && v.due == 0:
+		text += ": nothing was due in the window"
+	case len(what) > 0:
+		text += ": " + strings.Join(what, " and ") + " failed"
+		if len(who) > 0 {
+			text += "; at fault: " + strings.Join(who, " and ")
+		}
 	}
 	return sentence(text)
 }
@@ -241,7 +306,7 @@ func (v *load) subject() []fact {
 	}
 	add("load", v.loadText()...)
 	w := v.Window
-	if w.Seconds > 0 {
+	if w.Seconds > 0 && !v.sweep() {
 		parts := []string{seconds(w.Seconds)}
 		if w.WarmUp > 0 {
 			parts[0] += " after " + seconds(w.WarmUp) + " of warm-up"
@@ -306,6 +371,11 @@ func sized(bytes int64) string {
 		return ""
 	}
 	return bytesText(bytes) + " a request"
+}
+
+// rowsOf writes rows a second.
+func rowsOf(perSecond float64) string {
+	return strings.TrimSuffix(rateOf(perSecond), " /s") + " rows/s"
 }
 
 func rateOf(perSecond float64) string { return report.FormatValue(report.Rate, perSecond) }

@@ -183,10 +183,9 @@ func loadDocs(t *testing.T) map[string]*report.Document {
 	docs["loadtest-closed"] = loadDoc(t, run{rate: 300, seconds: 5, untold: true}, func(d *report.Document, l *report.LoadDetails) {
 		l.Target = report.LoadTarget{URL: "models/mnist-cnn.onnx", Protocol: "in-process", Payloads: 1, Rows: 32, Notes: []string{"random"}}
 		l.Schedule, l.Floor = report.LoadSchedule{Loop: "closed", Concurrency: 4}, nil
-		l.Generator = report.LoadGenerator{CPU: 0.98, CPUSeconds: 9.8}
+		l.Generator = report.LoadGenerator{CPU: 0.98, CPUSeconds: 9.8, Opened: 4, InFlight: 4}
 		d.Manifest.Options["scenario"] = "offline"
 		d.Manifest.Model = &report.ModelRef{Path: "models/mnist-cnn.onnx", SHA256: strings.Repeat("0123456789abcdef", 4), Bytes: 1_234_567}
-		d.Metrics = slices.DeleteFunc(d.Metrics, func(m report.Metric) bool { return m.Name == "offered_rate" || m.Name == "send_lag_p99" })
 		d.Add(metric("row_throughput", 9600, 9500, 9710, 24))
 	})
 	docs["loadtest-search"] = searchDoc(t)
@@ -206,7 +205,35 @@ func loadDocs(t *testing.T) map[string]*report.Document {
 		l.Figures.Timeline, l.Figures.Sections = l.Figures.Timeline[:4], l.Figures.Sections[:2]
 		d.Warn("latency_p99 needs 368 requests, this sample has %d: measure for 4 s or longer", d.Metric("latency_p99", nil).N)
 	})
+	docs["loadtest-warmup"] = loadDoc(t, run{rate: 100, seconds: 60, stop: 1e-9, untold: true}, func(d *report.Document, l *report.LoadDetails) {
+		d.Verdict, d.Metrics, d.Validity.Checks = report.Interrupted, []report.Metric{}, nil
+		l.Window.Seconds, l.Window.Steady, l.Window.Drain, l.Figures.Seconds, l.Generator = 0, "", 0, 0, report.LoadGenerator{}
+		l.Figures.Timeline, l.Figures.Sections = nil, nil
+		d.AddCheck("connection_drops", false, "no request was due in the window: the generator did nothing")
+	})
+	docs["loadtest-batches"] = batchDoc(t)
 	return docs
+}
+
+// batchDoc is a sweep of batch sizes that was interrupted; the generator could not keep up with two of its points.
+func batchDoc(t *testing.T) *report.Document {
+	return loadDoc(t, run{rate: 500, seconds: 1}, func(d *report.Document, l *report.LoadDetails) {
+		d.Metrics, d.Validity.Checks, l.Figures, l.Tail, l.Server = []report.Metric{}, nil, nil, nil, nil
+		l.Schedule, l.PointsPlanned, d.Verdict = report.LoadSchedule{Loop: "closed"}, 6, report.Interrupted
+		for i, p := range curvePoints(790, 520, 300, 160) {
+			p.Concurrency, p.Rate, p.Batch = 2, 0, int64(1)<<(2*i)
+			point := fmt.Sprintf("concurrency 2, batch %d", p.Batch)
+			if i < 2 {
+				p.Valid, p.Why = false, fmt.Sprintf("the generator used %d %% of its CPUs, limit 80 %%", 90-i)
+				d.AddCheck("generator_cpu@"+point, false, "%s: %s", point, p.Why)
+			}
+			l.Points = append(l.Points, p)
+			judgeSLO(d, l, report.LoadSLO{Expr: "p99<20ms at " + point, Verdict: report.Pass, Reason: "p99 is 9 ms", N: p.N, Headroom: ptr(0.5)})
+		}
+		m := metric("row_throughput", 10250, 10100, 10400, 1600)
+		m.Labels = map[string]string{"concurrency": "2", "batch": "64"}
+		d.Add(m)
+	})
 }
 
 // missed is what a server that stalls, sheds load and answers wrongly makes of a document.
@@ -218,6 +245,8 @@ func missed(d *report.Document, l *report.LoadDetails) {
 	l.Correctness = &report.LoadCorrectness{Source: "mnist-cnn.onnx", RTol: 1e-3, ATol: 1e-5, Checked: 4000, Wrong: 15, Unchecked: 922,
 		First: []string{"request 331: logits[0, 3] is 0.5, want -1.25 ± 0.00126"}}
 	l.Reading = []string{"The server stalled at 4 s: 250 requests that were due then waited up to 0.5 s.", "Latency and service time part at p99: what users waited was the queue in front of the server."}
+	l.Figures.Checked = 4000
+	l.Tail.Wait, l.Tail.Queue = 0.11, ptr(0.60)
 	d.Verdict = report.FailedGate
 }
 
@@ -352,13 +381,13 @@ func TestLoadJUnit(t *testing.T) {
 func TestLoadCSV(t *testing.T) {
 	d := report.New("loadtest")
 	m := report.Exact("throughput", 7)
-	m.Labels = map[string]string{"rate": "100"}
+	m.Labels = map[string]string{"rps": "100"}
 	d.Add(m)
 	if err := d.SetDetails(report.LoadDetails{Points: []report.LoadPoint{{Rate: 100, Throughput: 99.5, P99: ptr(0.002), P99Lo: ptr(0.001), P99Hi: ptr(0.003), N: 50}}}); err != nil {
 		t.Fatal(err)
 	}
 	out := render(t, d, "csv", Options{})
-	for _, want := range []string{"throughput,rate=100,7,1/s,,,,1,exact\r\n", "latency_p99,rate=100,0.002,s,0.001,0.003,0.95,50,\r\n", "latency_p50,rate=100,,s,,,,50,\r\n"} {
+	for _, want := range []string{"throughput,rps=100,7,1/s,,,,1,exact\r\n", "latency_p99,rps=100,0.002,s,0.001,0.003,0.95,50,\r\n", "latency_p50,rps=100,,s,,,,50,\r\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

@@ -7,7 +7,7 @@ import (
 
 // objectives is the table of the SLOs and what became of them.
 func (v *load) objectives() section {
-	t := &table{cols: []column{{head: "objective"}, {head: "verdict"}, {head: "missed by", right: true}, {head: "headroom", right: true, drop: 1}, {head: "reason", note: true}}}
+	t := &table{cols: []column{{head: "objective", shrink: true}, {head: "verdict"}, {head: "missed by", right: true}, {head: "headroom", right: true, drop: 1}, {head: "reason", note: true}}}
 	for _, s := range v.SLO {
 		missed := ""
 		if s.N > 0 {
@@ -15,28 +15,29 @@ func (v *load) objectives() section {
 		}
 		t.rows = append(t.rows, []cell{code(s.Expr), {text: strings.ToUpper(s.Verdict), tone: gateTone(s.Verdict)}, str(missed),
 			str(optional("", s.Headroom, percent)), faint(s.Reason)})
+		if row := t.rows[len(t.rows)-1]; v.untrusted(s.Expr) {
+			row[1].tone = warn
+			row[4].text = joined(s.Reason, "not to be trusted")
+		}
 	}
 	return section{title: "Objectives", table: t.compact()}
 }
 
 // faults is the table of how requests failed.
 func (v *load) faults(o Options) section {
-	t := &table{cols: []column{{head: "failed"}, {head: "code", right: true}, {head: "requests", right: true}, {head: "share", right: true, drop: 1}, {head: "with"}}}
+	t := &table{cols: []column{{head: "failed"}, {head: "code", right: true}, {head: "requests", right: true}, {head: "with"}}}
 	shown := rowsToShow(len(v.Faults), 0, o)
 	for _, f := range v.Faults[:shown] {
-		number, share := "", ""
+		number := ""
 		if f.Code != 0 {
 			number = fmt.Sprint(f.Code)
 		}
-		if v.due > 0 {
-			share = percent(float64(f.Count) / float64(v.due))
-		}
-		t.rows = append(t.rows, []cell{{text: strings.ReplaceAll(f.Outcome, "_", " "), tone: bad}, str(number), str(whole(f.Count)), str(share), str(f.Text)})
+		t.rows = append(t.rows, []cell{{text: strings.ReplaceAll(f.Outcome, "_", " "), tone: bad}, str(number), str(whole(f.Count)), str(f.Text)})
 	}
 	if n := len(v.Faults) - shown; n > 0 {
 		t.more = fmt.Sprintf("and %d more", n)
 	}
-	return section{title: "Faults", table: t.compact()}
+	return section{title: "Faults over the whole load, warm-up included", table: t.compact()}
 }
 
 // wrongAnswers says what was wrong with the first of them.
@@ -49,8 +50,8 @@ func (v *load) wrongAnswers(o Options) section {
 	for _, x := range c.First[:rowsToShow(len(c.First), 5, o)] {
 		s.lines = append(s.lines, cell{text: x, tone: bad})
 	}
-	if n := c.Wrong - int64(len(s.lines)); n > 0 && len(s.lines) > 0 {
-		s.lines = append(s.lines, faint("and "+whole(n)+" more"))
+	if len(s.lines) > 0 && c.Wrong != int64(len(s.lines)) {
+		s.lines = append(s.lines, faint(whole(c.Wrong)+" wrong in the window; these are the first of the whole load, warm-up included"))
 	}
 	return s
 }

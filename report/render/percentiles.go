@@ -7,8 +7,8 @@ import (
 
 // percentiles is the table of what users wait and what the server took for it. Of a closed loop the two are the same.
 func (v *load) percentiles() section {
-	t := &table{cols: []column{{head: ""}, {head: "p50", right: true}, {head: "p90", right: true, drop: 3}, {head: "p95", right: true, drop: 4},
-		{head: "p99", right: true}, {head: v.confidence()}, {head: "p99.9", right: true, drop: 2}, {head: "max", right: true, drop: 1}}}
+	t := &table{cols: []column{{head: ""}, {head: "p50", right: true}, {head: "p90", right: true, drop: 3}, {head: "p95", right: true, drop: 1},
+		{head: "p99", right: true}, {head: v.confidence()}, {head: "p99.9", right: true, drop: 4}, {head: "max", right: true, drop: 2}}}
 	rows := []struct {
 		name, prefix string
 		all          *stats.Sketch
@@ -27,7 +27,11 @@ func (v *load) percentiles() section {
 	s := section{title: "Latency", table: t.compact()}
 	n := ""
 	if c := v.latency.Count(); c > 0 {
-		n = "; " + wholeOf(c, "right answer")
+		what := "answer"
+		if v.compared() {
+			what = "right answer"
+		}
+		n = "; " + wholeOf(c, what)
 	}
 	if m := v.d.Metric("latency_p99", nil); m != nil && m.Lo != nil && m.Method != "" {
 		n += "; interval by " + m.Method

@@ -92,7 +92,7 @@ func (s scatter) axes() (x, y axis, ok bool) {
 }
 
 func (s scatter) svg(b *strings.Builder) {
-	const width, height = 720, 400
+	const width, height = chartWidth, 400
 	f := frame{left: 64, right: width - 16, top: 30, bottom: height - 64}
 	f.x, f.y, _ = s.axes()
 	openChart(b, "tradeoff", width, height, s.title, s.description())

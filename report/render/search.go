@@ -3,6 +3,8 @@ package render
 import (
 	"fmt"
 	"strings"
+
+	"infer/report"
 )
 
 // search is the table of the trials that led to the highest rate.
@@ -48,24 +50,51 @@ func (v *load) searchHeadline() string {
 	return what + " up to " + value + ", sought " + within + ", " + spent
 }
 
-// sweepHeadline says what was swept.
+// sweepHeadline says what was swept, and of batches what counts: the most rows a second.
 func (v *load) sweepHeadline() string {
-	n, first, last := len(v.Points), v.Points[0], v.Points[len(v.Points)-1]
-	var invalid int
+	n := len(v.Points)
+	if n == 0 {
+		return "sweep, none of its points measured"
+	}
+	first, last := v.Points[0], v.Points[n-1]
+	what := "rates"
+	name := func(p report.LoadPoint) string { return rateOf(p.Rate) }
+	switch {
+	case v.batches() || n == 1 && first.Batch > 1:
+		what, name = "batch sizes", func(p report.LoadPoint) string { return fmt.Sprint(p.Batch) }
+	case first.Concurrency > 0:
+		what, name = "concurrencies", func(p report.LoadPoint) string { return fmt.Sprint(p.Concurrency) }
+	}
+	text := fmt.Sprint(n)
+	if v.PointsPlanned > n {
+		text += fmt.Sprintf(" of %d", v.PointsPlanned)
+	}
+	text += " " + what + " from " + name(first) + " to " + name(last)
+	if n == 1 {
+		text = strings.TrimSuffix(text, " to "+name(last))
+	}
+	invalid, best := 0, first
 	for _, p := range v.Points {
 		if !p.Valid {
 			invalid++
 		}
+		if rowsPerSecond(v.d, p) > rowsPerSecond(v.d, best) {
+			best = p
+		}
 	}
-	text := fmt.Sprintf("%d rates from %s to %s", n, rateOf(first.Rate), rateOf(last.Rate))
-	switch {
-	case first.Batch != last.Batch:
-		text = fmt.Sprintf("%d batch sizes from %d to %d", n, first.Batch, last.Batch)
-	case first.Concurrency != last.Concurrency:
-		text = fmt.Sprintf("%d concurrencies from %d to %d", n, first.Concurrency, last.Concurrency)
+	if v.batches() {
+		text += fmt.Sprintf(", up to %s with %d", rowsOf(rowsPerSecond(v.d, best)), best.Batch)
 	}
 	if invalid > 0 {
 		text += fmt.Sprintf(", %d not valid", invalid)
 	}
 	return text
+}
+
+// rowsPerSecond is what a point answered, in rows.
+func rowsPerSecond(d *report.Document, p report.LoadPoint) float64 {
+	if m := d.Metric("row_throughput", pointLabels(p)); m != nil && m.Value != nil {
+		return *m.Value
+	}
+	return p.Throughput * float64(max(1, p.Batch))
 }

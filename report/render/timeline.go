@@ -9,8 +9,8 @@ import (
 	"infer/report"
 )
 
-// chartWidth is that of every chart of a load test.
-const chartWidth = 720
+// chartWidth is that of every chart, about that of the page, so that its letters are as large as those of the text.
+const chartWidth = 960
 
 // overTime is the picture of how latency went in the window.
 func (v *load) overTime() section {

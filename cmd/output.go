@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"infer/internal/atomicfile"
@@ -135,11 +136,17 @@ func failedGates(d *report.Document) string {
 	return strings.Join(list, "; ")
 }
 
+// failedChecks says what speaks against a measurement; of a load test, whose report begins with that, the names alone.
 func failedChecks(d *report.Document) string {
 	var list []string
 	for _, c := range d.Validity.Checks {
-		if !c.OK {
+		name, _, _ := strings.Cut(c.Name, "@")
+		switch {
+		case c.OK:
+		case d.Kind != "loadtest":
 			list = append(list, c.Name+": "+c.Detail)
+		case !slices.Contains(list, name):
+			list = append(list, name)
 		}
 	}
 	for _, g := range d.Gates {

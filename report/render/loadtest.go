@@ -58,7 +58,9 @@ func layLoad(d *report.Document, l report.LoadDetails, o Options) layout {
 	out.last = []section{reading}
 	out.metricsLast = p.table != nil || len(l.Points) > 0 || l.Search != nil
 	for _, s := range l.SLO {
-		out.judged = append(out.judged, s.Expr)
+		if s.At == "" { // those of the points of a sweep are summed up in the gates
+			out.judged = append(out.judged, s.Expr)
+		}
 	}
 	return out
 }

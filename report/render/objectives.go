@@ -13,7 +13,11 @@ func (v *load) objectives() section {
 		if s.N > 0 {
 			missed = fmt.Sprintf("%s of %s (%s)", whole(s.Missed), whole(s.N), percent(float64(s.Missed)/float64(s.N)))
 		}
-		t.rows = append(t.rows, []cell{code(s.Expr), {text: strings.ToUpper(s.Verdict), tone: gateTone(s.Verdict)}, str(missed),
+		expr := s.Expr
+		if s.At != "" {
+			expr += " at " + s.At
+		}
+		t.rows = append(t.rows, []cell{code(expr), {text: strings.ToUpper(s.Verdict), tone: gateTone(s.Verdict)}, str(missed),
 			str(optional("", s.Headroom, percent)), faint(s.Reason)})
 		if row := t.rows[len(t.rows)-1]; v.untrusted(s.Expr) {
 			row[1].tone = warn

@@ -452,21 +452,3 @@ func TestLogAround(t *testing.T) {
 		}
 	}
 }
-
-// The plot of a sample ends at its maximum, as rare as one in all.
-func TestTailPlot(t *testing.T) {
-	var s stats.Sketch
-	for i := range 1000 {
-		s.Add(float64(i+1) / 1000)
-	}
-	c := tailPlot{}
-	c.add("latency", "l1", &s)
-	l := c.lines[0]
-	last := l.at[len(l.at)-1]
-	if l.at[0].rarity != 0 || math.Abs(last.rarity-3) > 0.3 || last.value != 1 {
-		t.Errorf("from %+v to %+v", l.at[0], last)
-	}
-	if x := l.value(2); math.Abs(x-0.99) > 0.002 {
-		t.Errorf("p99 is %g", x)
-	}
-}

@@ -56,7 +56,7 @@ func layLoad(d *report.Document, l report.LoadDetails, o Options) layout {
 		reading.lines = append(reading.lines, str(s))
 	}
 	out.last = []section{reading}
-	out.metricsLast = p.table != nil || len(l.Points) > 0 || l.Search != nil
+	out.metricsLast = p.table != nil || len(l.Points) > 0 || l.Search != nil || v.onlyWarmUp()
 	for _, s := range l.SLO {
 		if s.At == "" { // those of the points of a sweep are summed up in the gates
 			out.judged = append(out.judged, s.Expr)

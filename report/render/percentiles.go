@@ -21,7 +21,7 @@ func (v *load) percentiles() section {
 			t.rows = append(t.rows, row)
 		}
 	}
-	if len(t.rows) == 0 {
+	if len(t.rows) == 0 || v.onlyWarmUp() {
 		return section{}
 	}
 	s := section{title: "Latency", table: t.compact()}

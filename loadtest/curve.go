@@ -38,7 +38,7 @@ func (p Point) String() string {
 // Sweep offers one load after the other, each for o's duration, and fills d with the curve. rigOf gives the rig of a
 // batch size; the sweep does not close it.
 func Sweep(ctx context.Context, rigOf func(batch int64) (*Rig, error), points []Point, o Options, h Hooks, d *report.Document) error {
-	x := &report.LoadDetails{}
+	x := &report.LoadDetails{PointsPlanned: len(points)}
 	prepared := map[*Rig]bool{}
 	for i, p := range points {
 		rig, err := rigOf(max(1, p.Batch))

@@ -73,6 +73,9 @@ func (r *reader) failures() {
 
 // objectives says of each SLO whether it holds and by how much, or without any what could be promised.
 func (r *reader) objectives() {
+	if r.untrusted() {
+		return
+	}
 	for _, s := range r.x.SLO {
 		switch {
 		case s.Verdict == report.Pass && s.Headroom != nil && *s.Headroom > 0:
@@ -85,7 +88,7 @@ func (r *reader) objectives() {
 			r.say("Whether %s holds at %s is open: %s.", s.Expr, r.rate(), s.Reason)
 		}
 	}
-	if len(r.x.SLO) > 0 || r.untrusted() {
+	if len(r.x.SLO) > 0 {
 		return
 	}
 	if v, hi, ok := r.value("latency_p99"); ok {

@@ -63,7 +63,7 @@ func find(b *bench) error {
 	for _, q := range []queue{
 		{service: 10 * time.Millisecond, limit: 50 * time.Millisecond, quantile: .99, top: 200},
 		{service: 2 * time.Millisecond, limit: 8 * time.Millisecond, quantile: .95, top: 1000},
-		{service: 20 * time.Millisecond, limit: 40 * time.Millisecond, quantile: .99, parallel: true, top: 400},
+		{service: 20 * time.Millisecond, limit: 50 * time.Millisecond, quantile: .99, parallel: true, top: 400},
 	} {
 		if err := b.findOn(q); err != nil {
 			return err

@@ -137,13 +137,13 @@ func (f *finder) trust(t *trialFigures, i host.Interference) (ok bool, why strin
 	return true, ""
 }
 
-// settle waits until the server has worked off what an overload left in its queues: until a request of its own is quick
-// again, five seconds at the most.
+// settle waits until the server has worked off what an overload left in its queues: until a request of its own is within
+// the limits again, five seconds at the most.
 func (f *finder) settle(ctx context.Context) {
 	limit := 20 * time.Millisecond
 	for _, o := range f.objectives {
 		if !o.errors {
-			limit = max(limit, time.Duration(o.gate.Limit/2*float64(time.Second)))
+			limit = max(limit, time.Duration(o.gate.Limit*float64(time.Second)))
 		}
 	}
 	for end := time.Now().Add(5 * time.Second); f.trials > 0 && time.Now().Before(end) && ctx.Err() == nil; {

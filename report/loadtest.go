@@ -45,10 +45,10 @@ type LoadSchedule struct {
 	Stages      []LoadStage `json:"stages,omitempty"`
 	Concurrency int         `json:"concurrency,omitempty"` // of a closed loop
 	Seed        uint64      `json:"seed"`
-	SHA256      string      `json:"sha256,omitempty"` // of all moments of the window, as 8-byte little-endian nanoseconds, before sharding
+	SHA256      string      `json:"sha256,omitempty"` // of the options of the schedule and the first 2^20 moments of the window (schedule.Hash), before sharding
 	Shard       string      `json:"shard,omitempty"`  // "0/4"
 	Merged      int         `json:"merged,omitempty"` // shards that these figures were merged from
-	Planned     int64       `json:"planned"`          // requests of the window, of this shard; 0 of a closed loop
+	Planned     int64       `json:"planned"`          // requests of the window, of this shard; the rounded expectation where it ends after more than 4 million; 0 of a closed loop
 }
 
 // LoadStage is a part of a load with a constant or straight rate.

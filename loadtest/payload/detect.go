@@ -8,6 +8,9 @@ import (
 // IsPerfAnalyzer reports whether a file is JSON as NVIDIA's perf_analyzer takes it: an object whose "data" is a list of
 // objects, or of lists of them. A row of JSON lines whose input is called data has numbers there.
 func IsPerfAnalyzer(path string) bool {
+	if checkRegular(path) != nil {
+		return false
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false

@@ -91,6 +91,8 @@ func openGolden(path string) (list []array, done func(), err error) {
 	switch ending := strings.ToLower(filepath.Ext(path)); {
 	case err != nil:
 		return nil, nil, fault.New(fault.Usage, "name a data set folder, or a .npz, .npy or .json file", "%w", err)
+	case !st.IsDir() && !st.Mode().IsRegular():
+		return nil, nil, checkRegular(path)
 	case st.IsDir():
 		list, err = openGoldenFolder(path)
 		for _, a := range list {
@@ -136,7 +138,11 @@ func openGoldenFolder(dir string) (list []array, err error) {
 		if !ok {
 			continue
 		}
-		a, err := tensor.OpenNpy(filepath.Join(dir, e.Name()))
+		path := filepath.Join(dir, e.Name())
+		if err := checkRegular(path); err != nil {
+			return list, err
+		}
+		a, err := tensor.OpenNpy(path)
 		if err != nil {
 			return list, err
 		}

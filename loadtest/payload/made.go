@@ -2,6 +2,7 @@ package payload
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"infer/internal/fault"
@@ -23,10 +24,8 @@ func FromPorts(ports []wire.Port, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range ports {
-		if size, err := tensor.ByteSize(p.DType, shapes[p.Name]); err != nil || size > o.bytes() {
-			return nil, fault.New(fault.Usage, "give a smaller one by --shape", "input %q of %s %s takes more than the %d bytes that payloads may", p.Name, p.DType, shapeText(shapes[p.Name]), o.bytes())
-		}
+	if err := checkSizes(ports, shapes, o); err != nil {
+		return nil, err
 	}
 	inputs := ModelPorts(ports)
 	s, err := makeUp(o, func(seed uint64) ([]tensor.Tensor, error) {
@@ -45,10 +44,42 @@ func FromPorts(ports []wire.Port, o Options) (*Set, error) {
 	return s, nil
 }
 
+// checkSizes refuses inputs that would take more memory than payloads may, all of one payload together.
+func checkSizes(ports []wire.Port, shapes map[string]tensor.Shape, o Options) error {
+	left := o.bytes()
+	for _, p := range ports {
+		size, err := madeSize(p.DType, shapes[p.Name])
+		if err != nil || size > left {
+			return fault.New(fault.Usage, "give a smaller one by --shape", "input %q of %s %s takes more than the %d bytes that payloads may", p.Name, p.DType, shapeText(shapes[p.Name]), o.bytes())
+		}
+		left -= size
+	}
+	return nil
+}
+
+// madeWord is the length of the longest string that is made up.
+const madeWord = 8
+
+// madeSize is how many bytes a made-up tensor takes at most, counted as bytesOf does.
+func madeSize(d tensor.DType, s tensor.Shape) (int64, error) {
+	if d != tensor.String {
+		return tensor.ByteSize(d, s)
+	}
+	n, err := s.Elements()
+	if err == nil && n > math.MaxInt64/(stringBytes+madeWord) {
+		err = tensor.ErrTooLarge
+	}
+	return n * (stringBytes + madeWord), err
+}
+
 // FromModel makes up payloads that suit the graph of a model: ids stay in the range of what they index, masks are
-// consistent. b gives every input its shape (model.Model.Bind). Errors are fault.Usage.
+// consistent. b gives every input its shape (model.Model.Bind). Errors are fault.Usage: open axes, strings over o.Bytes.
 func FromModel(m *model.Model, b model.Bound, o Options) (*Set, error) {
 	if err := b.Complete(); err != nil {
+		return nil, err
+	}
+	texts := slices.DeleteFunc(WirePorts(m.Inputs()), func(p wire.Port) bool { return p.DType != tensor.String })
+	if err := checkSizes(texts, b.Shapes, o); err != nil {
 		return nil, err
 	}
 	notes := slices.Clone(b.Notes)

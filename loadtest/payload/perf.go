@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
 	"slices"
 
 	"infer/internal/fault"
@@ -59,19 +57,11 @@ func FromPerfAnalyzer(path string, inputs, outputs []wire.Port, o Options) (*Set
 }
 
 func readPerfFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fault.New(fault.Usage, "", "data of perf_analyzer: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxPerfFile+1))
-	if err != nil {
-		return nil, fault.New(fault.Usage, "", "data of perf_analyzer: %w", err)
-	}
-	if len(text) > maxPerfFile {
+	text, err := readFile(path, maxPerfFile)
+	if errors.Is(err, errTooLarge) {
 		return nil, fault.New(fault.Usage, "split it", "data of perf_analyzer %q: it is larger than 1 GiB", path)
 	}
-	return text, nil
+	return text, fault.Wrap(err, "data of perf_analyzer")
 }
 
 // readPerf makes a set of the text of a file.

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"mime"
@@ -53,16 +54,16 @@ func typeOf(name string) string {
 // ReadBodies reads body files: pattern is a file, a folder (its files, not those of folders in it; names that begin with
 // a dot are left out) or a glob pattern, in the order of names. A template (TemplateEnding) gives a body for each payload
 // of s, which may be nil, as Template says. Of more files than o allows it takes some, chosen evenly, which a note says.
-// Errors are fault.Usage, and those of reading.
+// What is no regular file, and more than o.Bytes in all, is refused. Errors are fault.Usage.
 func ReadBodies(pattern string, s *Set, o Options) (bodies []Body, notes []string, err error) {
 	paths, err := bodyFiles(pattern)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(paths) == 1 && strings.HasSuffix(paths[0], TemplateEnding) {
-		text, err := os.ReadFile(paths[0])
+		text, err := readBody(paths[0], o.bytes())
 		if err != nil {
-			return nil, nil, fault.New(fault.Usage, "", "body %w", err)
+			return nil, nil, err
 		}
 		bodies, err = Template(strings.TrimSuffix(filepath.Base(paths[0]), TemplateEnding), string(text), s, o)
 		return bodies, nil, err
@@ -89,18 +90,11 @@ func ReadBodies(pattern string, s *Set, o Options) (bodies []Body, notes []strin
 
 // readBody reads a file of at most limit bytes.
 func readBody(path string, limit int64) ([]byte, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, fault.New(fault.Usage, "", "body %w", err)
-	}
-	if st.Size() > limit {
+	data, err := readFile(path, limit)
+	if errors.Is(err, errTooLarge) {
 		return nil, fault.New(fault.Usage, "give fewer or smaller files", "body %q: the bodies take more memory than they may", path)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fault.New(fault.Usage, "", "body %w", err)
-	}
-	return data, nil
+	return data, fault.Wrap(err, "body")
 }
 
 // bodyFiles lists the files that a pattern names. A file of just that name comes before a pattern.

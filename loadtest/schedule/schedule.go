@@ -8,9 +8,6 @@
 package schedule
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"math"
 	"slices"
 	"time"
@@ -23,7 +20,7 @@ const (
 	MaxRate     = 1e7                // requests a second
 	MinRate     = 1e-6               // requests a second, of a rate that is not 0
 	MaxDuration = 1000 * time.Hour   // of all stages together, and of a trace
-	MaxRequests = int64(10000000000) // that a schedule may be expected to hold: more can neither be counted nor hashed in bearable time
+	MaxRequests = int64(10000000000) // that a schedule may be expected to hold: more is a slip rather than a load
 )
 
 // Stage is a part of a load in which the rate goes from one value to another in a straight line.
@@ -54,7 +51,7 @@ type Schedule struct {
 }
 
 // New checks o and returns its schedule. The schedule keeps o.Trace, which must not change any more. With Requests it
-// walks through the schedule once. Errors are of kind fault.Usage.
+// walks through the first 4 million requests at most. Errors are of kind fault.Usage.
 func New(o Options) (*Schedule, error) {
 	if o.Of == 0 {
 		o.Of = 1
@@ -117,43 +114,10 @@ func (s *Schedule) takeTrace() error {
 	return nil
 }
 
-// bounded returns when the first request that Requests cuts off would have been due: n requests at rate r take n/r.
-func (s *Schedule) bounded() time.Duration {
-	free := *s
-	free.o.Requests, free.until = 0, s.end
-	c := free.whole()
-	last := time.Duration(-1)
-	for range s.o.Requests {
-		_, due, ok := c.Next()
-		if !ok {
-			return s.end
-		}
-		last = due
-	}
-	if _, due, ok := c.Next(); ok {
-		return max(due, last+1) // of a burst the next may be due at the same moment
-	}
-	return s.end
-}
-
 // Duration is from the begin of the load to when no request is due any more: the length of the stages, or the moment
-// of the first request that Options.Requests cuts off. Sharding does not change it.
+// of the first request that Options.Requests cuts off. Where more than 4 million requests are expected before that one
+// it is its expected moment, and the last requests may be due a little later. Sharding does not change it.
 func (s *Schedule) Duration() time.Duration { return s.until }
-
-// Planned returns how many requests of this shard are due in [from, to). It walks through the schedule up to there,
-// at some tens of nanoseconds a request.
-func (s *Schedule) Planned(from, to time.Duration) int64 {
-	var n int64
-	for c := s.Cursor(0, 1); ; {
-		_, due, ok := c.Next()
-		if !ok || due >= to {
-			return n
-		}
-		if due >= from {
-			n++
-		}
-	}
-}
 
 // Expected returns the mean number of requests of this shard over all seeds, and its highest rate, in requests a
 // second: of stages the mean rate where it is highest, of a trace the most in a second.
@@ -184,26 +148,6 @@ func (s *Schedule) tracePeak() float64 {
 		most = max(most, i-first+1)
 	}
 	return math.Min(float64(most)/window.Seconds(), MaxRate)
-}
-
-// Hash returns the SHA-256 in hexadecimal of all moments from the given one on, as 8-byte little-endian nanoseconds,
-// before sharding: two loads with the same hash asked for the same. It walks through the whole schedule.
-func (s *Schedule) Hash(from time.Duration) string {
-	h := sha256.New()
-	buf := make([]byte, 0, 8192)
-	for c := s.whole(); ; {
-		_, due, ok := c.Next()
-		if ok && due >= from {
-			buf = binary.LittleEndian.AppendUint64(buf, uint64(due))
-		}
-		if !ok || len(buf) == cap(buf) {
-			h.Write(buf)
-			buf = buf[:0]
-		}
-		if !ok {
-			return hex.EncodeToString(h.Sum(nil))
-		}
-	}
 }
 
 // total returns how many requests the stages ask for in the mean.

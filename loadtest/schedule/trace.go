@@ -28,6 +28,9 @@ const traceHint = "a trace is CSV with seconds, dates or milliseconds since 1970
 
 // ReadTrace reads the trace in a file, as ParseTrace does.
 func ReadTrace(path string, speed float64) ([]time.Duration, error) {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // opening a pipe waits, and a device may have no end
+		return nil, fault.New(fault.Usage, "copy it into a file first", "trace %q: it is no regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fault.New(fault.Usage, "give the path of a trace: "+traceHint, "open trace: %w", err)

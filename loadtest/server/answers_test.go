@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -35,6 +36,14 @@ var triton = recorded{
 	"GET /v2/models/nothing":        `{"name":"nothing","versions":null,"platform":"","inputs":[],"outputs":[]}`,
 	"GET /v2/models/nothing/config": `404 {"detail":"Not Found"}`,
 	"GET /v2/models/array":          `[1, 2]`,
+	"GET /v2/models/null":           `null`,
+	"GET /v2/models/text":           `"hello"`,
+	"GET /v2/models/long":           "[é\x1b" + strings.Repeat("0", 10000) + "]",
+	"GET /v2/models/blank":          " ",
+	"GET /v2/models/cut":            `{"name":`,
+	"GET /v2/models/member":         `{"name":"m","inputs":5}`,
+	"GET /v2/models/negative":       `{"name":"m","inputs":[{"name":"X","datatype":"FP32","shape":[-1,-2]}],"outputs":[{"name":"Y","shape":[-7]}]}`,
+	"GET /v2/models/twice":          `{"name":"m","inputs":[{"name":"X","datatype":"FP32","shape":[1]},{"name":"X","datatype":"FP32","shape":[1]}]}`,
 }
 
 // KServe 0.21.0, both protocols.
@@ -62,6 +71,7 @@ var servable = recorded{
 	"GET /v1/models/add":               `{"model_version_status":[{"version":"1","state":"AVAILABLE","status":{"error_code":"OK","error_message":""}}],"name":"add","ready":true}`,
 	"GET /v1/models/add/metadata":      `{"metadata":{"signature_def":{"signature_def":{"serving_default":{"inputs":{"B":{"dtype":"DT_FLOAT","tensor_shape":{"dim":[{"size":"-1","name":""},{"size":"3","name":""}],"unknown_rank":false},"name":"B"},"A":{"dtype":"DT_FLOAT","tensor_shape":{"dim":[{"size":"-1","name":""},{"size":"3","name":""}],"unknown_rank":false},"name":"A"}},"method_name":"tensorflow/serving/predict","outputs":{"SUM":{"dtype":"DT_FLOAT","tensor_shape":{"dim":[{"size":"-1","name":""},{"size":"3","name":""}],"unknown_rank":false},"name":"SUM"}}}}}},"model_spec":{"name":"add","signature_name":"","version":"1"}}`,
 	"GET /v1/models/odd/metadata":      `{"model_spec":{"name":"odd","version":"7"},"metadata":{"signature_def":{"signature_def":{"serving_default":{"inputs":{"ids":{"dtype":"DT_INT64","tensor_shape":{"dim":[],"unknown_rank":true}},"one":{"dtype":"DT_STRING","tensor_shape":{"dim":[],"unknown_rank":false}},"n":{"dtype":"DT_INT32","tensor_shape":{"dim":[{"size":5}]}}},"outputs":{"x":{"dtype":"DT_VARIANT"}}}}}}}`,
+	"GET /v1/models/dims/metadata":     `{"metadata":{"signature_def":{"signature_def":{"serving_default":{"inputs":{"t":{"dtype":"DT_FLOAT","tensor_shape":{"dim":[{"size":"x"}]}}}}}}}}`,
 	"GET /v1/models/resource/metadata": `{"metadata":{"signature_def":{"signature_def":{"serving_default":{"inputs":{"t":{"dtype":"DT_RESOURCE"}}}}}}}`,
 	"GET /v1/models/train/metadata":    `{"metadata":{"signature_def":{"signature_def":{"train":{"inputs":{"t":{"dtype":"DT_FLOAT"}}}}}}}`,
 	"GET /v1/models/nope":              `404 {"error":"Servable not found for request: Latest(nope)"}`,

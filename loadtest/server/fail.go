@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"infer/internal/fault"
 )
@@ -30,7 +32,7 @@ func unreached(ctx context.Context, u *url.URL, timeout time.Duration, err error
 		return fmt.Errorf("ask %s: %w", u.Redacted(), ctx.Err())
 	}
 	if errIsTimeout(err) {
-		return fault.New(fault.Deadline, hintRunning, "ask %s: no answer within %s", u.Redacted(), timeout)
+		return fault.New(fault.Deadline, silentHint(u), "ask %s: no answer within %s", u.Redacted(), timeout)
 	}
 	var outer *url.Error
 	if errors.As(err, &outer) {
@@ -68,12 +70,26 @@ func connectionHint(u *url.URL, err error) string {
 		return "the server speaks HTTP/2 alone, as gRPC does: write grpc://" + u.Host
 	case has("server preface") || has("malformed HTTP") || has("http2: frame too large"):
 		return "this is no gRPC server, or one with TLS: try grpcs:// or http:// with --protocol oip-http"
+	case has("handshake") && (has("deadline exceeded") || has("timeout")):
+		return silentHint(u)
+	case errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) || has("network is unreachable") || has("no route to host"):
+		return "no way leads there from here: check the address, and the interface behind % in one of IPv6"
+	case errors.Is(err, syscall.EINVAL) || has("invalid argument"):
+		return "name an interface of this machine behind the address, as in [fe80::1%25eth0]"
 	case errors.As(err, &dns) || has("no such host"):
 		return "check the name of the host"
 	case errors.Is(err, syscall.ECONNREFUSED) || has("connection refused"):
 		return hintRunning
 	}
 	return ""
+}
+
+// silentHint is what may help against a server that does not answer. One without TLS waits for more of a handshake.
+func silentHint(u *url.URL) string {
+	if plain, secure := strings.CutSuffix(u.Scheme, "s"); secure {
+		return hintRunning + ", and does it speak TLS; else write " + plain + "://" + u.Host
+	}
+	return hintRunning
 }
 
 // unwelcome is the error of an answer that has nothing to do with what was asked: it is for another URL, another key,
@@ -121,9 +137,40 @@ func noModel(base *url.URL, name, version string, names []string, absent bool, s
 	return fault.New(fault.NotFound, hint, "no %s at %s: %s", what, base.Redacted(), says)
 }
 
-// misunderstood is the error of an answer that is not as the protocol says.
+// misunderstood is the error of an answer that is not as the protocol says. A fault says so in words already.
 func misunderstood(base *url.URL, a answer, err error) error {
-	return fault.Wrap(err, "%s: GET %s", base.Redacted(), a.path)
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return fault.Wrap(err, "%s: GET %s", base.Redacted(), a.path)
+	}
+	return fault.New(fault.Unsupported, "check --protocol: http is for another kind of server", "ask %s: the server's answer to GET %s %s", base.Redacted(), a.path, strange(a.body, err))
+}
+
+// strange says in what way a body is not the object that was asked for. err is that of reading it, nil where it is no
+// JSON.
+func strange(body []byte, err error) string {
+	body = bytes.TrimSpace(body)
+	var t *json.UnmarshalTypeError
+	switch {
+	case len(body) == 0:
+		return "is empty"
+	case body[0] != '{':
+		return "is no object as the protocol has it: starts with `" + begin(body) + "`"
+	case errors.As(err, &t) && t.Field != "":
+		return fmt.Sprintf("is not as the protocol has it: %q is a JSON %s", t.Field, t.Value)
+	case err != nil && json.Valid(body):
+		return "is not as the protocol has it: " + oneLine([]byte(err.Error()))
+	}
+	return "is no whole JSON: starts with `" + begin(body) + "`"
+}
+
+// begin is the begin of a text, as oneLine has it, shorter.
+func begin(b []byte) string {
+	line := []rune(oneLine(b))
+	if n := min(len(line), 120); n < len(line) || len(b) > 200 {
+		return string(line[:n]) + "…"
+	}
+	return string(line)
 }
 
 // say describes an answer in one line: its status, and the begin of its body where it is a message.
@@ -151,8 +198,8 @@ func message(body []byte) []byte {
 	return body
 }
 
-// oneLine is the begin of a text without control characters: what a server says goes to a terminal.
+// oneLine is the begin of a text, of printable characters alone: what a server says goes to a terminal.
 func oneLine(b []byte) string {
 	b = b[:min(len(b), 200)]
-	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(string(b), ""), func(r rune) bool { return r <= ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 }), " ")
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(string(b), ""), func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }), " ")
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,10 @@ func TestConnectionErrors(t *testing.T) {
 		{"http to grpc", "http://" + l.Addr().String(), nil, fault.Unavailable, "malformed HTTP", "write grpc://"},
 		{"timeout", "http://" + deaf(t), nil, fault.Deadline, "no answer within 200ms", "is the server running"},
 		{"grpc timeout", "grpc://" + deaf(t), nil, fault.Deadline, "no answer within 200ms", "is the server running"},
+		{"https timeout", "https://" + deaf(t), nil, fault.Deadline, "no answer within 200ms", "does it speak TLS; else write http://127.0.0.1:"},
+		{"grpcs timeout", "grpcs://" + deaf(t), nil, fault.Deadline, "no answer within 200ms", "does it speak TLS; else write grpc://127.0.0.1:"},
+		{"zone", "http://[fe80::1%25none]:1", nil, fault.Unavailable, "fe80::1%none", "behind"},
+		{"zone for grpc", "grpc://[fe80::1%25none]:1", nil, fault.Unavailable, "fe80::1%none", "behind"},
 		{"401", status(401), nil, fault.Unauthorized, "wants a key: 401", "-H 'Authorization: Bearer …'"},
 		{"403", status(403), nil, fault.Denied, "refuses: 403", "-H 'Authorization"},
 		{"redirect", status(301, "Location", "https://elsewhere/x"), nil, fault.Usage, `redirects to "https://elsewhere`, "does not follow redirects"},
@@ -179,6 +184,35 @@ func TestInterrupted(t *testing.T) {
 				t.Errorf("%s %s: %v, exit %d", url, name, err, fault.ExitCode(err))
 			}
 			cancel()
+		}
+	}
+}
+
+// TestConnectionHints: errors that no test can bring about everywhere.
+func TestConnectionHints(t *testing.T) {
+	u := &url.URL{Scheme: "grpcs", Host: "h:1"}
+	for text, hint := range map[string]string{
+		"transport: authentication handshake failed: context deadline exceeded":      "else write grpc://h:1",
+		"net/http: TLS handshake timeout":                                            "does it speak TLS",
+		"dial tcp [fe80::1%lo]:8000: connect: network is unreachable":                "no way leads there",
+		"dial tcp 10.255.255.1:1: connect: no route to host":                         "no way leads there",
+		"dial tcp [fe80::1]:80: connect: invalid argument":                           "name an interface",
+		"something else that nobody has heard of, so that nothing can be said to it": "",
+	} {
+		if got := connectionHint(u, errors.New(text)); !strings.Contains(got, hint) || (got == "") != (hint == "") {
+			t.Errorf("%s: hint %q, want %q", text, got, hint)
+		}
+	}
+}
+
+func TestNoSuchPort(t *testing.T) {
+	for _, target := range []string{"http://h:99999", "grpc://h:65536", "https://h:0", "http://[::1]:70000/x"} {
+		_, err := Open(Options{URL: target})
+		wantFault(t, err, fault.Usage, "there is no port", "from 1 to 65535")
+	}
+	for _, target := range []string{"http://h:65535", "grpc://h:1", "https://h", "http://h:"} {
+		if _, err := Open(Options{URL: target}); err != nil {
+			t.Errorf("%s: %v", target, err)
 		}
 	}
 }

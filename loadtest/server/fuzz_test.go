@@ -3,7 +3,11 @@ package server
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 // FuzzAnswers: no answer of a server makes its readers panic, and what they take is within bounds.
@@ -16,13 +20,18 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, parse := range []func([]byte) (Model, error){parseMetadata, parseSignature} {
 			m, err := parse(body)
+			if text := strange(body, err); !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+				t.Errorf("said of an answer: %q", text)
+			}
 			if err != nil {
 				continue
 			}
+			seen := map[string]bool{}
 			for _, p := range m.Inputs {
-				if p.Name == "" && p.DType == 0 {
-					t.Errorf("input without name and dtype: %+v", m)
+				if p.Name == "" && p.DType == 0 || seen[p.Name] || len(p.Shape) > 0 && slices.Min(p.Shape) < -1 {
+					t.Errorf("input without name and dtype, there twice or with a negative axis: %+v", m)
 				}
+				seen[p.Name] = true
 			}
 		}
 		if n := parseMaxBatch(body); n < NotTold {

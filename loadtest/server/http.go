@@ -223,6 +223,9 @@ func (h *overHTTP) modelOIP(ctx context.Context, name, version string) (Model, e
 		if _, err := h.serverOIP(ctx); err != nil {
 			return Model{}, err
 		}
+		if a.ok() {
+			return Model{}, misunderstood(h.base, a, nil)
+		}
 		return Model{}, h.noModel(ctx, name, version, a)
 	}
 	m, err := parseMetadata(a.body)

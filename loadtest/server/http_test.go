@@ -88,7 +88,16 @@ func TestModelErrors(t *testing.T) {
 		{"near", OIPHTTP, "flt", triton, fault.NotFound, "404 Not Found: Request for unknown model: 'flt'", "did you mean flat"},
 		{"not ready", OIPHTTP, "loading", triton, fault.Unavailable, `model "loading" at http`, "wait"},
 		{"unknown dtype", OIPHTTP, "strange", triton, fault.Unsupported, `input "X" has unknown datatype "FP4"`, ""},
-		{"no object", OIPHTTP, "array", triton, fault.Internal, "metadata: json", ""},
+		{"no object", OIPHTTP, "array", triton, fault.Unsupported, "the server's answer to GET /v2/models/array is no object as the protocol has it: starts with `[1, 2]`", "--protocol: http"},
+		{"null", OIPHTTP, "null", triton, fault.Unsupported, "is no object as the protocol has it: starts with `null`", "--protocol: http"},
+		{"text", OIPHTTP, "text", triton, fault.Unsupported, "starts with `\"hello\"`", "--protocol: http"},
+		{"long", OIPHTTP, "long", triton, fault.Unsupported, "starts with `[é " + strings.Repeat("0", 117) + "…`", "--protocol: http"},
+		{"blank", OIPHTTP, "blank", triton, fault.Unsupported, "GET /v2/models/blank is empty", "--protocol: http"},
+		{"cut", OIPHTTP, "cut", triton, fault.Unsupported, "is no whole JSON: starts with `{\"name\":`", "--protocol: http"},
+		{"wrong member", OIPHTTP, "member", triton, fault.Unsupported, `is not as the protocol has it: "inputs" is a JSON number`, "--protocol: http"},
+		{"negative axis", OIPHTTP, "negative", triton, fault.Unsupported, `input "X" has an axis of -2: it is a size, or -1 for any`, "configuration of the model"},
+		{"two inputs of a name", OIPHTTP, "twice", triton, fault.Unsupported, `two inputs are called "X"`, "configuration of the model"},
+		{"tfs dimension", TFS, "dims", servable, fault.Unsupported, `is not as the protocol has it: signature: "t"`, "--protocol: http"},
 		{"kserve", OIPHTTP, "nope", kserve, fault.NotFound, "does not exist", "there are affine"},
 		{"tfs", TFS, "nope", servable, fault.NotFound, "Servable not found", ""},
 		{"tfs dtype", TFS, "resource", servable, fault.Unsupported, "DT_RESOURCE", ""},
@@ -166,7 +175,7 @@ func TestStatistics(t *testing.T) {
 	_, err = a.Statistics(t.Context(), "loading", "")
 	wantFault(t, err, fault.Unavailable, "503", "")
 	_, err = a.Statistics(t.Context(), "liar", "")
-	wantFault(t, err, fault.Internal, "statistics: json", "")
+	wantFault(t, err, fault.Unsupported, "\"model_stats.inference_count\" is a JSON string", "")
 	for name, without := range map[string]struct {
 		answers  recorded
 		protocol string

@@ -44,7 +44,8 @@ func openGRPC(u *url.URL, o Options) (API, error) {
 	if u.Port() == "" {
 		address += ":" + port
 	}
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(secure), grpc.WithNoProxy(), grpc.WithDisableServiceConfig(),
+	conn, err := grpc.NewClient("passthrough:///"+strings.ReplaceAll(address, "%", "%25"), // of a zone: the target is a URL
+		grpc.WithTransportCredentials(secure), grpc.WithNoProxy(), grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(answerLimit)))
 	if err != nil {
 		return nil, fault.New(fault.Usage, "it is grpc://HOST:PORT", "URL %q: %w", o.URL, err)
@@ -93,7 +94,7 @@ func (g *overGRPC) explain(ctx context.Context, err error) error {
 	case codes.PermissionDenied:
 		return fault.New(fault.Denied, hintKey+" of one with the right", "ask %s: the server refuses: %w", g.base, says)
 	case codes.DeadlineExceeded:
-		return fault.New(fault.Deadline, hintRunning, "ask %s: no answer within %s", g.base, g.timeout)
+		return fault.New(fault.Deadline, silentHint(g.base), "ask %s: no answer within %s", g.base, g.timeout)
 	case codes.Unavailable:
 		return fault.New(fault.Unavailable, connectionHint(g.base, errors.New(s.Message())), "ask %s: %w", g.base, says)
 	case codes.ResourceExhausted:

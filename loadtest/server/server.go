@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"infer/internal/fault"
@@ -94,6 +95,9 @@ func Open(o Options) (API, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" {
 		return nil, fault.New(fault.Usage, "it is http://HOST:PORT, https://…, grpc://HOST:PORT or grpcs://…", "URL %q: no address of a server", o.URL)
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) {
+		return nil, fault.New(fault.Usage, "it is from 1 to 65535", "URL %q: there is no port %s", o.URL, u.Port())
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout

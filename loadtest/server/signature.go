@@ -41,14 +41,23 @@ func parseMetadata(body []byte) (Model, error) {
 	return m, err
 }
 
-// ports translates inputs or outputs. A dtype that is unknown is an error of inputs only: nobody has to send outputs.
+// ports translates inputs or outputs. What makes no sense is an error of inputs only: nobody has to send outputs.
 func ports(from []jsonPort, inputs bool) ([]wire.Port, error) {
+	const hint = "see the configuration of the model on the server"
 	var to []wire.Port
+	seen := map[string]bool{}
 	for _, p := range from {
 		d, known := wire.ParseDatatype(p.Datatype)
-		if inputs && (!known || p.Name == "") {
+		switch {
+		case !inputs:
+		case !known || p.Name == "":
 			return nil, fault.New(fault.Unsupported, "", "metadata: input %q has unknown datatype %q", p.Name, p.Datatype)
+		case seen[p.Name]:
+			return nil, fault.New(fault.Unsupported, hint, "metadata: two inputs are called %q", p.Name)
+		case len(p.Shape) > 0 && slices.Min(p.Shape) < -1:
+			return nil, fault.New(fault.Unsupported, hint, "metadata: input %q has an axis of %d: it is a size, or -1 for any", p.Name, slices.Min(p.Shape))
 		}
+		seen[p.Name] = true
 		to = append(to, wire.Port{Name: p.Name, DType: d, Shape: p.Shape})
 	}
 	return to, nil

@@ -40,7 +40,7 @@ type Stats struct {
 	Waited       int64     // requests that found no connection free, and none that might be made
 	InFlight     int64     // requests under way at the most
 	Cut          int64     // requests under way when ctx ended: no sample
-	Unchecked    int64     // answers that were not compared for want of time
+	Unchecked    int64     // answers that were not compared for want of time or memory
 	Faults       []Fault   // by number, at most MaxFaults
 }
 
@@ -72,6 +72,7 @@ type Answer struct {
 	Body    []byte          // as it came, of HTTP unpacked; valid during the call
 	JSONLen int             // of a body with binary tensors, length of its JSON; -1: there is none
 	Outputs []tensor.Tensor // in place of Body, where the answer never was bytes
+	Unkept  bool            // there was a body, but no memory for it: it cannot be compared
 }
 
 // Checker compares answers with what is expected. It is safe for concurrent use.

@@ -163,6 +163,10 @@ func (w *worker) serve(j job) (next job, more bool) {
 // check compares the answer a. It gives up the worker's place among the requests under way if that may take longer.
 func (w *worker) check(a Answer) (failure string, holds bool) {
 	r, s := w.r, &w.s
+	if a.Unkept {
+		r.unchecked.Add(1)
+		return "", true
+	}
 	if a.Body != nil && r.l.Check.Known(int(s.Payload), a.Body) {
 		s.Checked = true
 		return "", true

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"infer/internal/fault"
-	"infer/internal/wire"
 	"infer/loadtest/drive"
 	"infer/loadtest/sample"
 )
@@ -22,8 +21,9 @@ import (
 // Calls is a drive.Target that makes one blocking call for each request, on a pool of connections: for https, and for
 // systems without lanes. It is safe for concurrent use. A caller that bounds its calls bounds the connections too.
 type Calls struct {
-	o   Options
-	tls *tls.Config // nil: plain HTTP
+	o      Options
+	tls    *tls.Config // nil: plain HTTP
+	memory *memory
 
 	mu    sync.Mutex
 	to    netip.AddrPort // that answered; not valid before Open
@@ -34,8 +34,17 @@ type Calls struct {
 // link is one connection of Calls.
 type link struct {
 	net.Conn
-	p   parser
-	buf []byte
+	p     parser
+	buf   []byte
+	tcp   *net.TCPConn
+	freed time.Time // when it was free last
+	how   ending    // of the exchange that failed last
+}
+
+// end closes the connection.
+func (k *link) end() {
+	k.p.forget()
+	k.Close()
 }
 
 // NewCalls returns a target for o. It opens nothing; errors are those of o alone. A copy of o.TLS is used that keeps
@@ -44,7 +53,7 @@ func NewCalls(o Options) (*Calls, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	c := &Calls{o: o}
+	c := &Calls{o: o, memory: newMemory()}
 	if o.TLS != nil {
 		c.tls = o.TLS.Clone()
 		c.tls.NextProtos = []string{"http/1.1"}
@@ -106,13 +115,10 @@ func (c *Calls) dial(ctx context.Context, to netip.AddrPort) (*link, error) {
 	var d net.Dialer
 	plain, err := d.DialContext(ctx, "tcp", to.String())
 	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err // without the address, which is said here
-		}
-		return nil, fmt.Errorf("connect to %s: %w", to, err)
+		return nil, fmt.Errorf("connect to %s: %w", to, bare(err))
 	}
-	k := &link{Conn: plain, buf: make([]byte, readLen)}
+	k := &link{Conn: plain, buf: make([]byte, readLen), tcp: plain.(*net.TCPConn)}
+	k.p.memory = c.memory
 	if c.tls == nil {
 		return k, nil
 	}
@@ -146,13 +152,12 @@ func (c *Calls) take(ctx context.Context, anew bool) (k *link, fresh bool, err e
 
 // rest makes a connection free.
 func (c *Calls) rest(k *link) {
-	if cap(k.p.body) > keepLen {
-		k.p.body = nil
-	}
+	k.p.trim()
+	k.freed = time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
-		k.Close()
+		k.end()
 		return
 	}
 	c.idle = append(c.idle, k)
@@ -163,7 +168,7 @@ func (c *Calls) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range c.idle {
-		k.Close()
+		k.end()
 	}
 	c.idle, c.ended = nil, true
 	return nil
@@ -187,12 +192,13 @@ func (c *Calls) Do(ctx context.Context, s *sample.Sample, now func() time.Durati
 		if err == nil {
 			return c.answered(k, s, want, reuse)
 		}
-		k.Close()
+		again := !fresh && !k.p.began && k.how.unread()
+		k.end()
 		switch {
 		case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
 			s.Outcome = sample.TimedOut
 			return drive.Answer{}, nil, timedOut
-		case fresh || k.p.began:
+		case !again:
 			s.Outcome = sample.Broken
 			return drive.Answer{}, nil, err.Error()
 		}
@@ -206,7 +212,7 @@ func (c *Calls) answered(k *link, s *sample.Sample, want, reuse bool) (drive.Ans
 		if reuse {
 			c.rest(k)
 		} else {
-			k.Close()
+			k.end()
 		}
 	}
 	if s.Outcome != sample.OK || !want {
@@ -217,16 +223,28 @@ func (c *Calls) answered(k *link, s *sample.Sample, want, reuse bool) (drive.Ans
 		done()
 		return drive.Answer{}, nil, text
 	}
-	a := drive.Answer{Body: k.p.body, JSONLen: k.p.jsonLen}
-	if k.p.encoding != "" {
-		var err error
-		if a.Body, err = wire.Decompress(nil, k.p.encoding, k.p.body, maxBody); err != nil {
-			done()
-			s.Outcome = sample.Broken
-			return drive.Answer{}, nil, "unpack the answer: " + err.Error()
-		}
+	if k.p.unkept {
+		done()
+		return drive.Answer{Unkept: true}, nil, ""
 	}
-	return a, done, ""
+	a := drive.Answer{Body: k.p.body, JSONLen: k.p.jsonLen}
+	if k.p.encoding == "" {
+		return a, done, ""
+	}
+	body, held, err := c.memory.unpack(k.p.encoding, k.p.body)
+	done()
+	if err != nil {
+		c.memory.give(held)
+	}
+	switch {
+	case errors.Is(err, errNoMemory):
+		return drive.Answer{Unkept: true}, nil, ""
+	case err != nil:
+		s.Outcome = sample.Broken
+		return drive.Answer{}, nil, "unpack the answer: " + err.Error()
+	}
+	a.Body = body
+	return a, func() { c.memory.give(held) }, ""
 }
 
 // exchange sends r and reads the answer; reuse says whether the connection can take another request.
@@ -238,11 +256,15 @@ func (k *link) exchange(ctx context.Context, r *Request, want bool) (reuse bool,
 	defer func() {
 		reuse = stop() && reuse // or the deadline is set at any time
 	}()
-	_, failed := k.Write(r.raw) // the answer may have come all the same
+	sent := time.Now()
+	wrote, failed := k.Write(r.raw) // the answer may have come all the same
 	for {
 		n, err := k.Read(k.buf)
 		if n > 0 {
 			used, done, wrong := k.p.feed(k.buf[:n])
+			if done && wrong == nil {
+				wrong = k.p.behind(k.buf[used:n])
+			}
 			if wrong != nil || done {
 				return failed == nil && err == nil && used == n && !k.p.close, wrong
 			}
@@ -253,12 +275,33 @@ func (k *link) exchange(ctx context.Context, r *Request, want bool) (reuse bool,
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return false, err
 		}
+		k.how = ending{written: wrote, reset: err != io.EOF && err != io.ErrUnexpectedEOF, unacked: k.unacked(wrote),
+			idle: sent.Sub(k.freed), took: time.Since(sent)}
 		end := k.p.end()
 		if cause := cmp.Or(failed, err); end != nil && cause != io.EOF {
-			end = fmt.Errorf("%w: %w", end, cause)
+			end = fmt.Errorf("%w: %w", end, bare(cause))
 		}
 		return false, end
 	}
+}
+
+// unacked is what an ending has of it. TLS may be closed while TCP stays open and acknowledges what comes, which then
+// says nothing.
+func (k *link) unacked(wrote int) int {
+	n := unackedOf(k.tcp)
+	if k.Conn != k.tcp && n < wrote {
+		return -1
+	}
+	return n
+}
+
+// bare returns err without the addresses, by which the same fault would be another each time.
+func bare(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
 }
 
 // refused says what to do about a connection that could not be made.

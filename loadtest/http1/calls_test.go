@@ -85,6 +85,8 @@ func TestCallsFaults(t *testing.T) {
 		{"half", func(c net.Conn, _, _ int) bool { io.WriteString(c, ok[:len(ok)-1]); return false }, sample.Broken, "middle"},
 		{"closes at once", func(c net.Conn, _, _ int) bool { return false }, sample.Broken, "before it answered"},
 		{"never answers", func(c net.Conn, _, _ int) bool { return true }, sample.TimedOut, "timeout"},
+		{"junk", text(ok + "JUNK"), sample.Broken, "4 bytes came behind the end of the answer"},
+		{"TLS", text("\x15\x03\x01\x00\x02\x02\x46"), sample.Broken, "the server speaks TLS: write https://"},
 		{"refuses", text("HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nno!"), sample.Refused, "status 503: no!"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,16 +103,6 @@ func TestCallsFaults(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestCallsIdleClosed has a server that closes every connection after its first answer without a word.
-func TestCallsIdleClosed(t *testing.T) {
-	c := calls(t, serve(t, "tcp", func(c net.Conn, _, _ int) bool { io.WriteString(c, ok); return false }), 3, nil, request(t, 100))
-	for range 50 {
-		if s, _, failure := do(t.Context(), c, false); s.Outcome != sample.OK {
-			t.Fatalf("%v %q", s.Outcome, failure)
-		}
 	}
 }
 
@@ -188,3 +180,35 @@ func TestTLS(t *testing.T) {
 		k.Close()
 	}
 }
+
+// TestCallsUnkept has an answer for which there is no memory: it is right as far as one knows, and unchecked.
+func TestCallsUnkept(t *testing.T) {
+	body := strings.Repeat("x", 100<<10)
+	packed := "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + gzipped(t, strings.Repeat(body, 50))
+	for _, answer := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n" + body, packed} {
+		c := calls(t, serve(t, "tcp", text(answer)), 1, nil, request(t, 100))
+		c.memory.left.Store(90 << 10)
+		g := drive.Workers(c)
+		n := 0
+		st, err := g.Run(t.Context(), drive.Load{Concurrency: 1, Requests: 5, Duration: time.Minute, Timeout: 10 * time.Second, Connections: 1, Payloads: 1,
+			Check: wrongs{}, Emit: func(all []sample.Sample) {
+				for _, s := range all {
+					if s.Outcome == sample.OK && !s.Checked && s.Bytes > 0 {
+						n++
+					}
+				}
+			}})
+		if err != nil || n != 5 || st.Unchecked != 5 {
+			t.Errorf("%d answers, %d unchecked: %v", n, st.Unchecked, err)
+		}
+		if c.Close(); c.memory.left.Load() != 90<<10 {
+			t.Errorf("%d bytes are left", c.memory.left.Load())
+		}
+	}
+}
+
+// wrongs finds everything wrong.
+type wrongs struct{}
+
+func (wrongs) Known(int, []byte) bool         { return false }
+func (wrongs) Check(int, drive.Answer) string { return "wrong" }

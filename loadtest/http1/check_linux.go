@@ -3,11 +3,11 @@
 package http1
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"infer/internal/wire"
 	"infer/loadtest/drive"
 	"infer/loadtest/sample"
 )
@@ -26,7 +26,8 @@ type checker struct {
 	stop   *atomic.Bool
 	wait   sync.WaitGroup
 	faults *drive.FaultLog
-	missed int64 // not compared since the load was cut
+	memory *memory // that the bodies were taken from
+	missed int64   // not compared since the load was cut, or for want of memory
 }
 
 // pending is an answer that is to be compared.
@@ -37,19 +38,17 @@ type pending struct {
 	jsonLen  int
 }
 
-// newChecker starts a checker. When stop is set, it passes on what it has not compared.
-func newChecker(check drive.Checker, to *collector, faults *drive.FaultLog, stop *atomic.Bool) *checker {
-	c := &checker{check: check, queue: make(chan pending, maxPending), spare: make(chan []byte, 16), faults: faults, stop: stop}
+// newChecker starts a checker for r. When r.stop is set, it passes on what it has not compared.
+func newChecker(check drive.Checker, r *run) *checker {
+	c := &checker{check: check, queue: make(chan pending, maxPending), spare: make(chan []byte, 16), faults: r.faults,
+		memory: r.memory, stop: &r.stop}
 	c.wait.Go(func() {
-		p := pen{to: to}
+		p := pen{to: r.to}
 		start := time.Now()
 		for a := range c.queue {
 			c.judge(&a)
 			c.unread.Add(-int64(cap(a.body)))
-			select {
-			case c.spare <- a.body[:0]:
-			default:
-			}
+			c.recycle(a.body)
 			now := time.Since(start)
 			if p.add(&a.sample, now); len(c.queue) == 0 {
 				p.flush()
@@ -59,6 +58,18 @@ func newChecker(check drive.Checker, to *collector, faults *drive.FaultLog, stop
 		p.flush()
 	})
 	return c
+}
+
+// recycle keeps the buffer of a body for the next, if it is worth it.
+func (c *checker) recycle(body []byte) {
+	if cap(body) <= keepLen {
+		select {
+		case c.spare <- body[:0]:
+			return
+		default:
+		}
+	}
+	c.memory.give(cap(body))
 }
 
 // offer takes an answer together with its body, and returns another buffer for it; false: there is no room, and
@@ -88,25 +99,32 @@ func (c *checker) judge(a *pending) {
 		c.missed++
 		return
 	}
-	wrong := compare(c.check, a)
+	body := a.body
+	if a.encoding != "" {
+		unpacked, held, err := c.memory.unpack(a.encoding, body)
+		defer c.memory.give(held)
+		if errors.Is(err, errNoMemory) {
+			c.missed++
+			return
+		}
+		if err != nil {
+			c.found(a, "unpack the answer: "+err.Error())
+			return
+		}
+		if body = unpacked; c.check.Known(int(a.sample.Payload), body) {
+			a.sample.Checked = true
+			return
+		}
+	}
+	c.found(a, c.check.Check(int(a.sample.Payload), drive.Answer{Body: body, JSONLen: a.jsonLen}))
+}
+
+// found notes what is wrong with an answer, "" for nothing.
+func (c *checker) found(a *pending, wrong string) {
 	if a.sample.Checked = true; wrong != "" {
 		a.sample.Outcome = sample.Wrong
 		c.faults.Add(sample.Wrong, a.sample.Code, wrong)
 	}
-}
-
-func compare(check drive.Checker, a *pending) (wrong string) {
-	body := a.body
-	if a.encoding != "" {
-		var err error
-		if body, err = wire.Decompress(nil, a.encoding, body, maxBody); err != nil {
-			return "unpack the answer: " + err.Error()
-		}
-		if check.Known(int(a.sample.Payload), body) {
-			return ""
-		}
-	}
-	return check.Check(int(a.sample.Payload), drive.Answer{Body: body, JSONLen: a.jsonLen})
 }
 
 // close waits until everything is compared. No offer comes after.

@@ -83,6 +83,38 @@ func TestLanesUnchecked(t *testing.T) {
 	}
 }
 
+// TestLanesMemory has endless bodies on many connections: what is kept of them stays within its bound.
+func TestLanesMemory(t *testing.T) {
+	chunk := "100000\r\n" + strings.Repeat("x", 1<<20) + "\r\n"
+	addr := serve(t, "tcp", func(c net.Conn, _, _ int) bool {
+		_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+		for range 40 {
+			if err == nil {
+				_, err = io.WriteString(c, chunk)
+			}
+		}
+		io.WriteString(c, "0\r\n\r\n")
+		return err == nil
+	})
+	g := open(t, addr, 16)
+	samples, st := sends(t, t.Context(), g, drive.Load{Concurrency: 16, Requests: 16, Connections: 16, Timeout: time.Minute, Check: &checks{}})
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	t.Logf("%d MiB of heap, %d unchecked", m.HeapSys>>20, st.Unchecked)
+	unchecked := int64(0)
+	for _, s := range samples {
+		if s.Bytes != 40<<20 || s.Checked != (s.Outcome == sample.Wrong) {
+			t.Errorf("sample %+v", s)
+		}
+		if !s.Checked {
+			unchecked++
+		}
+	}
+	if len(samples) != 16 || unchecked == 0 || unchecked != st.Unchecked {
+		t.Errorf("%d samples, %d unchecked, stats %d", len(samples), unchecked, st.Unchecked)
+	}
+}
+
 type slow struct {
 	until chan struct{}
 	ended atomic.Bool

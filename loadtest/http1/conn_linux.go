@@ -4,6 +4,7 @@ package http1
 
 import (
 	"fmt"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,13 +35,13 @@ type conn struct {
 	gen    int32 // how often the slot was used: events of an earlier use are old news
 	fd     int
 	stage  stage
-	loaded bool // has a request; while connecting only one that is sent again
-	fresh  bool // the server has had no time to close it: new, or its first request is under way
-	resent bool // its request was sent on another connection before
-	armed  bool // waits for room to write
-	ended  bool // cannot be written to any more
-	at     int  // in idle
-	since  time.Duration
+	loaded bool          // has a request; while connecting only one that is sent again
+	fresh  bool          // the server has had no time to close it: new, or its first request is under way
+	resent bool          // its request was sent on another connection before
+	armed  bool          // waits for room to write
+	ended  syscall.Errno // why it cannot be written to any more; 0: it can
+	at     int           // in idle
+	since  time.Duration // when it began to be made, or was free last
 
 	req  due
 	sent time.Duration
@@ -100,6 +101,7 @@ func (l *lane) adopt(fd int) {
 		return
 	}
 	l.rest(c)
+	c.since = -longIdle // nobody knows
 }
 
 // connect begins a connection in c's slot; false: it failed at once, and what that means is dealt with.
@@ -167,7 +169,7 @@ func (l *lane) unreachable(c *conn, err error) {
 
 // rest puts a connection among those that are free.
 func (l *lane) rest(c *conn) {
-	c.stage, c.fresh, c.at = idle, false, len(l.idle)
+	c.stage, c.fresh, c.since, c.at = idle, false, l.clock, len(l.idle)
 	l.idle = append(l.idle, c)
 }
 
@@ -197,14 +199,15 @@ func (l *lane) drop(c *conn) {
 	}
 	c.fd, c.stage, c.loaded, c.armed, c.raw = -1, closed, false, false, nil
 	c.gen++
+	c.p.trim()
 	l.vacant = append(l.vacant, c)
 }
 
-// again sends the request of a connection that the server had closed while it was idle once more, on a new one.
+// again sends a request that the server cannot have read once more, on a new connection.
 func (l *lane) again(c *conn) {
 	unix.Close(c.fd)
 	c.gen++
-	c.stage, c.resent, c.armed, c.ended, c.raw = closed, true, false, false, l.requests[c.pay].raw
+	c.stage, c.resent, c.armed, c.ended, c.raw = closed, true, false, 0, l.requests[c.pay].raw
 	l.reconnected++
 	l.connect(c)
 }

@@ -3,6 +3,7 @@
 package http1
 
 import (
+	"cmp"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +45,7 @@ func (l *lane) load(c *conn, d due) {
 	r := &l.requests[c.pay]
 	c.raw = r.raw
 	c.p.reset(l.check != nil, r.head)
-	c.stage, c.loaded, c.resent, c.ended = busy, true, false, false
+	c.stage, c.loaded, c.resent, c.ended = busy, true, false, 0
 	l.underWay.push(c)
 	l.most = max(l.most, int64(l.underWay.n))
 	l.write(c)
@@ -58,7 +59,7 @@ func (l *lane) write(c *conn) {
 		c.raw = c.raw[n:]
 	case unix.EAGAIN, unix.EINTR:
 	default:
-		c.ended = true // and the answer may have come before the end
+		c.ended = errno // and the answer may have come before the end
 		l.read(c, true)
 		return
 	}
@@ -80,32 +81,39 @@ func (l *lane) read(c *conn, hup bool) {
 	n, errno := receive(c.fd, l.buf)
 	l.tick()
 	switch {
-	case errno == unix.EAGAIN && !c.ended, errno == unix.EINTR:
+	case errno == unix.EAGAIN && c.ended == 0, errno == unix.EINTR:
 		return
 	case errno != 0:
-		l.lost(c, fmt.Errorf("%w: %v", c.p.end(), errno))
+		l.lost(c, fmt.Errorf("%w: %v", c.p.end(), cmp.Or(c.ended, errno)), true)
 		return
 	case n == 0:
 		if err := c.p.end(); err != nil {
-			l.lost(c, err)
+			l.lost(c, err, false)
 			return
 		}
 		l.finish(c, false)
 		return
 	}
 	used, done, err := c.p.feed(l.buf[:n])
+	if done && err == nil {
+		err = c.p.behind(l.buf[used:n])
+	}
 	if err != nil {
 		l.fail(c, sample.Broken, err.Error())
 	} else if done {
-		l.finish(c, !hup && !c.ended && used == n && len(c.raw) == 0 && !c.p.close)
+		l.finish(c, !hup && c.ended == 0 && used == n && len(c.raw) == 0 && !c.p.close)
 	}
 }
 
 // lost ends a connection that ended before the answer did. One that was idle may have been closed at any time.
-func (l *lane) lost(c *conn, err error) {
+func (l *lane) lost(c *conn, err error, reset bool) {
 	if !c.fresh && !c.resent && !c.p.began {
-		l.again(c)
-		return
+		e := ending{written: len(l.requests[c.pay].raw) - len(c.raw), reset: reset, unacked: unacked(c.fd),
+			idle: c.sent - c.since, took: l.clock - c.sent}
+		if e.unread() {
+			l.again(c)
+			return
+		}
 	}
 	l.fail(c, sample.Broken, err.Error())
 }
@@ -123,16 +131,14 @@ func (l *lane) finish(c *conn, reuse bool) {
 		l.faults.Add(s.Outcome, s.Code, l.refusal.of(&c.p))
 	}
 	l.emit(&s, &c.p)
-	if cap(c.p.body) > keepLen {
-		c.p.body = nil
-	}
+	c.p.trim()
 	if !reuse {
 		l.drop(c)
 		l.grow()
 		return
 	}
 	l.underWay.remove(c)
-	c.loaded, c.fresh = false, false
+	c.loaded, c.fresh, c.since = false, false, l.clock
 	if l.waiting.n > 0 {
 		l.load(c, l.waiting.pop())
 	} else {
@@ -143,7 +149,9 @@ func (l *lane) finish(c *conn, reuse bool) {
 // emit passes a sample on, by way of the checker where its answer is not one that is known to be right.
 func (l *lane) emit(s *sample.Sample, p *parser) {
 	if l.check != nil && s.Outcome == sample.OK {
-		if p.encoding == "" && l.check.Known(int(s.Payload), p.body) {
+		if p.unkept {
+			l.unchecked++
+		} else if p.encoding == "" && l.check.Known(int(s.Payload), p.body) {
 			s.Checked = true
 		} else if l.checker.offer(s, p) {
 			return

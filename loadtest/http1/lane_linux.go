@@ -34,6 +34,7 @@ type lane struct {
 	time     drive.Clock
 	check    drive.Checker // nil: none
 	checker  *checker
+	memory   *memory // for the bodies of all lanes
 	pen      pen
 	to       netip.AddrPort
 
@@ -72,8 +73,9 @@ func (l *lane) prepare(n int, open []int) error {
 	l.events, l.buf = make([]unix.EpollEvent, 128), make([]byte, readLen)
 	l.conns, l.vacant, l.idle = make([]conn, n), make([]*conn, 0, n), make([]*conn, 0, n)
 	for i := range l.conns {
-		l.conns[n-1-i].slot, l.conns[n-1-i].fd = int32(n-1-i), -1
-		l.vacant = append(l.vacant, &l.conns[n-1-i])
+		c := &l.conns[n-1-i]
+		c.slot, c.fd, c.p.memory = int32(n-1-i), -1, l.memory
+		l.vacant = append(l.vacant, c)
 	}
 	for _, fd := range open {
 		l.adopt(fd)

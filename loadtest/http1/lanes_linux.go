@@ -38,12 +38,12 @@ func (g *lanes) Run(ctx context.Context, l drive.Load) (drive.Stats, error) {
 		n = min(n, l.Concurrency)
 	}
 	defer drive.WidenProcs()()
-	r := run{l: l, faults: new(drive.FaultLog)}
+	r := run{l: l, faults: new(drive.FaultLog), memory: newMemory()}
 	stop := context.AfterFunc(ctx, func() { r.stop.Store(true) })
 	defer stop()
 	r.to = newCollector(l.Emit)
 	if l.Check != nil {
-		r.checker = newChecker(l.Check, r.to, r.faults, &r.stop)
+		r.checker = newChecker(l.Check, &r)
 	}
 	all, err := g.prepare(&r, n)
 	if err == nil {
@@ -66,6 +66,7 @@ type run struct {
 	faults  *drive.FaultLog
 	to      *collector
 	checker *checker
+	memory  *memory
 }
 
 func (g *lanes) check(l *drive.Load) error {
@@ -96,7 +97,7 @@ func (g *lanes) prepare(r *run, n int) ([]*lane, error) {
 	}
 	for i := range all {
 		a := &lane{requests: g.o.Requests, payloads: int64(r.l.Payloads), timeout: r.l.Timeout, spin: r.l.Spin, time: r.clock,
-			check: r.l.Check, checker: r.checker, pen: pen{to: r.to}, faults: r.faults, to: g.to, coarse: g.coarse,
+			check: r.l.Check, checker: r.checker, memory: r.memory, pen: pen{to: r.to}, faults: r.faults, to: g.to, coarse: g.coarse,
 			source: source{share: part(r.l.Concurrency, i, n), duration: r.l.Duration, limit: r.l.Requests, begun: &r.begun}}
 		if r.l.Schedule != nil {
 			a.cursor = r.l.Schedule.Cursor(i, n)

@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"infer/loadtest/sample"
 )
@@ -12,6 +13,12 @@ const (
 	keepLen  = 64 << 10 // a buffer for bodies up to this size stays with its connection
 	timedOut = "no whole answer within the timeout"
 )
+
+// speaksTLS is said of plain HTTP at the port of a server that expects TLS.
+const speaksTLS = "the server speaks TLS: write https://"
+
+// tlsWords are those of servers (of Go, nginx, Apache) that answer plain HTTP at such a port.
+var tlsWords = [][]byte{[]byte("to an HTTPS server"), []byte("to HTTPS port"), []byte("SSL-enabled server port")}
 
 // settle writes what the answer tells into s.
 func (p *parser) settle(s *sample.Sample) {
@@ -42,6 +49,9 @@ func (r *refusal) of(p *parser) string {
 	r.text = fmt.Sprintf("status %d", p.status)
 	if text := printable(p.body, maxQuote); text != "" && p.encoding == "" {
 		r.text += ": " + text
+	}
+	if p.status == 400 && slices.ContainsFunc(tlsWords, func(words []byte) bool { return bytes.Contains(p.body, words) }) {
+		r.text += ": " + speaksTLS
 	}
 	return r.text
 }

@@ -48,9 +48,11 @@ type answer struct {
 // grown. For one goroutine.
 type parser struct {
 	answer
-	body    []byte // what is kept of it
-	keep    bool   // the body of a success is wanted
-	bare    bool   // the request was HEAD
+	body    []byte  // what is kept of it
+	memory  *memory // that the capacity of body is taken from; nil: no bound
+	unkept  bool    // there was no memory for the body
+	keep    bool    // the body of a success is wanted
+	bare    bool    // the request was HEAD
 	state   state
 	began   bool   // a byte of the answer has come
 	chunked bool   //
@@ -73,12 +75,14 @@ var (
 	errLengths    = errors.New("the answer has two Content-Length headers that differ")
 	errBoth       = errors.New("the answer has both a Content-Length and chunks")
 	errSwitch     = errors.New("the server switched to another protocol (status 101)")
+	errTLS        = errors.New("the answer is not HTTP/1.1: " + speaksTLS)
+	errHTTP2      = errors.New("the answer is not HTTP/1.1: the server speaks HTTP/2, as gRPC does: write grpc://")
 	errChunkEnd   = errors.New("a chunk of the answer is longer than its size says")
 )
 
 // reset makes p ready for the next answer. The buffers stay.
 func (p *parser) reset(keep, bare bool) {
-	*p = parser{keep: keep, bare: bare, line: p.line[:0], body: p.body[:0]}
+	*p = parser{keep: keep, bare: bare, line: p.line[:0], body: p.body[:0], memory: p.memory}
 	p.resetHead()
 }
 
@@ -118,6 +122,15 @@ func (p *parser) feed(b []byte) (n int, done bool, err error) {
 	return n, false, err
 }
 
+// behind says what the bytes mean that came with the end of an answer, behind it. Servers may add a line end; anything
+// else may be a part of the answer, or of the next.
+func (p *parser) behind(rest []byte) error {
+	if p.status >= 300 || len(rest) == 0 || string(rest) == "\r\n" || string(rest) == "\n" {
+		return nil
+	}
+	return fmt.Errorf("%d bytes came behind the end of the answer", len(rest))
+}
+
 // end says what the end of the connection means for the answer.
 func (p *parser) end() error {
 	switch {
@@ -134,7 +147,10 @@ func (p *parser) end() error {
 func (p *parser) take(part []byte) error {
 	p.size += int64(len(part))
 	if room := p.room - len(p.body); room > 0 {
-		p.body = append(p.body, part[:min(room, len(part))]...)
+		part = part[:min(room, len(part))]
+		if p.grow(len(p.body) + len(part)) {
+			p.body = append(p.body, part...)
+		}
 	}
 	if p.keep && p.size > maxBody {
 		return errLongBody
@@ -198,10 +214,21 @@ func (p *parser) onLine(line []byte) error {
 
 const start = "HTTP/1."
 
+// foreign says of bytes that are no HTTP/1.1 what they are.
+func foreign(b []byte) error {
+	switch {
+	case len(b) >= 2 && b[0] == 21 && b[1] == 3: // an alert of any version
+		return errTLS
+	case len(b) >= 9 && b[0] == 0 && (b[3] == 4 || b[3] == 7) && [4]byte(b[5:9]) == [4]byte{}: // SETTINGS or GOAWAY
+		return errHTTP2
+	}
+	return fmt.Errorf("the answer is not HTTP/1.1: it starts with %q", printable(b, 40))
+}
+
 // checkStart refuses what cannot become a status line, so that garbage without a line end is seen as such at once.
 func checkStart(line []byte) error {
 	if n := min(len(start), len(line)); string(line[:n]) != start[:n] {
-		return fmt.Errorf("the answer is not HTTP/1.1: it starts with %q", printable(line, 40))
+		return foreign(line)
 	}
 	return nil
 }
@@ -212,7 +239,7 @@ func (p *parser) onStatus(line []byte) error {
 	}
 	// HTTP/1.1 200 OK
 	if len(line) < 12 || line[7] != '0' && line[7] != '1' || line[8] != ' ' || len(line) > 12 && line[12] != ' ' {
-		return fmt.Errorf("the answer is not HTTP/1.1: it starts with %q", printable(line, 40))
+		return foreign(line)
 	}
 	code, ok := number(line[9:12])
 	if !ok || code < 100 {
@@ -249,7 +276,7 @@ func (p *parser) endHead() error {
 	case p.length > 0:
 		p.state, p.left = inBody, p.length
 		if room := min(p.length, int64(p.room), 1<<20); int(room) > cap(p.body) {
-			p.body = make([]byte, 0, room) // at once, as far as one can trust the length
+			p.grow(int(room)) // at once, as far as one can trust the length
 		}
 	default:
 		p.state, p.close = untilClose, true

@@ -2,6 +2,8 @@ package http1
 
 import (
 	"bytes"
+	"compress/gzip"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -52,12 +54,87 @@ func TestParserPipelined(t *testing.T) {
 	}
 }
 
+func TestParserBehind(t *testing.T) {
+	for _, c := range []struct {
+		status uint16
+		rest   string
+		want   string
+	}{
+		{200, "", ""}, {200, "\r\n", ""}, {200, "\n", ""}, {500, "JUNK", ""},
+		{200, "JUNK", "4 bytes came behind the end of the answer"}, {204, "\r\n\r\n", "4 bytes came behind the end of the answer"},
+	} {
+		p := parser{answer: answer{status: c.status}}
+		if err := p.behind([]byte(c.rest)); (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {
+			t.Errorf("%d, %q: %v, want %q", c.status, c.rest, err, c.want)
+		}
+	}
+}
+
+// TestParserMemory has bodies for which there is memory, and not: those are counted, and everything is given back.
+func TestParserMemory(t *testing.T) {
+	m := new(memory)
+	m.left.Store(100 << 10)
+	body := strings.Repeat("x", 64<<10)
+	length := "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + body
+	chunks := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8000\r\n" + body[:32<<10] + "\r\n8000\r\n" + body[32<<10:] + "\r\n0\r\n\r\n"
+	first, second := parser{memory: m}, parser{memory: m}
+	for _, c := range []struct {
+		name, bytes string
+		p           *parser
+		kept        bool
+	}{{"first", length, &first, true}, {"no memory", length, &second, false}, {"no memory", chunks, &second, false}, {"first again", chunks, &first, true}} {
+		if _, err := parse(c.p, []byte(c.bytes), true, false, []int{1000, 40000}); err != nil || c.p.size != 64<<10 || c.p.unkept == c.kept ||
+			c.kept != (string(c.p.body) == body) || !c.kept && c.p.body != nil {
+			t.Errorf("%s: size %d, kept %d: %v", c.name, c.p.size, len(c.p.body), err)
+		}
+		if left := m.left.Load(); left != 100<<10-int64(cap(first.body)+cap(second.body)) {
+			t.Errorf("%s: %d bytes are left, %d and %d held", c.name, left, cap(first.body), cap(second.body))
+		}
+	}
+	first.forget()
+	if _, err := parse(&second, []byte(chunks), true, false, nil); err != nil || string(second.body) != body {
+		t.Errorf("with memory again: kept %d: %v", len(second.body), err)
+	}
+	if second.forget(); m.left.Load() != 100<<10 {
+		t.Errorf("%d bytes are left", m.left.Load())
+	}
+}
+
+func TestMemoryUnpack(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 2 << 20 {
+		z.Write([]byte{byte(r.IntN(16))})
+	}
+	z.Close()
+	m := new(memory)
+	for _, c := range []struct {
+		left int64
+		want error
+	}{{1 << 20, errNoMemory}, {10 << 20, nil}} {
+		m.left.Store(c.left)
+		out, held, err := m.unpack("gzip", packed.Bytes())
+		if !errors.Is(err, c.want) || err == nil && (len(out) != 2<<20 || held < len(out)) {
+			t.Errorf("%d left: %d bytes, %d held: %v", c.left, len(out), held, err)
+		}
+		if m.give(held); m.left.Load() != c.left {
+			t.Errorf("%d left, %d given back", c.left, m.left.Load())
+		}
+	}
+}
+
 func TestParserErrors(t *testing.T) {
 	head := "HTTP/1.1 200 OK\r\n"
 	for _, c := range []struct{ name, bytes, want string }{
 		{"nothing", "", "before it answered"},
 		{"garbage", "SSH-2.0-OpenSSH_9.6\r\n", `not HTTP/1.1: it starts with "SSH-2.0-OpenSSH_9.6"`},
-		{"garbage without a line", "\x15\x03\x01\x00\x02", "not HTTP/1.1"},
+		{"garbage without a line", "\x16\x03\x01\x00\x02", "not HTTP/1.1: it starts with"},
+		{"alert of TLS", "\x15\x03\x01\x00\x02\x02\x46", "the server speaks TLS: write https://"},
+		{"alert of TLS with a line end", "\x15\x03\x03\x00\x02\x02\n", "the server speaks TLS: write https://"},
+		{"settings of HTTP/2", "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00", "HTTP/2, as gRPC does: write grpc://"},
+		{"settings of HTTP/2 with a line end", "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\n\x00", "HTTP/2, as gRPC does: write grpc://"},
+		{"goaway of HTTP/2", "\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01", "HTTP/2, as gRPC does: write grpc://"},
 		{"http/2", "HTTP/2.0 200 OK\r\n\r\n", "not HTTP/1.1"},
 		{"http/1.2", "HTTP/1.2 200 OK\r\n\r\n", "not HTTP/1.1"},
 		{"no status", "HTTP/1.1 2OO okay\r\n\r\n", "no status"},

@@ -119,6 +119,16 @@ func TestSeveralObjectives(t *testing.T) {
 	}
 }
 
+// TestErrorRate has a server that answers fast or not at all.
+func TestErrorRate(t *testing.T) {
+	q := queue{servers: 1, service: fixed(.002), limits: []float64{math.Inf(1)}, sheds: .01, warmUp: 1}
+	const truth = 359.5 // breaksBySimulation(q, 500, .01)
+	r := find(t, Options{Objectives: []Objective{{Expr: "error_rate<=1%", Allowed: .01}}, Lo: 10, Hi: 5000}, q.trial(1))
+	if r.Max == nil || math.Abs(*r.Max/truth-1) > .05 {
+		t.Errorf("%+v, want %v within 5 %%", r, truth)
+	}
+}
+
 // TestNoMissAllowed has an objective such as max<50ms.
 func TestNoMissAllowed(t *testing.T) {
 	q := queue{servers: 1, service: fixed(.001), limits: []float64{.05}, warmUp: 1} // does 1000/s

@@ -21,7 +21,7 @@ func TestFitFindsLine(t *testing.T) {
 		if math.Abs(math.Log(f.steep/steep)) > .5 {
 			t.Errorf("steepness %v, want %v", f.steep, steep)
 		}
-		if lo, hi := f.quantile(.025), f.quantile(.975); lo > 100 || hi < 100 || math.Log(hi/lo) > 1/steep {
+		if lo, hi := f.quantile(.025), f.quantile(.975); lo > 100 || hi < 100 || math.Log(hi/lo) > 2/steep {
 			t.Errorf("steepness %v: interval %v to %v", steep, lo, hi)
 		}
 	}

@@ -21,9 +21,9 @@ func (f *finder) explain(w *watcher, e Evidence, s Step) string {
 	case s.Verdict == Pass:
 		return fmt.Sprintf("%s holds: %s", b.Expr, counts)
 	case s.Holds:
-		return fmt.Sprintf("%s seems to hold, too few requests to be sure: %s", b.Expr, counts)
+		return fmt.Sprintf("%s seems to hold, not for sure: %s", b.Expr, counts)
 	}
-	return fmt.Sprintf("%s seems to fail, too few requests to be sure: %s", b.Expr, counts)
+	return fmt.Sprintf("%s seems to fail, not for sure: %s", b.Expr, counts)
 }
 
 // found says why a search ended whose last trial, to confirm, held.

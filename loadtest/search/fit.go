@@ -75,7 +75,7 @@ func steepness(j int) float64 {
 func (b Objective) prior(steep, rate float64) float64 {
 	middle, spread := 30.0, 1.5
 	if b.Limit > 0 {
-		middle, spread = max(4, 1.5*rate*b.Limit), 0.75
+		middle, spread = max(4, 1.5*rate*b.Limit), 0.9
 	}
 	z := math.Log(steep/middle) / spread
 	return -z * z / 2
@@ -89,7 +89,7 @@ const (
 )
 
 // worthOfFailure is how many independent requests a trial counts for whose result is that the break is lower.
-var worthOfFailure = 30.0
+const worthOfFailure = 30.0
 
 // likelihood is the log of that of a trial at a rate where the log odds of a miss are z.
 func (t seen) likelihood(z, allowed float64) float64 {
@@ -104,9 +104,8 @@ func (t seen) likelihood(z, allowed float64) float64 {
 		z = max(z, odds(bottom))
 	}
 	z = min(max(z, -30), 30)
-	// log p and log (1-p), without loss at either end
-	p, not := -math.Log1p(math.Exp(-z)), -math.Log1p(math.Exp(z))
-	return n * (share*p + (1-share)*not)
+	p := -math.Log1p(math.Exp(-z)) // log p; log (1-p) is p-z
+	return n * (share*p + (1-share)*(p-z))
 }
 
 // quantile returns the rate below which the break is with probability p.

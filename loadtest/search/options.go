@@ -2,7 +2,6 @@ package search
 
 import (
 	"errors"
-	"math"
 	"time"
 
 	"infer/internal/fault"
@@ -13,7 +12,7 @@ import (
 type Options struct {
 	Objectives []Objective   // one or more; all must hold
 	Lo, Hi     float64       // range of rates, requests a second; 0, 0: unbounded
-	Precision  float64       // relative, in (0, 0.5]: how far apart a rate that holds and one that breaks may end
+	Precision  float64       // in (0, 0.5]: standard deviation of what is known of the rate at which an objective breaks, relative, below which no more trials are made
 	Confidence float64       // of the interval and of stopping a trial early, in (0, 1)
 	MaxTime    time.Duration // of all trials together, warm-ups among them
 	WarmUp     time.Duration // that each trial takes before its window; counted, not added to what a trial is given
@@ -71,6 +70,9 @@ func (o Options) Validate() error {
 		bad(!(b.Allowed >= 0 && b.Allowed < 1), "allow a share in [0, 1)", "objective %q allows a share of %v", b.Expr, b.Allowed)
 	}
 	open := o.Lo == 0 && o.Hi == 0
+	for _, b := range o.Objectives {
+		bad(!(b.Limit >= 0 && b.Limit < 1e6), "give a limit in seconds", "objective %q has a limit of %v s", b.Expr, b.Limit)
+	}
 	bad(!open && !(o.Lo >= MinRate && o.Lo <= o.Hi && o.Hi <= MaxRate), rangeHint, "range %v:%v is not an ascending one", o.Lo, o.Hi)
 	bad(!(o.Precision > 0 && o.Precision <= 0.5), "give a share such as 2%", "precision %v is not in (0, 0.5]", o.Precision)
 	bad(!(o.Confidence > 0 && o.Confidence < 1), "give a share such as 0.95", "confidence %v is not in (0, 1)", o.Confidence)
@@ -106,9 +108,8 @@ type Step struct {
 
 // Result is what a search found. Rates are requests a second.
 type Result struct {
-	Max        *float64 // the highest rate at which all objectives hold; nil: none is known
-	Mid        float64
-	Lo, Hi     float64       // interval of the rate at which the first objective breaks, at Confidence; Hi is +Inf where nothing broke
+	Max        *float64      // the highest rate at which all objectives hold; nil: none is known
+	Lo, Hi     float64       // interval of the rate at which the first objective breaks, at Confidence; Hi is 0 where nothing broke
 	Confidence float64       //
 	Holds      float64       // highest rate, not above Max, at which a trial held; 0: none
 	Breaks     float64       // lowest rate above Holds at which one did not; 0: none
@@ -117,6 +118,3 @@ type Result struct {
 	Reason     string        // why the search ended, in words
 	Spent      time.Duration // in trials, warm-ups among them
 }
-
-// finite reports whether x can be a rate.
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

@@ -45,10 +45,11 @@ func (p Precision) Before(rate, confidence float64) time.Duration {
 
 // Half returns half the width of an estimate's interval over its value, +Inf where it has none.
 func Half(e stats.Estimate) float64 {
-	if !e.OK || !(e.Value > 0) || !finite(e.Hi-e.Lo) {
+	half := (e.Hi - e.Lo) / 2 / e.Value
+	if !e.OK || !(e.Value > 0) || math.IsNaN(half) {
 		return math.Inf(1)
 	}
-	return (e.Hi - e.Lo) / 2 / e.Value
+	return half
 }
 
 // Factor returns how many times as long as a pilot a load must be until the interval is as narrow as p wants, at least

@@ -31,5 +31,6 @@ type Section struct {
 }
 
 // Trial offers a load at a rate (requests a second) for at most d, behind a warm-up of its own, and calls watch a few
-// times a second with the evidence so far; it ends early when watch returns true. It returns the whole evidence.
+// times a second with the evidence so far; it ends early when watch returns true. It returns the whole evidence, also
+// when ctx ends before d. Each call needs arrivals of its own: a fresh seed.
 type Trial func(ctx context.Context, rate float64, d time.Duration, watch func(Evidence) (stop bool)) (Evidence, error)

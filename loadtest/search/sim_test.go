@@ -13,6 +13,7 @@ type queue struct {
 	service func(r *rand.Rand) float64 // seconds
 	limits  []float64                  // by objective: latency in seconds that may not be passed
 	fails   float64                    // share of requests that fail
+	sheds   float64                    // seconds of waiting above which a request is refused at once; 0: none
 	trust   float64                    // rate above which the generator does not keep up; 0: none
 	warmUp  float64                    // seconds before the window
 	look    float64                    // seconds between calls of watch; 0: 0.25
@@ -67,10 +68,12 @@ func (l *load) advance(t float64) Evidence {
 				first = i
 			}
 		}
-		done := max(l.next, l.free[first]) + l.service(l.r)
-		l.free[first] = done
-		if l.fails > 0 && l.r.Float64() < l.fails {
-			done = math.Inf(1)
+		done := math.Inf(1) // it fails
+		if begin := max(l.next, l.free[first]); l.sheds == 0 || begin-l.next <= l.sheds {
+			l.free[first] = begin + l.service(l.r)
+			if l.fails == 0 || l.r.Float64() >= l.fails {
+				done = l.free[first]
+			}
 		}
 		if l.next >= l.warmUp {
 			l.pending = append(l.pending, request{l.next, done})

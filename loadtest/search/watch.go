@@ -68,7 +68,10 @@ func (w *watcher) judge(e Evidence, alpha float64) {
 		g := max(w.group[k], groups(e.Sections[k]))
 		if m > b.Allowed*n {
 			w.holds = false
-			if n >= fewest && (b.Allowed == 0 || stats.AtLeast(m/g, n/g, b.share()) < alpha) {
+			// However requests hang together, a share has at most a chance of x to be 1/x times what it is on average
+			// (Markov).
+			unlikely := b.Allowed == 0 || m*alpha > n*b.share() || stats.AtLeast(m/g, n/g, b.share()) < alpha
+			if n >= fewest && unlikely {
 				w.verdict, w.decider = Fail, k
 				return
 			}
@@ -86,26 +89,24 @@ func (w *watcher) judge(e Evidence, alpha float64) {
 	}
 }
 
-// grows reports whether requests under way become more and more: by more than chance would have it (six standard
-// deviations of a Poisson count), and by 5 % of the arrivals, both in the second half of the time so far and in its last
-// quarter.
+// grows reports whether requests under way become more and more: in the second half of the time so far by more than
+// chance would have it (six standard deviations of a Poisson count) and by 5 % of the arrivals, and still so in the last
+// quarter (three).
 func (w *watcher) grows(e Evidence) bool {
 	all := float64(e.Due + e.Outstanding)
 	if len(w.waiting) < 8 || all < 50 {
 		return false
 	}
-	for _, part := range []float64{0.5, 0.25} {
+	grown := func(part float64) float64 {
 		begin, then := time.Duration(float64(e.Elapsed)*(1-part)), 0.0
 		for _, o := range w.waiting {
 			if then = o.n; o.at >= begin {
 				break
 			}
 		}
-		if grown := float64(e.Outstanding) - then; grown < max(0.05*part*all, 6*math.Sqrt(part*all)) {
-			return false
-		}
+		return float64(e.Outstanding) - then
 	}
-	return true
+	return grown(0.5) > max(0.05*all/2, 6*math.Sqrt(all/2)) && grown(0.25) > max(0.05*all/4, 3*math.Sqrt(all/4))
 }
 
 // groups returns how many requests are worth one independent one, going by how much more the misses of sections differ

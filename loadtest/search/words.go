@@ -21,20 +21,23 @@ func (f *finder) explain(w *watcher, e Evidence, s Step) string {
 	case s.Verdict == Pass:
 		return fmt.Sprintf("%s holds: %s", b.Expr, counts)
 	case s.Holds:
-		return fmt.Sprintf("%s seems to hold, too few requests to be sure: %s", b.Expr, counts)
+		return fmt.Sprintf("%s seems to hold, not for sure: %s", b.Expr, counts)
 	}
-	return fmt.Sprintf("%s seems to fail, too few requests to be sure: %s", b.Expr, counts)
+	return fmt.Sprintf("%s seems to fail, not for sure: %s", b.Expr, counts)
 }
 
-// found says why a search with a confirmed rate ended.
-func (f *finder) found(rate float64) string {
+// found says why a search ended whose last trial, to confirm, held.
+func (f *finder) found(s Step) string {
+	rate := number(s.Rate)
 	switch {
-	case f.o.Hi > 0 && rate == f.o.Hi:
-		return fmt.Sprintf("all objectives hold at %s/s, where the range ends: the server can do more", number(rate))
-	case f.generatorLimit(rate):
-		return fmt.Sprintf("all objectives hold at %s/s, and the generator sets the limit above: %s", number(rate), f.why)
+	case s.N < f.enough():
+		return fmt.Sprintf("all objectives hold at %s/s, as far as %d requests tell: %d would confirm it", rate, s.N, f.enough())
+	case f.o.Hi > 0 && s.Rate == f.o.Hi:
+		return fmt.Sprintf("all objectives hold at %s/s, where the range ends: the server can do more", rate)
+	case f.generatorLimit(s.Rate):
+		return fmt.Sprintf("all objectives hold at %s/s, and the generator sets the limit above: %s", rate, f.why)
 	}
-	return fmt.Sprintf("a confirmation run held at %s/s", number(rate))
+	return fmt.Sprintf("a confirmation run held at %s/s", rate)
 }
 
 // generatorLimit reports whether no trial above rate says that the server broke.
@@ -47,8 +50,8 @@ func (f *finder) generatorLimit(rate float64) bool {
 	return f.why != ""
 }
 
-// hopeless says why there is no rate at which all objectives hold.
-func (f *finder) hopeless(rate float64) string {
+// despair says why there is no rate at which all objectives hold.
+func (f *finder) despair(rate float64) string {
 	if f.generatorLimit(0) {
 		return fmt.Sprintf("the generator cannot offer %s/s: %s", number(rate), f.why)
 	}

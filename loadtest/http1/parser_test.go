@@ -104,9 +104,11 @@ func TestMemoryUnpack(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 2 << 20 {
-		z.Write([]byte{byte(r.IntN(16))})
+	body := make([]byte, 2<<20)
+	for i := range body {
+		body[i] = byte(r.IntN(16))
 	}
+	z.Write(body)
 	z.Close()
 	m := new(memory)
 	for _, c := range []struct {

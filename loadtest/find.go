@@ -3,7 +3,6 @@ package loadtest
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +50,7 @@ func Find(ctx context.Context, rig *Rig, o Options, fo FindOptions, h Hooks, d *
 }
 
 // trialWarmUp comes before the window of each trial, at its rate.
-const trialWarmUp = 500 * time.Millisecond
+const trialWarmUp = time.Second
 
 // finder runs the trials of a search.
 type finder struct {
@@ -184,7 +183,7 @@ func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDet
 	for _, s := range f.steps {
 		m.N += int(s.N)
 	}
-	if r.Max != nil && r.Lo <= *r.Max && *r.Max <= r.Hi && !math.IsInf(r.Hi, 1) {
+	if r.Max != nil && r.Lo <= *r.Max && *r.Max <= r.Hi { // Hi is 0 where nothing broke
 		m.Lo, m.Hi, m.Confidence = &r.Lo, &r.Hi, r.Confidence
 	}
 	d.Add(m)

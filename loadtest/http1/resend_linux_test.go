@@ -76,11 +76,15 @@ func TestLanesReadAndClosed(t *testing.T) {
 	}
 }
 
-// timeouts serves each connection until it has been idle for a time, as servers do.
-func timeouts(t *testing.T, l net.Listener, idle time.Duration, read *atomic.Int64) {
+// timeouts serves each connection until it has been idle for a time, as servers do: the n-th for idle(n).
+func timeouts(t *testing.T, idle func(n int) time.Duration, read *atomic.Int64) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all sync.WaitGroup
 	all.Go(func() {
-		for {
+		for n := 0; ; n++ {
 			c, err := l.Accept()
 			if err != nil {
 				return
@@ -89,7 +93,7 @@ func timeouts(t *testing.T, l net.Listener, idle time.Duration, read *atomic.Int
 				defer c.Close()
 				buf := make([]byte, 4096)
 				for {
-					c.SetReadDeadline(time.Now().Add(idle))
+					c.SetReadDeadline(time.Now().Add(idle(n)))
 					if _, err := c.Read(buf); err != nil { // the request fits and comes as a whole
 						return
 					}
@@ -100,41 +104,21 @@ func timeouts(t *testing.T, l net.Listener, idle time.Duration, read *atomic.Int
 		}
 	})
 	t.Cleanup(func() { l.Close(); all.Wait() })
+	return l.Addr().String()
 }
 
-// TestLanesTimeouts sends requests when the server's timeout of idle connections ends, a little before or after it:
-// nobody may notice.
+// TestLanesTimeouts sends requests when the server's timeouts of idle connections end, a little before or after: nobody
+// may notice. Each lane has one connection.
 func TestLanesTimeouts(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const n, each, apart = 50, 3, longIdle + 50*time.Millisecond
+	var read atomic.Int64
+	addr := timeouts(t, func(i int) time.Duration { return apart + time.Duration(i%n-n/2)*20*time.Microsecond }, &read)
+	samples, st := sends(t, t.Context(), open(t, addr, n), drive.Load{Schedule: at(t, n/apart.Seconds(), n*each), Connections: n, Lanes: n, Timeout: 10 * time.Second})
+	all(t, samples, n*each, sample.OK)
+	if read.Load() != n*each || len(st.Faults) != 0 {
+		t.Errorf("%d of %d requests were read, %+v", read.Load(), n*each, st.Faults)
 	}
-	const n, each, idle = 50, 3, longIdle + 50*time.Millisecond
-	var read, again atomic.Int64
-	timeouts(t, l, idle, &read)
-	var loads sync.WaitGroup
-	for i := range n {
-		apart := idle + time.Duration(i-n/2)*20*time.Microsecond
-		g := open(t, l.Addr().String(), 1)
-		loads.Go(func() {
-			st, err := g.Run(t.Context(), drive.Load{Schedule: at(t, 1/apart.Seconds(), each), Connections: 1, Timeout: 10 * time.Second,
-				Emit: func(samples []sample.Sample) {
-					for _, s := range samples {
-						if s.Outcome != sample.OK {
-							t.Errorf("sample %+v", s)
-						}
-					}
-				}})
-			if again.Add(st.Reconnected); err != nil || len(st.Faults) != 0 {
-				t.Errorf("%v %+v", err, st.Faults)
-			}
-		})
-	}
-	loads.Wait()
-	if read.Load() != n*each {
-		t.Errorf("%d of %d requests were read", read.Load(), n*each)
-	}
-	t.Logf("%d of %d sent again", again.Load(), n*each)
+	t.Logf("%d of %d sent again, %d opened", st.Reconnected, n*each, st.OpenedDuring)
 }
 
 // TestCallsReadAndClosed is TestLanesReadAndClosed with calls, plain and over TLS.

@@ -40,7 +40,7 @@ func (v *load) conduct() section {
 	if c := v.Correctness; c != nil {
 		compared := fmt.Sprintf("%s compared with %s (rtol %g, atol %g)", whole(c.Checked), c.Source, c.RTol, c.ATol)
 		if c.Unchecked > 0 {
-			compared += ", " + whole(c.Unchecked) + " not, for want of time"
+			compared += ", " + whole(c.Unchecked) + " not, for want of time or memory"
 		}
 		add("answers", compared, whole(c.Wrong)+" wrong")
 	}

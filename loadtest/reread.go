@@ -5,12 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"slices"
 
 	"infer/internal/fault"
 	"infer/loadtest/sample"
 	"infer/report"
 )
+
+// hintDamaged is the hint of a document that no load can have made.
+const hintDamaged = "it was changed by hand, or damaged"
 
 // Details reads the details of a load test's document.
 func Details(d *report.Document) (*report.LoadDetails, error) {
@@ -37,6 +42,9 @@ func Reread(path string, slos, gates []report.Gate) (*report.Document, error) {
 	if err := json.Unmarshal(h.Document, &d); err != nil {
 		return nil, fault.New(fault.Usage, "", "samples %q: the report inside: %w", path, err)
 	}
+	if err := d.Validate(); err != nil {
+		return nil, fault.New(fault.Usage, hintDamaged, "samples %q: the report inside: %w", path, err)
+	}
 	x, err := Details(&d)
 	if err != nil {
 		return nil, fault.Wrap(err, "samples %q", path)
@@ -62,6 +70,9 @@ func Reread(path string, slos, gates []report.Gate) (*report.Document, error) {
 func Rejudge(d *report.Document, x *report.LoadDetails, slos, gates []report.Gate) error {
 	if x.Figures == nil {
 		return fault.New(fault.Usage, "give a document of one load", "a search or a sweep has no figures to judge anew")
+	}
+	if err := validFigures(x); err != nil {
+		return err
 	}
 	kept := d.Metrics
 	d.Metrics, d.Warnings = nil, slices.Clone(d.Warnings)
@@ -93,6 +104,9 @@ func Merge(docs []*report.Document, slos, gates []report.Gate) (*report.Document
 	if err != nil {
 		return nil, err
 	}
+	if err := validFigures(first); err != nil {
+		return nil, err
+	}
 	seen := map[string]bool{first.Schedule.Shard: true}
 	whole := *docs[0]
 	whole.Metrics, whole.Gates, whole.Warnings = nil, nil, slices.Clone(whole.Warnings)
@@ -107,6 +121,9 @@ func Merge(docs []*report.Document, slos, gates []report.Gate) (*report.Document
 	for _, d := range docs[1:] {
 		y, err := Details(d)
 		if err != nil {
+			return nil, err
+		}
+		if err := validFigures(y); err != nil {
 			return nil, err
 		}
 		if err := sameLoad(first, y, seen); err != nil {
@@ -168,12 +185,60 @@ func remerged(d *report.Document, x *report.LoadDetails, slos, gates []report.Ga
 	return d.SetDetails(x)
 }
 
+// shards is N of "I/N", 0 of what is no shard.
 func shards(shard string) (of int) {
 	var i int
-	if _, err := fmt.Sscanf(shard, "%d/%d", &i, &of); err != nil {
+	if _, err := fmt.Sscanf(shard, "%d/%d", &i, &of); err != nil || i < 0 || i >= of || shard != fmt.Sprintf("%d/%d", i, of) {
 		return 0
 	}
 	return of
+}
+
+// mostCounted is below what all counts of a document must be together: sums of those of many documents do not overflow,
+// and are exact as floats.
+const mostCounted = 1 << 53
+
+// validFigures refuses details that no load can have made: counts below 0 or beyond all bounds, which sums over shards
+// would hide, and a shard that is none.
+func validFigures(x *report.LoadDetails) error {
+	if s := x.Schedule.Shard; s != "" && shards(s) == 0 {
+		return fault.New(fault.Usage, hintDamaged, "details of a load test: %q is no shard", s)
+	}
+	left := int64(mostCounted)
+	for what, list := range counts(x) {
+		for _, n := range list {
+			if n < 0 || n >= left {
+				return fault.New(fault.Usage, hintDamaged, "details of a load test: %s of %d: no load counts that", what, n)
+			}
+			left -= n
+		}
+	}
+	return nil
+}
+
+// counts goes through what details count, by the names of the document.
+func counts(x *report.LoadDetails) iter.Seq2[string, []int64] {
+	return func(yield func(string, []int64) bool) {
+		ok := yield("planned", []int64{x.Schedule.Planned})
+		for i := 0; ok && i < len(x.Faults); i++ {
+			ok = yield("faults", []int64{x.Faults[i].Count})
+		}
+		if c := x.Correctness; ok && c != nil {
+			ok = yield("correctness", []int64{c.Checked, c.Wrong, c.Unchecked})
+		}
+		f := x.Figures
+		if !ok || f == nil {
+			return
+		}
+		ok = yield("figures", []int64{f.Good, f.Checked, f.Bytes, f.Queue.N, f.Compute.N, f.Batch.N})
+		for i := 0; ok && i < len(f.Sections); i++ {
+			s := &f.Sections[i]
+			ok = yield("sections", []int64{s.Due, s.Sent, s.Answered, s.Good}) && yield("outcomes", slices.Collect(maps.Values(s.Outcomes)))
+		}
+		for i := 0; ok && i < len(f.Timeline); i++ {
+			ok = yield("timeline", []int64{f.Timeline[i].Due, f.Timeline[i].Answered, f.Timeline[i].Failed})
+		}
+	}
 }
 
 // sameLoad refuses what is no other shard of the same load.

@@ -28,14 +28,14 @@ type Reader struct {
 
 // Open opens a file that Writer wrote. What is no such file, was cut off, or has another version is a Usage error.
 func Open(path string) (*Reader, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // to open a pipe would wait for its writer
+		return nil, fault.New(fault.Usage, "copy it into a file first", "read samples from %q: it is no regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fault.New(fault.Usage, "copy it into a file first", "read samples from %q: it is no regular file", path)
-	}
 	if err == nil {
 		var r *Reader
 		if r, err = newReader(f, info.Size(), path); err == nil {
@@ -49,6 +49,9 @@ func Open(path string) (*Reader, error) {
 
 // IsFile reports whether the file at path begins as one of samples does.
 func IsFile(path string) bool {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false

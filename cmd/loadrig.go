@@ -35,6 +35,7 @@ type loadRig struct {
 	session engine.Session // of the in-process target
 	expect  engine.Session // of --expect-from
 	set     *payload.Set   // of the newest rig
+	lost    error          // why the samples were not written
 	closers []func()
 }
 

@@ -53,7 +53,10 @@ func runLoadtest(ctx context.Context, a *app, args []string, f loadtestFlags) er
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
-	return outcome(d, f.strict)
+	if err := outcome(d, f.strict); err != nil {
+		return err
+	}
+	return r.lost
 }
 
 // asked reads the flags of a sweep and of a precision.
@@ -168,7 +171,8 @@ func (r *loadRig) load(ctx context.Context, o loadtest.Options, m mode, p loadte
 	if err != nil {
 		return err
 	}
-	return samples.close(fold, d)
+	r.lost = samples.close(fold, d)
+	return nil
 }
 
 // offlineBatch is how many rows a request of an offline load has: what the model's batch axis is fixed to, else 32.
@@ -210,7 +214,8 @@ func (f *loadtestFlags) openSamples(h *loadtest.Hooks) (*samplesFile, error) {
 	return s, nil
 }
 
-// close finishes the file. What went wrong with it is a warning of the document: the figures stand.
+// close finishes the file. What went wrong with it is a warning of the document, whose figures stand, and returned for
+// the exit code.
 func (s *samplesFile) close(fold sample.FoldOptions, d *report.Document) error {
 	if s == nil {
 		return nil
@@ -225,9 +230,10 @@ func (s *samplesFile) close(fold sample.FoldOptions, d *report.Document) error {
 	if err != nil {
 		s.w.Abort()
 		d.Warn("the samples were not written: %v", err)
+		err = fault.New(fault.Internal, "the report has the figures; make room, or name another --samples-out", "the samples were not written: %w", err)
 	}
 	s.w = nil
-	return nil
+	return err
 }
 
 // abort leaves nothing of a file that was not finished.

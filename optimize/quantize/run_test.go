@@ -42,7 +42,7 @@ func TestModes(t *testing.T) {
 		{"weight-only of 4 bits", four, "top1:2", map[string]int{"MatMulNBits": 1, "Gemm": 1}, 0.6},
 		{"portable", portable, "top1:1", map[string]int{"MatMulNBits": 0, "DequantizeLinear": 1}, 0.5},
 		{"fp16", quick(FP16), "agreement:99%", map[string]int{"Conv": 2}, 0.6},
-		{"auto", quick(Auto), "", nil, 0.9}, // which nodes stay float is measured, too
+		{"auto", quick(Auto), "", nil, 0.6},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := digits(t)
@@ -60,10 +60,14 @@ func TestModes(t *testing.T) {
 			if len(r.Gates) != 1 || r.Gates[0].Verdict != report.Pass {
 				t.Errorf("gates are %+v", r.Gates)
 			}
-			checkWritten(t, k, r, c.operators, c.smaller)
 			if c.name == "auto" {
+				if slices.ContainsFunc(r.Nodes, func(n report.QuantizeNode) bool { return n.Form == "float" && strings.Contains(n.Why, "takes longer") }) {
+					c.smaller = 1 // a node was measured to be slower as integers and stayed float, with its weights
+				}
+				checkWritten(t, k, r, c.operators, c.smaller)
 				return // which candidate wins is measured
 			}
+			checkWritten(t, k, r, c.operators, c.smaller)
 			again := k
 			again.Output = filepath.Join(t.TempDir(), "out.onnx")
 			mustQuantize(t, again, c.options)

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"infer/internal/host"
 	"infer/loadtest/drive"
 	"infer/loadtest/sample"
 	"infer/loadtest/schedule"
@@ -69,13 +68,12 @@ type finder struct {
 
 // trialFigures is what came of one trial.
 type trialFigures struct {
-	rate    float64
-	planned int64
-	seed    uint64
-	hash    string
-	warmUp  time.Duration
-	m       *measured
-	figures *report.LoadFigures
+	rate     float64
+	seed     uint64
+	schedule *schedule.Schedule
+	warmUp   time.Duration
+	m        *measured
+	figures  *report.LoadFigures
 }
 
 // trial is a search.Trial.
@@ -102,7 +100,7 @@ func (f *finder) trial(ctx context.Context, rate float64, d time.Duration, watch
 			stop()
 		}
 	}
-	begin, before := time.Now(), host.Snapshot()
+	begin := time.Now()
 	m, err := f.o.run(running, f.rig, l)
 	if err != nil {
 		return search.Evidence{}, err
@@ -112,14 +110,14 @@ func (f *finder) trial(ctx context.Context, rate float64, d time.Duration, watch
 	if m.cut {
 		e = t.evidence(took)
 	}
-	f.current = &trialFigures{rate: rate, seed: seed, m: m, figures: m.fold.Figures(), planned: s.Planned(l.from, m.end), hash: s.Hash(l.from), warmUp: l.from}
-	e.Trusted, e.Why = f.trust(f.current, host.Diff(before, host.Snapshot()))
+	f.current = &trialFigures{rate: rate, seed: seed, m: m, figures: m.fold.Figures(), schedule: s, warmUp: l.from}
+	e.Trusted, e.Why = f.trust(f.current)
 	f.points = append(f.points, pointOf(f.current.figures, rate, 0, e.Trusted, e.Why))
 	return e, nil
 }
 
 // trust says whether the generator kept up.
-func (f *finder) trust(t *trialFigures, i host.Interference) (ok bool, why string) {
+func (f *finder) trust(t *trialFigures) (ok bool, why string) {
 	limit := leastLag
 	for _, o := range f.objectives {
 		if !o.errors {
@@ -129,8 +127,7 @@ func (f *finder) trust(t *trialFigures, i host.Interference) (ok bool, why strin
 	if lag := t.figures.Lag; lag.Count() > 0 && lag.Quantile(0.99) > limit {
 		return false, fmt.Sprintf("the generator was late by %s at p99, limit %s", seconds(lag.Quantile(0.99)), seconds(limit))
 	}
-	cpus := host.EffectiveCPUs()
-	if cpu := i.SelfCPU / (i.Wall * float64(max(1, cpus.Count))); !f.rig.Local && i.Wall > 0 && cpu > maxCPU {
+	if cpu := generatorOf(t.m).CPU; !f.rig.local() && cpu > maxCPU {
 		return false, fmt.Sprintf("the generator used %s of its CPUs, limit %s", percent(cpu), percent(maxCPU))
 	}
 	return true, ""
@@ -148,7 +145,7 @@ func (f *finder) settle(ctx context.Context) {
 	for end := time.Now().Add(5 * time.Second); f.trials > 0 && time.Now().Before(end) && ctx.Err() == nil; {
 		quick := false
 		_, err := f.rig.Generator.Run(ctx, drive.Load{
-			Concurrency: 1, Duration: time.Second, Requests: 1, Timeout: 5 * time.Second, Connections: f.o.Connections, Payloads: f.rig.Payloads, Lanes: 1,
+			Concurrency: 1, Duration: time.Second, Requests: 1, Timeout: 5 * time.Second, Connections: f.o.Connections, Payloads: f.rig.Target.Payloads, Lanes: 1,
 			Emit: func(s []sample.Sample) { quick = s[0].Outcome == sample.OK && s[0].ServiceTime() < limit },
 		})
 		if err != nil || quick {
@@ -205,11 +202,11 @@ func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDet
 // describe reports the figures of the confirmation, at the rate that was found.
 func (f *finder) describe(d *report.Document, x *report.LoadDetails, t *trialFigures) {
 	x.Schedule.Stages = []report.LoadStage{{From: t.rate, To: t.rate, For: t.figures.Seconds}}
-	x.Schedule.Seed, x.Schedule.SHA256, x.Schedule.Planned = t.seed, t.hash, t.planned
+	x.Schedule.Seed, x.Schedule.SHA256, x.Schedule.Planned = t.seed, t.schedule.Hash(t.warmUp), t.schedule.Planned(t.warmUp, t.m.end)
 	x.Window = report.LoadWindow{WarmUp: t.warmUp.Seconds(), Seconds: t.figures.Seconds, Drain: t.m.drain.Seconds()}
 	x.Figures, x.Generator, x.Server = t.figures, generatorOf(t.m), serverOf(t.figures, t.m.server)
 	derive(d, x)
-	check(d, x, f.rig.Local, t.m.usage.interference, t.m.usage.cpus)
+	check(d, x, f.rig.local(), t.m.usage.interference, t.m.usage.cpus)
 }
 
 // judge adds a gate for every objective: it holds at the rate that was found, or at none.

@@ -22,7 +22,7 @@ func (o *Options) floor(ctx context.Context, rig *Rig, h Hooks) (*report.LoadFlo
 	defer end()
 	defer g.Close()
 	alone := *rig
-	alone.Generator, alone.Check, alone.Server = g, nil, nil
+	alone.Generator, alone.Check = g, nil
 	d := min(floorTime, o.window()/5+200*time.Millisecond)
 	l := load{concurrency: o.Concurrency, from: d / 5, to: d, duration: d, quiet: true}
 	if o.open() {

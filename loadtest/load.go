@@ -54,11 +54,11 @@ func (o *Options) run(ctx context.Context, rig *Rig, l load) (*measured, error) 
 	eye := observe(ctx, rig, l, m, begin)
 	stats, err := rig.Generator.Run(ctx, drive.Load{
 		Schedule: l.schedule, Concurrency: l.concurrency, Duration: l.duration, Requests: l.requests,
-		Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Payloads, Check: rig.Check,
-		Spin: o.spin(l.schedule), Lanes: o.lanes(l.schedule), Emit: emit,
+		Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Target.Payloads, Check: rig.Check,
+		Spin: o.spin(l.schedule), Lanes: lanes(l.schedule), Emit: emit,
 	})
 	took := time.Since(begin)
-	eye.close(m, took)
+	eye.close(m)
 	m.stats = stats
 	if err != nil {
 		return nil, err
@@ -86,10 +86,7 @@ func (o *Options) spin(s *schedule.Schedule) time.Duration {
 // lanePace is the rate from which on one thread is not enough.
 const lanePace = 25000
 
-func (o *Options) lanes(s *schedule.Schedule) int {
-	if o.Lanes > 0 {
-		return o.Lanes
-	}
+func lanes(s *schedule.Schedule) int {
 	cpus := host.EffectiveCPUs().Count
 	if s == nil {
 		return max(1, cpus/2)
@@ -115,9 +112,8 @@ type eye struct {
 	ended  chan struct{}
 	before host.Sample
 	gc     debug.GCStats
-	server any
-	since  time.Time
-	began  bool
+	began  bool // before and gc are those of the begin of the window
+	until  func(context.Context) *report.LoadServer
 }
 
 func observe(ctx context.Context, rig *Rig, l load, m *measured, begin time.Time) *eye {
@@ -137,7 +133,9 @@ func (e *eye) look(ctx context.Context, m *measured, begin time.Time) {
 		case <-e.done:
 			return
 		case <-window.C:
-			e.begin(ctx)
+			if !e.l.quiet {
+				e.begin(ctx)
+			}
 		case <-ticker.C:
 			if e.l.watch != nil {
 				e.l.watch(time.Since(begin), m.fold)
@@ -147,34 +145,29 @@ func (e *eye) look(ctx context.Context, m *measured, begin time.Time) {
 }
 
 func (e *eye) begin(ctx context.Context) {
-	e.began, e.since = true, time.Now()
-	if e.l.quiet {
-		return
-	}
-	e.before = host.Snapshot()
+	e.began, e.before = true, host.Snapshot()
 	debug.ReadGCStats(&e.gc)
-	if e.rig.Server != nil {
-		e.server = e.rig.Server.Snapshot(ctx)
+	if e.rig.Watch != nil {
+		e.until = e.rig.Watch(ctx)
 	}
 }
 
 // close ends the looking and takes the difference.
-func (e *eye) close(m *measured, _ time.Duration) {
+func (e *eye) close(m *measured) {
 	close(e.done)
 	<-e.ended
-	if !e.began || e.l.quiet {
+	if !e.began {
 		return
 	}
-	elapsed := time.Since(e.since)
 	var gc debug.GCStats
 	debug.ReadGCStats(&gc)
 	m.usage = usage{
 		interference: host.Diff(e.before, host.Snapshot()), cpus: host.EffectiveCPUs(), gcs: gc.NumGC - e.gc.NumGC,
 		gcPause: gc.PauseTotal - e.gc.PauseTotal, rss: host.ProcessMemory(),
 	}
-	if e.rig.Server != nil && e.server != nil {
+	if e.until != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // also when the load was interrupted
 		defer cancel()
-		m.server = e.rig.Server.Between(e.server, e.rig.Server.Snapshot(ctx), elapsed)
+		m.server = e.until(ctx)
 	}
 }

@@ -41,6 +41,9 @@ func (r *reader) next() *report.NextStep {
 	if r.untrusted() {
 		return r.trustworthy(again)
 	}
+	if r.x.Target.Protocol == inProcess {
+		return step("infer serve "+Quote(r.x.Target.URL), "then load the server: 'infer loadtest http://localhost:8000 --rps %s'", r.perSecond(1))
+	}
 	if r.x.Schedule.Loop == "closed" {
 		return r.openLoop(again)
 	}

@@ -26,7 +26,6 @@ type Options struct {
 	Timeout     time.Duration    // from when a request was due
 	Connections int              // at most
 	Spin        time.Duration    // how long before a request is due the pacer stops sleeping; Auto
-	Lanes       int              // threads that send; 0: by the rate
 	Floor       bool             // measure the generator against a server that does nothing, too
 	SLO         []report.Gate    // objectives; they become gates in which failed requests count as late
 	Gates       []report.Gate    // thresholds on the metrics
@@ -40,9 +39,9 @@ var DefaultOptions = Options{
 
 // Limits on what a load may be: what is above is a slip of the finger.
 const (
-	MaxRate        = 1e7
+	MaxRate        = schedule.MaxRate
 	MaxConnections = 1 << 16
-	MaxDuration    = 1000 * time.Hour
+	MaxDuration    = schedule.MaxDuration
 )
 
 // Validate returns every fault of o, joined, of kind fault.Usage.

@@ -1,7 +1,6 @@
 package loadtest
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -194,48 +193,29 @@ const (
 	unclear = "too short to tell"
 )
 
-// steady tells how the median latency of the sections developed: by a quarter or more between the first and the last
-// quarter of the window, and in one direction all through.
+// steady tells how the median latency developed over the quarters of the window: by a quarter or more in all, and in one
+// direction all through.
 func steady(f *report.LoadFigures) string {
-	var at, p50 []float64
+	var p50 []float64
 	for i := range f.Sections {
 		if l := f.Sections[i].Latency; l.Count() > 0 {
-			at, p50 = append(at, float64(i)), append(p50, l.Quantile(0.5))
+			p50 = append(p50, l.Quantile(0.5))
 		}
 	}
 	n := len(p50)
 	if n < 8 {
 		return unclear
 	}
-	first, last := stats.Median(p50[:n/4]), stats.Median(p50[n-n/4:])
-	switch rho := rankCorrelation(at, p50); {
-	case last > 1.25*first && rho > 0.7:
+	up, down := true, true
+	quarter := func(i int) float64 { return stats.Median(p50[i*n/4 : (i+1)*n/4]) }
+	for i := 1; i < 4; i++ {
+		up, down = up && quarter(i) > quarter(i-1), down && quarter(i) < quarter(i-1)
+	}
+	switch first, last := quarter(0), quarter(3); {
+	case up && last > 1.25*first:
 		return rising
-	case last < 0.8*first && rho < -0.7:
+	case down && last < 0.8*first:
 		return falling
 	}
 	return level
-}
-
-// rankCorrelation is Spearman's rho of x and y; ties take their order.
-func rankCorrelation(x, y []float64) float64 {
-	rx, ry := ranksOf(x), ranksOf(y)
-	n, d := float64(len(x)), 0.0
-	for i := range rx {
-		d += (rx[i] - ry[i]) * (rx[i] - ry[i])
-	}
-	return 1 - 6*d/(n*(n*n-1))
-}
-
-func ranksOf(x []float64) []float64 {
-	order := make([]int, len(x))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(x[a], x[b]) })
-	ranks := make([]float64, len(x))
-	for rank, i := range order {
-		ranks[i] = float64(rank)
-	}
-	return ranks
 }

@@ -3,7 +3,6 @@ package loadtest
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -192,21 +191,10 @@ func (r *Remote) Path() string {
 // secure reports whether the target is spoken to over TLS.
 func (r *Remote) secure() bool { return r.url.Scheme == "https" || r.url.Scheme == "grpcs" }
 
-// counters is a Server: the statistics extension and the metrics endpoint of a remote.
-type counters struct {
-	r       *Remote
-	metrics *server.Metrics
-}
-
-type snapshot struct {
-	statistics *server.Statistics
-	scrape     server.Scrape
-	scraped    bool
-}
-
-// Watch makes what asks the server for its counters; nil where it has none.
-func (r *Remote) Watch(ctx context.Context) (Server, []string, error) {
-	c := &counters{r: r}
+// watch makes what looks at the server's counters: the statistics extension and the metrics endpoint; nil where it has
+// neither.
+func (r *Remote) watch(ctx context.Context) (Watch, []string, error) {
+	var metrics *server.Metrics
 	var notes []string
 	if r.o.MetricsURL != "off" && (r.o.MetricsURL != "" || r.Model.Name != "") {
 		m, note, err := server.FindMetrics(ctx, server.MetricsOptions{URL: r.o.MetricsURL, Target: r.url.String(), Model: r.Model.Name,
@@ -217,63 +205,57 @@ func (r *Remote) Watch(ctx context.Context) (Server, []string, error) {
 		if note != "" {
 			notes = append(notes, note)
 		}
-		c.metrics = m
+		metrics = m
 	}
-	if r.api == nil && c.metrics == nil {
+	if r.api == nil && metrics == nil {
 		return nil, notes, nil
 	}
-	return c, notes, nil
+	return func(ctx context.Context) func(context.Context) *report.LoadServer {
+		before := r.count(ctx, metrics)
+		return func(ctx context.Context) *report.LoadServer { return before.until(r.count(ctx, metrics)) }
+	}, notes, nil
 }
 
-// Snapshot implements Server.
-func (c *counters) Snapshot(ctx context.Context) any {
-	s := &snapshot{}
-	if c.r.api != nil {
-		s.statistics, _ = c.r.api.Statistics(ctx, c.r.Model.Name, c.r.Version) // a server that cannot tell now is one that does not tell
-	}
-	if c.metrics != nil {
-		var err error
-		s.scrape, err = c.metrics.Scrape(ctx)
-		s.scraped = err == nil
-	}
-	if s.statistics == nil && !s.scraped {
-		return nil
-	}
-	return s
+// counters are those of a server at a moment; nil where it does not tell them.
+type counters struct {
+	statistics *server.Statistics
+	scrape     *server.Scrape
+	url        string // of scrape
 }
 
-// Between implements Server.
-func (c *counters) Between(a, b any, _ time.Duration) *report.LoadServer {
-	x, okA := a.(*snapshot)
-	y, okB := b.(*snapshot)
-	if !okA || !okB {
-		return nil
+func (r *Remote) count(ctx context.Context, metrics *server.Metrics) counters {
+	var c counters
+	if r.api != nil {
+		c.statistics, _ = r.api.Statistics(ctx, r.Model.Name, r.Version) // a server that cannot tell now is one that does not tell
 	}
-	out := &report.LoadServer{}
-	seconds := func(d time.Duration) *float64 {
-		if d < 0 {
-			return nil
+	if metrics != nil {
+		if s, err := metrics.Scrape(ctx); err == nil {
+			c.scrape, c.url = &s, metrics.URL()
 		}
-		s := d.Seconds()
-		return &s
 	}
-	change, told := server.Delta(x.statistics, y.statistics)
+	return c
+}
+
+// until tells what a server did from c to d.
+func (c counters) until(d counters) *report.LoadServer {
+	out := &report.LoadServer{}
+	change, told := server.Delta(c.statistics, d.statistics)
 	if told {
 		out.Source = "statistics"
 	}
-	if x.scraped && y.scraped {
-		u := x.scrape.Until(y.scrape)
+	if c.scrape != nil && d.scrape != nil {
+		u := c.scrape.Until(*d.scrape)
 		out.CPUs, out.Throttled, out.Resident, out.GPU = u.CPUs, u.Throttled, u.Resident, u.GPU
 		known := out.CPUs != nil || out.Resident != nil || out.GPU != nil
 		if !told && u.Model != nil {
 			change, told, known = *u.Model, true, true
 		}
 		if known {
-			out.Source = strings.TrimPrefix(out.Source+", metrics of "+c.metrics.URL(), ", ")
+			out.Source = strings.TrimPrefix(out.Source+", metrics of "+d.url, ", ")
 		}
 	}
 	if told && change.Requests > 0 {
-		out.Queue, out.Compute, out.Requests, out.Failures = seconds(change.Queue), seconds(change.Compute), change.Requests, change.Failures
+		out.Queue, out.Compute, out.Requests, out.Failures = toldTime(change.Queue), toldTime(change.Compute), change.Requests, change.Failures
 		if change.Batch > 0 {
 			out.Batch = &change.Batch
 		}
@@ -284,5 +266,11 @@ func (c *counters) Between(a, b any, _ time.Duration) *report.LoadServer {
 	return out
 }
 
-// String names the target for people.
-func (r *Remote) String() string { return fmt.Sprintf("%s (%s)", r.o.URL, r.Protocol) }
+// toldTime is a time in seconds; nil where the server did not tell it.
+func toldTime(d time.Duration) *float64 {
+	if d < 0 {
+		return nil
+	}
+	s := d.Seconds()
+	return &s
+}

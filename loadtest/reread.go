@@ -89,13 +89,7 @@ func Rejudge(d *report.Document, x *report.LoadDetails, slos, gates []report.Gat
 		d.Verdict = report.OK
 	}
 	d.Gates = nil
-	x.SLO = judgeSLOs(d, slos, x.Figures)
-	if c := x.Correctness; c != nil {
-		d.Gates = append(d.Gates, correctGate(c))
-	}
-	d.Judge(gates)
-	read(d, x, slos)
-	return d.SetDetails(x)
+	return judge(d, x, slos, gates)
 }
 
 // Merge returns one document of the shards of one schedule: its figures are exactly those of the whole load.
@@ -176,13 +170,7 @@ func remerged(d *report.Document, x *report.LoadDetails, slos, gates []report.Ga
 		d.Verdict = report.OK
 	}
 	derive(d, x)
-	x.SLO = judgeSLOs(d, slos, x.Figures)
-	if c := x.Correctness; c != nil {
-		d.Gates = append(d.Gates, correctGate(c))
-	}
-	d.Judge(gates)
-	read(d, x, slos)
-	return d.SetDetails(x)
+	return judge(d, x, slos, gates)
 }
 
 // shards is N of "I/N", 0 of what is no shard.

@@ -22,9 +22,9 @@ import (
 // Rig makes the rig of a remote: requests for every payload, and what sends them. raw are those of HTTP and TorchServe,
 // where there are any; the others are made of set, which may be nil with raw. The caller closes Rig.Generator.
 func (r *Remote) Rig(ctx context.Context, set *payload.Set, raw []payload.Request) (*Rig, error) {
-	rig := &Rig{Target: r.target(), Rows: 1}
+	rig := &Rig{Target: r.target()}
 	if set != nil {
-		rig.Rows, rig.Target.Rows, rig.Target.PayloadHash = max(1, set.Rows), max(1, set.Rows), set.Digest()
+		rig.Target.Rows, rig.Target.PayloadHash = max(1, set.Rows), set.Digest()
 		rig.Target.Notes = append(rig.Target.Notes, set.Notes...)
 	}
 	var err error
@@ -36,11 +36,11 @@ func (r *Remote) Rig(ctx context.Context, set *payload.Set, raw []payload.Reques
 	if err != nil {
 		return nil, err
 	}
-	watch, notes, err := r.Watch(ctx)
+	watch, notes, err := r.watch(ctx)
 	if err != nil {
 		return nil, errors.Join(err, rig.Generator.Close())
 	}
-	rig.Server = watch
+	rig.Watch = watch
 	rig.Target.Notes = append(rig.Target.Notes, notes...)
 	return rig, nil
 }
@@ -91,7 +91,7 @@ func (r *Remote) overHTTP(rig *Rig, set *payload.Set, raw []payload.Request) err
 		}
 		size += int64(requests[i].Size())
 	}
-	rig.Payloads, rig.Target.Payloads, rig.Target.Bytes = len(requests), len(requests), size/int64(max(1, len(requests)))
+	rig.Target.Payloads, rig.Target.Bytes = len(requests), size/int64(max(1, len(requests)))
 	o := http1.Options{Addr: r.url.Host, Requests: requests}
 	if r.secure() {
 		o.TLS = r.tls
@@ -125,7 +125,7 @@ func (r *Remote) overGRPC(rig *Rig, set *payload.Set) error {
 	for _, m := range messages {
 		size += int64(len(m))
 	}
-	rig.Payloads, rig.Target.Payloads, rig.Target.Bytes = len(messages), len(messages), size/int64(max(1, len(messages)))
+	rig.Target.Payloads, rig.Target.Bytes = len(messages), size/int64(max(1, len(messages)))
 	o := rpc.Options{Addr: r.url.Host, Messages: messages, Header: r.o.Header}
 	if r.secure() {
 		o.TLS = r.tls
@@ -163,8 +163,8 @@ func LocalRig(path string, s engine.Session, set *payload.Set, slots int) (*Rig,
 		return nil, fault.Wrap(err, "load %q", path)
 	}
 	return &Rig{
-		Generator: drive.Workers(t), Payloads: len(inputs), Rows: max(1, set.Rows), Local: true, Slots: slots,
-		Target: report.LoadTarget{URL: path, Protocol: "in-process", Payloads: len(inputs), Rows: max(1, set.Rows),
+		Generator: drive.Workers(t),
+		Target: report.LoadTarget{URL: path, Protocol: inProcess, Payloads: len(inputs), Rows: max(1, set.Rows),
 			Bytes: set.Bytes() / int64(len(inputs)), PayloadHash: set.Digest(), Notes: set.Notes},
 	}, nil
 }

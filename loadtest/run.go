@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 
 	"infer/internal/fault"
@@ -53,7 +52,7 @@ func runPrepared(ctx context.Context, rig *Rig, o Options, h Hooks, d *report.Do
 // conclude fills d with a load that has ended, or was cut.
 func (o *Options) conclude(rig *Rig, d *report.Document, x *report.LoadDetails, l load, m *measured) (sample.FoldOptions, error) {
 	o.fill(d, x, rig, l, m)
-	return m.fold.Options(), finish(d, x, *o, rig.Local)
+	return m.fold.Options(), judge(d, x, o.SLO, o.Gates)
 }
 
 // prepare opens connections, sees that the target answers, and measures the floor.
@@ -106,7 +105,7 @@ func (o *Options) peak() float64 {
 func (o *Options) probe(ctx context.Context, rig *Rig) error {
 	var got *sample.Sample
 	stats, err := rig.Generator.Run(ctx, drive.Load{
-		Concurrency: 1, Duration: o.Timeout, Requests: 1, Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Payloads, Lanes: 1,
+		Concurrency: 1, Duration: o.Timeout, Requests: 1, Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Target.Payloads, Lanes: 1,
 		Emit: func(s []sample.Sample) { s0 := s[0]; got = &s0 },
 	})
 	if err != nil || got == nil {
@@ -210,7 +209,7 @@ func (o *Options) warm(ctx context.Context, rig *Rig, d time.Duration) error {
 		return nil
 	}
 	_, err := rig.Generator.Run(ctx, drive.Load{
-		Concurrency: max(1, o.Concurrency), Duration: d, Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Payloads, Lanes: 1,
+		Concurrency: max(1, o.Concurrency), Duration: d, Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Target.Payloads, Lanes: 1,
 		Emit: func([]sample.Sample) {},
 	})
 	return err
@@ -239,7 +238,7 @@ func (o *Options) fill(d *report.Document, x *report.LoadDetails, rig *Rig, l lo
 	if n := m.stats.Unchecked; rig.Check != nil && n > 0 {
 		d.Warn("%d answers came faster than they could be compared: they count as right", n)
 	}
-	check(d, x, rig.Local, m.usage.interference, m.usage.cpus)
+	check(d, x, rig.local(), m.usage.interference, m.usage.cpus)
 	if m.cut {
 		d.Verdict = report.Interrupted
 	}
@@ -343,30 +342,15 @@ func addRows(d *report.Document, rows int64) {
 	d.Add(m)
 }
 
-// finish judges objectives and gates, reads the figures and stores the details.
-func finish(d *report.Document, x *report.LoadDetails, o Options, local bool) error {
-	x.SLO = judgeSLOs(d, o.SLO, x.Figures)
+// judge judges objectives and gates, reads the figures and stores the details.
+func judge(d *report.Document, x *report.LoadDetails, slos, gates []report.Gate) error {
+	x.SLO = judgeSLOs(d, slos, x.Figures)
 	if c := x.Correctness; c != nil {
 		d.Gates = append(d.Gates, correctGate(c))
 	}
-	d.Judge(o.Gates)
-	read(d, x, o.SLO)
-	if local && x.Next != nil {
-		x.Next = localNext(x)
-	}
+	d.Judge(gates)
+	read(d, x, slos)
 	return d.SetDetails(x)
-}
-
-// localNext is what to try after a load in this process.
-func localNext(x *report.LoadDetails) *report.NextStep {
-	return step("infer serve "+Quote(x.Target.URL), "then load the server: 'infer loadtest http://localhost:8000 --rps %s'", strconv.Itoa(int(max(1, rateOf(x)))))
-}
-
-func rateOf(x *report.LoadDetails) float64 {
-	if len(x.Schedule.Stages) > 0 {
-		return x.Schedule.Stages[0].To
-	}
-	return 100
 }
 
 // correctExpr is the gate that every compared load has.

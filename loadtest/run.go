@@ -220,7 +220,7 @@ func (o *Options) fill(d *report.Document, x *report.LoadDetails, rig *Rig, l lo
 	x.Figures = m.fold.Figures()
 	x.Window.Seconds, x.Window.Drain = (m.end - l.from).Seconds(), m.drain.Seconds()
 	if m.cut {
-		x.Window.Cut = m.end.Seconds()
+		d.Verdict = report.Interrupted
 	}
 	x.Generator = generatorOf(m)
 	for _, f := range m.stats.Faults {
@@ -239,9 +239,6 @@ func (o *Options) fill(d *report.Document, x *report.LoadDetails, rig *Rig, l lo
 		d.Warn("%d answers came faster than they could be compared: they count as right", n)
 	}
 	check(d, x, rig.local(), m.usage.interference, m.usage.cpus)
-	if m.cut {
-		d.Verdict = report.Interrupted
-	}
 }
 
 func generatorOf(m *measured) report.LoadGenerator {

@@ -63,8 +63,7 @@ type LoadWindow struct {
 	WarmUp  float64 `json:"warm_up"` // before the window, not counted
 	Seconds float64 `json:"seconds"` // of the window
 	Steady  string  `json:"steady"`  // how latency developed in the window, in words: "on one level", "rising", …
-	Cut     float64 `json:"cut,omitempty"`
-	Drain   float64 `json:"drain"` // from the end of the window to the last answer
+	Drain   float64 `json:"drain"`   // from the end of the window to the last answer
 }
 
 // LoadFigures is what was counted in the window, in parts of equal length. Merging adds them up.

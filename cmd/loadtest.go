@@ -104,7 +104,7 @@ func (f *loadtestFlags) addLoad(fs *pflag.FlagSet) {
 	fs.IntVar(&o.Concurrency, "concurrency", 0, "requests under way at a time (closed loop)")
 	fs.StringVar(&f.scenario, "scenario", "server", "server, or offline: batch throughput, as many rows at a time as the model takes")
 	fs.StringVar(&f.shard, "shard", "", "`I/N`: send every N-th request of the schedule, from the I-th (0 to N-1); 'infer report' merges the results")
-	fs.StringVar(&f.warmUp, "warm-up", "auto", "load before the window, not counted: auto or a `TIME`")
+	fs.StringVar(&f.warmUp, "warm-up", "auto", "load before the window, not counted: auto (also waits until single requests take the same time) or a `TIME`")
 	fs.DurationVar(&o.Timeout, "timeout", o.Timeout, "`TIME` from when a request was due until it is given up")
 	fs.IntVar(&o.Connections, "connections", o.Connections, "connections at most; a request that finds none free waits, and the wait counts")
 	fs.IntVar(&f.instances, "instances", 1, "runs at a time of a model in this process; further requests queue")

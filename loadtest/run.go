@@ -55,13 +55,20 @@ func (o *Options) conclude(rig *Rig, d *report.Document, x *report.LoadDetails, 
 	return m.fold.Options(), judge(d, x, o.SLO, o.Gates)
 }
 
-// prepare opens connections, sees that the target answers, and measures the floor.
+// prepare opens connections, sees that the target answers and has settled in, and measures the floor.
 func (o *Options) prepare(ctx context.Context, rig *Rig, h Hooks, x *report.LoadDetails) error {
 	if err := rig.Generator.Open(ctx, o.initial(rig)); err != nil {
 		return err
 	}
 	if err := o.probe(ctx, rig); err != nil {
 		return err
+	}
+	if o.WarmUp == Auto {
+		took, err := o.settleIn(ctx, rig)
+		if err != nil {
+			return err
+		}
+		x.Window.Settle = took.Seconds()
 	}
 	if !o.Floor || rig.Null == nil || ctx.Err() != nil {
 		return nil
@@ -201,18 +208,6 @@ func (o *Options) openPlan(ctx context.Context, rig *Rig, warm time.Duration) (f
 	so.Requests = o.Requests + whole.Planned(0, warm)
 	s, err = schedule.New(so)
 	return warm, s, err
-}
-
-// warm sends single requests one after the other.
-func (o *Options) warm(ctx context.Context, rig *Rig, d time.Duration) error {
-	if d == 0 {
-		return nil
-	}
-	_, err := rig.Generator.Run(ctx, drive.Load{
-		Concurrency: max(1, o.Concurrency), Duration: d, Timeout: o.Timeout, Connections: o.connections(), Payloads: rig.Target.Payloads, Lanes: 1,
-		Emit: func([]sample.Sample) {},
-	})
-	return err
 }
 
 // fill turns what was measured into details and metrics.

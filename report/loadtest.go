@@ -60,10 +60,11 @@ type LoadStage struct {
 
 // LoadWindow is the part of the load that counts.
 type LoadWindow struct {
-	WarmUp  float64 `json:"warm_up"` // before the window, not counted
-	Seconds float64 `json:"seconds"` // of the window
-	Steady  string  `json:"steady"`  // how latency developed in the window, in words: "on one level", "rising", …
-	Drain   float64 `json:"drain"`   // from the end of the window to the last answer
+	Settle  float64 `json:"settle,omitempty"` // before the warm-up: single requests until they took the same time
+	WarmUp  float64 `json:"warm_up"`          // of the load itself before the window, not counted
+	Seconds float64 `json:"seconds"`          // of the window
+	Steady  string  `json:"steady"`           // how latency developed in the window, in words: "on one level", "rising", …
+	Drain   float64 `json:"drain"`            // from the end of the window to the last answer
 }
 
 // LoadFigures is what was counted in the window, in parts of equal length. Merging adds them up.

@@ -312,6 +312,9 @@ func (v *load) subject() []fact {
 		parts := []string{seconds(w.Seconds)}
 		if w.WarmUp > 0 {
 			parts[0] += " after " + seconds(w.WarmUp) + " of warm-up"
+			if w.Settle > 0 {
+				parts[0] += ", and " + seconds(w.Settle) + " of single requests before that"
+			}
 		}
 		if w.Steady != "" {
 			parts = append(parts, "latency "+w.Steady)

@@ -26,7 +26,6 @@ type loadtestFlags struct {
 	opts   loadtest.Options
 
 	rps      float64
-	duration time.Duration
 	stages   string
 	replay   string
 	speed    float64
@@ -95,7 +94,7 @@ model's own signature, or of --input.`,
 func (f *loadtestFlags) addLoad(fs *pflag.FlagSet) {
 	o := &f.opts
 	fs.Float64Var(&f.rps, "rps", 0, "arrival rate in requests a second (open loop)")
-	fs.DurationVar(&f.duration, "duration", o.Duration, "length of the window that counts")
+	fs.DurationVar(&o.Duration, "duration", o.Duration, "length of the window that counts")
 	fs.Int64Var(&o.Requests, "requests", 0, "end the window after this many requests (default: as many as --duration gives)")
 	fs.StringVar(&o.Schedule.Arrival, "arrival", o.Schedule.Arrival, "arrivals: poisson|constant|gamma:SHAPE (below 1: burstier than poisson)|burst:N (N at a time)")
 	fs.StringVar(&f.stages, "stages", "", "rates one after the other, such as `100x30s,500x60s`; 0..500x30s is a ramp")
@@ -354,16 +353,15 @@ func (f *loadtestFlags) given(name string) bool {
 // arrivals fills in when requests are due.
 func (f *loadtestFlags) arrivals(o *loadtest.Options, chosen map[string]bool) (err error) {
 	s := &o.Schedule
-	o.Duration = f.duration
 	switch {
 	case chosen["rps"]:
 		if err := loadtest.CheckRate("--rps", f.rps); err != nil {
 			return err
 		}
-		if f.duration <= 0 || f.duration > loadtest.MaxDuration {
-			return fault.New(fault.Usage, "give a time such as 30s", "--duration %v is not above 0 and at most %v", f.duration, loadtest.MaxDuration)
+		if o.Duration <= 0 || o.Duration > loadtest.MaxDuration {
+			return fault.New(fault.Usage, "give a time such as 30s", "--duration %v is not above 0 and at most %v", o.Duration, loadtest.MaxDuration)
 		}
-		s.Stages = []schedule.Stage{{From: f.rps, To: f.rps, For: f.duration}}
+		s.Stages = []schedule.Stage{{From: f.rps, To: f.rps, For: o.Duration}}
 	case chosen["stages"]:
 		if s.Stages, err = schedule.ParseStages(f.stages); err != nil {
 			return err

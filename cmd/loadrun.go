@@ -47,6 +47,9 @@ func runLoadtest(ctx context.Context, a *app, args []string, f loadtestFlags) er
 		err = r.load(ctx, o, m, precision, h, d)
 	}
 	if err != nil {
+		if r.data != nil {
+			return r.data.explain(err)
+		}
 		return err
 	}
 	a.strict = f.strict

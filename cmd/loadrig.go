@@ -369,17 +369,23 @@ func (r *loadRig) outputs() []wire.Port {
 // fromServer makes requests of nothing but what the server tells of its model.
 func (r *loadRig) fromServer(batch int64, o payload.Options) (*payload.Set, error) {
 	d := r.f.data
-	if err := r.remote.Model.NeedInputs(); err != nil {
-		return nil, err
+	ports := payload.ModelPorts(r.remote.Model.Inputs)
+	if len(ports) == 0 && !d.isMade() { // some protocols tell nothing of a model; the data do
+		var err error
+		if ports, err = dataset.Ports(d.Source); err != nil {
+			return nil, err
+		}
 	}
-	ports := r.remote.Model.Inputs
+	if len(ports) == 0 {
+		return nil, r.remote.Model.NeedInputs()
+	}
 	if d.isMade() {
 		if batch > 1 {
 			o.Bindings.Dims["batch"] = batch
 		}
-		return payload.FromPorts(ports, o)
+		return payload.FromPorts(r.remote.Model.Inputs, o)
 	}
-	set, err := dataset.Open(d.Source, payload.ModelPorts(ports), dataset.Options{})
+	set, err := dataset.Open(d.Source, ports, dataset.Options{})
 	if err != nil {
 		return nil, err
 	}

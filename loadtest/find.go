@@ -118,12 +118,7 @@ func (f *finder) trial(ctx context.Context, rate float64, d time.Duration, watch
 
 // trust says whether the generator kept up.
 func (f *finder) trust(t *trialFigures) (ok bool, why string) {
-	limit := leastLag
-	for _, o := range f.objectives {
-		if !o.errors {
-			limit = max(limit, maxLagShare*o.gate.Limit)
-		}
-	}
+	limit := f.lagLimit()
 	if lag := t.figures.Lag; lag.Count() > 0 && lag.Quantile(0.99) > limit {
 		return false, fmt.Sprintf("the generator was late by %s at p99, limit %s", seconds(lag.Quantile(0.99)), seconds(limit))
 	}
@@ -131,6 +126,17 @@ func (f *finder) trust(t *trialFigures) (ok bool, why string) {
 		return false, fmt.Sprintf("the generator used %s of its CPUs, limit %s", percent(cpu), percent(maxCPU))
 	}
 	return true, ""
+}
+
+// lagLimit is how late the generator may be: little beside what the objectives allow.
+func (f *finder) lagLimit() float64 {
+	limit := leastLag
+	for _, o := range f.objectives {
+		if !o.errors {
+			limit = max(limit, maxLagShare*o.gate.Limit)
+		}
+	}
+	return limit
 }
 
 // settle waits until the server has worked off what an overload left in its queues: until a request of its own is within
@@ -187,7 +193,7 @@ func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDet
 	if t := f.confirm; t != nil && r.Max != nil && t.rate == *r.Max {
 		f.describe(d, x, t)
 	}
-	f.judge(d, r)
+	f.judge(d, x, r)
 	if r.Max == nil && ctx.Err() == nil && !slices.ContainsFunc(r.Steps, func(s search.Step) bool { return s.Trusted && !s.Holds }) {
 		d.AddCheck(checkCPU, false, "%s", r.Reason) // no trial says anything about the server
 	}
@@ -206,11 +212,11 @@ func (f *finder) describe(d *report.Document, x *report.LoadDetails, t *trialFig
 	x.Window = report.LoadWindow{WarmUp: t.warmUp.Seconds(), Seconds: t.figures.Seconds, Drain: t.m.drain.Seconds()}
 	x.Figures, x.Generator, x.Server = t.figures, generatorOf(t.m), serverOf(t.figures, t.m.server)
 	derive(d, x)
-	check(d, x, f.rig.local(), t.m.usage.interference, t.m.usage.cpus)
+	check(d, x, f.rig.local(), t.m.usage, f.lagLimit())
 }
 
 // judge adds a gate for every objective: it holds at the rate that was found, or at none.
-func (f *finder) judge(d *report.Document, r *search.Result) {
+func (f *finder) judge(d *report.Document, x *report.LoadDetails, r *search.Result) {
 	for _, o := range f.objectives {
 		g := report.GateResult{Expr: o.gate.Expr, Verdict: report.GateInconclusive, Reason: r.Reason}
 		switch {
@@ -222,6 +228,7 @@ func (f *finder) judge(d *report.Document, r *search.Result) {
 			g.Reason = fmt.Sprintf("holds at %s, and no time was left to confirm it", report.FormatValue(report.Rate, *r.Max))
 		}
 		d.Gates = append(d.Gates, g)
+		x.SLO = append(x.SLO, report.LoadSLO{Expr: g.Expr, Verdict: g.Verdict, Reason: g.Reason})
 	}
 }
 

@@ -233,7 +233,7 @@ func (o *Options) fill(d *report.Document, x *report.LoadDetails, rig *Rig, l lo
 	if n := m.stats.Unchecked; rig.Check != nil && n > 0 {
 		d.Warn("%d answers came faster than they could be compared: they count as right", n)
 	}
-	check(d, x, rig.local(), m.usage.interference, m.usage.cpus)
+	check(d, x, rig.local(), m.usage, leastLag)
 }
 
 func generatorOf(m *measured) report.LoadGenerator {

@@ -3,7 +3,6 @@ package loadtest
 import (
 	"fmt"
 
-	"infer/internal/host"
 	"infer/internal/stats"
 	"infer/report"
 )
@@ -33,8 +32,10 @@ const (
 	maxFailed    = 0.50   // of the requests that may fail and leave latencies that mean something
 )
 
-// check adds the checks of an open or closed loop to d. Each says what was seen, the limit, and whose doing it is.
-func check(d *report.Document, x *report.LoadDetails, local bool, i host.Interference, cpus host.CPUs) {
+// check adds the checks of an open or closed loop to d. Each says what was seen, the limit, and whose doing it is. least is
+// a lag, in seconds, that is never held against the load.
+func check(d *report.Document, x *report.LoadDetails, local bool, u usage, least float64) {
+	i := u.interference
 	f := x.Figures
 	due, dropped, failed := int64(0), int64(0), int64(0)
 	for k := range f.Sections {
@@ -54,7 +55,7 @@ func check(d *report.Document, x *report.LoadDetails, local bool, i host.Interfe
 	d.AddCheck(checkSent, sent >= minSent, "%s of the requests that were due were sent, at least %s must be%s", percent(sent), percent(minSent),
 		blame(sent >= minSent, "the server answers too slowly for the connections that the load may have"))
 	if x.Schedule.Loop == "open" {
-		checkLateness(d, f)
+		checkLateness(d, f, least)
 		waited := float64(x.Generator.Waited) / float64(due)
 		d.AddCheck(checkConnections, waited <= maxWaiting, "%s of the requests found no connection free, limit %s%s", percent(waited), percent(maxWaiting),
 			blame(waited <= maxWaiting, "the server holds more requests than --connections allows, so it saw less load than was due"))
@@ -65,7 +66,7 @@ func check(d *report.Document, x *report.LoadDetails, local bool, i host.Interfe
 	}
 	throttled, steal := 0.0, 0.0
 	if i.Wall > 0 {
-		throttled, steal = i.Throttled/i.Wall, i.Steal/(i.Wall*float64(max(1, cpus.Affinity)))
+		throttled, steal = i.Throttled/i.Wall, i.Steal/(i.Wall*float64(max(1, u.cpus.Affinity)))
 	}
 	d.AddCheck(checkThrottled, throttled <= maxThrottled, "the CPU quota kept this process from running %s of the time, limit %s", percent(throttled), percent(maxThrottled))
 	d.AddCheck(checkSteal, steal <= maxSteal, "the hypervisor took %s of the CPUs, limit %s", percent(steal), percent(maxSteal))
@@ -83,12 +84,11 @@ func blame(ok bool, whose string) string {
 	return ": " + whose
 }
 
-func checkLateness(d *report.Document, f *report.LoadFigures) {
+func checkLateness(d *report.Document, f *report.LoadFigures, least float64) {
 	if f.Lag == nil || f.Lag.Count() == 0 {
 		return
 	}
-	lag, limit := f.Lag.Quantile(0.99), leastLag
-	limit = max(limit, maxLagShare*worst(f, 0.99))
+	lag, limit := f.Lag.Quantile(0.99), max(least, maxLagShare*worst(f, 0.99))
 	d.AddCheck(checkLag, lag <= limit, "the generator was late by %s at p99, limit %s%s", seconds(lag), seconds(limit),
 		blame(lag <= limit, "its pacer did not get a CPU in time, and latency from the due time contains it"))
 }

@@ -29,9 +29,12 @@ func (v *load) search() section {
 // searchHeadline is the answer of a search in a line.
 func (v *load) searchHeadline() string {
 	s := v.Search
-	within := "between " + rateOf(s.Range[0]) + " and " + rateOf(s.Range[1])
+	within := ""
+	if s.Range[1] > 0 {
+		within = " between " + rateOf(s.Range[0]) + " and " + rateOf(s.Range[1])
+	}
 	spent := plural(len(s.Steps), "trial") + " in " + seconds(s.Seconds)
-	what := "the objectives"
+	what, holds := "the objectives", "hold"
 	if len(v.SLO) > 0 {
 		var exprs []string
 		for _, x := range v.SLO {
@@ -39,15 +42,21 @@ func (v *load) searchHeadline() string {
 		}
 		what = strings.Join(exprs, " and ")
 	}
+	if len(v.SLO) == 1 {
+		holds = "holds"
+	}
 	if s.Max == nil {
-		return "no rate " + within + " keeps " + what + ", " + spent
+		return "no rate" + within + " keeps " + what + ", " + spent
 	}
 	value := rateOf(*s.Max)
 	if m := v.d.Metric("max_rps", nil); m != nil && m.Value != nil {
 		text, between := m.Text()
 		value = strings.TrimSpace(text + " " + between)
 	}
-	return what + " up to " + value + ", sought " + within + ", " + spent
+	if within != "" {
+		within = ", sought" + within
+	}
+	return what + " " + holds + " up to " + value + within + ", " + spent
 }
 
 // sweepHeadline says what was swept, and of batches what counts: the most rows a second.

@@ -58,4 +58,3 @@ func portsOf(names []string, open func(name string) (*tensor.Npy, error)) ([]mod
 	}
 	return ports, nil
 }
-

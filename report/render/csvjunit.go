@@ -97,13 +97,15 @@ func writeJUnit(w io.Writer, d *report.Document, o Options) error {
 	slos := loadSLOs(d)
 	for _, g := range d.Gates {
 		class := "gate"
-		if i := slices.IndexFunc(slos, func(s report.LoadSLO) bool { return s.Expr == g.Expr }); i >= 0 {
-			class, slos = "slo", slices.Delete(slos, i, i+1)
+		if slices.ContainsFunc(slos, func(s report.LoadSLO) bool { return s.Expr == g.Expr }) {
+			class = "slo"
 		}
 		add(class, g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
 	}
-	for _, g := range slos { // those that the gates do not have
-		add("slo", g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
+	for _, s := range slos {
+		if !slices.ContainsFunc(d.Gates, func(g report.GateResult) bool { return g.Expr == s.Expr }) {
+			add("slo", s.Expr, s.Verdict, s.Reason, s.Verdict == report.Pass, s.Verdict == report.Fail || o.Strict)
+		}
 	}
 	for _, c := range d.Validity.Checks {
 		add("validity", c.Name, "invalid", c.Detail, c.OK, exit == 4)

@@ -79,7 +79,7 @@ var rooms = map[string][]string{
 	"configs":                     {},
 	"scripts/bench":               {"model", "model/onnx", "testdata/arch", "internal/host"},
 	"scripts/coverage":            {"internal/stats", "internal/host"},
-	"scripts/loadbench":           {"internal/stats"},
+	"scripts/loadbench":           {"internal/stats", "internal/host"},
 	"scripts/servebench":          {"model", "model/onnx", "model/tensor", "testdata/arch", "internal/wire", "internal/stats"},
 }
 

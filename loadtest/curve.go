@@ -143,8 +143,10 @@ func (o *Options) point(ctx context.Context, rig *Rig, h Hooks, d *report.Docume
 			d.AddCheck(c.Name+"@"+p.String(), false, "%s: %s", p, c.Detail)
 		}
 	}
+	out := pointOf(px.Figures, p.Rate, p.Concurrency, valid, why)
+	out.Batch = p.Batch
 	for _, metric := range pd.Metrics {
-		metric.Labels = p.labels()
+		metric.Labels = out.Labels()
 		d.Add(metric)
 	}
 	for _, s := range judgeSLOs(pd, o.SLO, px.Figures) {
@@ -154,23 +156,7 @@ func (o *Options) point(ctx context.Context, rig *Rig, h Hooks, d *report.Docume
 	if x.Window.Seconds == 0 {
 		x.Window, x.Generator = px.Window, px.Generator
 	}
-	out := pointOf(px.Figures, p.Rate, p.Concurrency, valid, why)
-	out.Batch = p.Batch
 	return out, nil
-}
-
-func (p Point) labels() map[string]string {
-	m := map[string]string{}
-	if p.Rate > 0 {
-		m["rps"] = digits(p.Rate)
-	}
-	if p.Concurrency > 0 {
-		m["concurrency"] = fmt.Sprint(p.Concurrency)
-	}
-	if p.Batch > 0 {
-		m["batch"] = fmt.Sprint(p.Batch)
-	}
-	return m
 }
 
 // pointOf is the point of a curve that figures stand for.

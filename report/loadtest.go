@@ -1,6 +1,11 @@
 package report
 
-import "infer/internal/stats"
+import (
+	"strconv"
+	"strings"
+
+	"infer/internal/stats"
+)
 
 // LoadDetails is the details of kind "loadtest". Times are seconds, rates 1/s, shares in [0, 1].
 type LoadDetails struct {
@@ -257,4 +262,21 @@ type LoadPoint struct {
 	N           int64    `json:"n"`
 	Valid       bool     `json:"valid"`
 	Why         string   `json:"why,omitempty"` // not valid
+}
+
+// Labels are those of the metrics of p in a document.
+func (p LoadPoint) Labels() map[string]string {
+	labels := map[string]string{}
+	if p.Rate >= 100 {
+		labels["rps"] = strconv.FormatFloat(p.Rate, 'f', 0, 64)
+	} else if p.Rate > 0 {
+		labels["rps"] = strings.TrimSuffix(strconv.FormatFloat(p.Rate, 'f', 1, 64), ".0")
+	}
+	if p.Concurrency > 0 {
+		labels["concurrency"] = strconv.Itoa(p.Concurrency)
+	}
+	if p.Batch > 0 {
+		labels["batch"] = strconv.FormatInt(p.Batch, 10)
+	}
+	return labels
 }

@@ -111,18 +111,14 @@ func Check(path string) error {
 	if special(path) {
 		return nil
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("write %q: it is a folder", path)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".infer-*.tmp")
-	if err != nil {
-		return fmt.Errorf("write %q: %w", path, cause(err))
+	f, err := Create(path)
+	if err == nil {
+		f.Abort()
 	}
-	_ = f.Close()
-	return os.Remove(f.Name())
+	return err
 }
 
 // special reports whether path is there and is neither a regular file nor a folder.

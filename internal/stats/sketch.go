@@ -30,19 +30,17 @@ type Sketch struct {
 }
 
 // Add counts v once.
-func (s *Sketch) Add(v float64) { s.add(v, v, v, 1, v) }
-
-func (s *Sketch) add(v, lo, hi float64, n int64, sum float64) {
+func (s *Sketch) Add(v float64) {
 	if v != v {
 		return
 	}
 	if s.n == 0 {
-		s.min, s.max = lo, hi
+		s.min, s.max = v, v
 	}
-	s.min, s.max = min(s.min, lo), max(s.max, hi)
-	s.n += n
-	s.sum += sum
-	s.count(fineBucket(v), n)
+	s.min, s.max = min(s.min, v), max(s.max, v)
+	s.n++
+	s.sum += v
+	s.count(fineBucket(v), 1)
 }
 
 func (s *Sketch) count(key int, n int64) {
@@ -166,9 +164,6 @@ func (s *Sketch) Sum() float64 {
 	return s.sum
 }
 
-// Mean returns the exact mean, NaN for none.
-func (s *Sketch) Mean() float64 { return s.Sum() / float64(s.Count()) }
-
 // Min returns the smallest value, 0 for none.
 func (s *Sketch) Min() float64 {
 	if s == nil {
@@ -190,7 +185,7 @@ func (s *Sketch) Quantile(p float64) float64 {
 	if s.Count() == 0 {
 		return math.NaN()
 	}
-	return s.AtRank(int64(max(1, math.Ceil(p*float64(s.n)-1e-9))))
+	return s.AtRank(int64(rank(int(s.n), p)))
 }
 
 // AtRank returns the k-th smallest value, k from 1 on, within the relative error; NaN where there is none.

@@ -40,10 +40,11 @@ type Header struct {
 
 // Writer writes a file of samples, which stands at its path once Close has returned nil. For one goroutine.
 type Writer struct {
-	file  *atomicfile.File
-	block []byte
-	n     int64
-	err   error
+	file   *atomicfile.File
+	block  []byte
+	n      int64
+	err    error
+	closed bool
 }
 
 // Create begins a file. It fails where the folder cannot be written to.
@@ -87,10 +88,10 @@ func (w *Writer) flush() {
 
 // Close writes h and puts the file in its place. A second Close returns what the first did.
 func (w *Writer) Close(h Header) error {
-	w.flush()
-	if w.err != nil {
+	if w.flush(); w.err != nil || w.closed {
 		return w.err
 	}
+	w.closed = true
 	header, err := json.Marshal(h)
 	if err == nil && len(header) > maxHeader {
 		err = fmt.Errorf("it has %d bytes", len(header))

@@ -39,6 +39,9 @@ func write(t testing.TB, samples []Sample) (path string, figures []byte) {
 	if err := w.Close(Header{Fold: f.Options(), Interrupted: true, Document: json.RawMessage(`{"kind":"loadtest"}`)}); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.Close(Header{}); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
 	figures, err = json.Marshal(f.Figures())
 	if err != nil {
 		t.Fatal(err)

@@ -119,7 +119,7 @@ func (f *Fold) add(s *Sample) {
 	at.latency.Add(s.Latency().Seconds())
 	at.service.Add(s.ServiceTime().Seconds())
 	f.told(s)
-	f.slowest.add(slow{latency: s.Latency(), sample: *s})
+	f.slowest.add(s)
 }
 
 // told adds up what the server told of a right answer.
@@ -249,16 +249,9 @@ func (f *Fold) Figures() *report.LoadFigures {
 	return r
 }
 
-func (s *slice) due() (n int64) {
-	for _, c := range s.outcomes {
-		n += c
-	}
-	return n
-}
-
 func (s *slice) section(seconds float64) report.LoadSection {
 	r := report.LoadSection{
-		Seconds: seconds, Due: s.due(), Sent: s.sent, Answered: s.answered, Good: s.good,
+		Seconds: seconds, Due: total(&s.outcomes), Sent: s.sent, Answered: s.answered, Good: s.good,
 		Outcomes: map[string]int64{}, Latency: &s.latency, Service: &s.service,
 	}
 	for o, n := range s.outcomes {
@@ -275,7 +268,7 @@ const timelineBits = 6
 
 func (s *slice) timeline(at, seconds float64) report.LoadSlice {
 	r := report.LoadSlice{
-		At: at, Seconds: seconds, Due: s.due(), Answered: s.answered, Failed: s.failed,
+		At: at, Seconds: seconds, Due: total(&s.outcomes), Answered: s.answered, Failed: s.failed,
 		Latency: s.latency.Coarse(timelineBits),
 	}
 	percentiles(&r)

@@ -12,11 +12,8 @@ const liveSeconds = 4
 // Live is how a load goes on, for a view that is refreshed.
 type Live struct {
 	Counts     [Outcomes]int64 // requests whose fate is known, by Outcome, warm-up included
-	Window     [Outcomes]int64 // of those, the ones due in the window
 	Throughput float64         // answers a second, right or wrong, in the last whole second, or in the first until now
-	Failed     float64         // other fates a second, likewise
 	P50, P99   time.Duration   // latency of the right answers of the last four seconds; 0: there were none
-	LagP99     time.Duration   // lag of the generator in the last four seconds
 }
 
 // Due returns how many requests have a known fate.
@@ -36,9 +33,9 @@ type live struct {
 }
 
 type second struct {
-	at               int64 // which second since the start of the load, from 1 on; 0: none
-	answered, failed int64
-	latency, lag     *stats.Histogram
+	at       int64 // which second since the start of the load, from 1 on; 0: none
+	answered int64
+	latency  *stats.Histogram
 }
 
 func (l *live) add(s *Sample) {
@@ -49,7 +46,7 @@ func (l *live) add(s *Sample) {
 		return // an old one: what came since has taken its place
 	}
 	if at > b.at {
-		*b = second{at: at, latency: stats.NewHistogram(), lag: stats.NewHistogram()}
+		*b = second{at: at, latency: stats.NewHistogram()}
 	}
 	switch s.Outcome {
 	case OK:
@@ -57,10 +54,7 @@ func (l *live) add(s *Sample) {
 		b.latency.Add(s.Latency().Seconds())
 	case Wrong:
 		b.answered++
-	default:
-		b.failed++
 	}
-	b.lag.Add(s.Lag().Seconds())
 }
 
 // Live returns how the load goes on at a moment since its start. It costs a fraction of a millisecond: call it a few
@@ -69,12 +63,7 @@ func (f *Fold) Live(now time.Duration) Live {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := Live{Counts: f.live.counts}
-	for i := range f.slices {
-		for o, n := range f.slices[i].outcomes {
-			out.Window[o] += n
-		}
-	}
-	latency, lag := stats.NewHistogram(), stats.NewHistogram()
+	latency := stats.NewHistogram()
 	current := int64(now/time.Second) + 1
 	for i := range f.live.seconds {
 		b := &f.live.seconds[i]
@@ -82,19 +71,15 @@ func (f *Fold) Live(now time.Duration) Live {
 			continue
 		}
 		latency.Merge(b.latency)
-		lag.Merge(b.lag)
 		switch {
 		case b.at == current-1:
-			out.Throughput, out.Failed = float64(b.answered), float64(b.failed)
+			out.Throughput = float64(b.answered)
 		case b.at == 1 && current == 1 && now > 0:
-			out.Throughput, out.Failed = float64(b.answered)/now.Seconds(), float64(b.failed)/now.Seconds()
+			out.Throughput = float64(b.answered) / now.Seconds()
 		}
 	}
 	if latency.Count() > 0 {
 		out.P50, out.P99 = span(latency.Quantile(0.5)), span(latency.Quantile(0.99))
-	}
-	if lag.Count() > 0 {
-		out.LagP99 = span(lag.Quantile(0.99))
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -89,15 +90,7 @@ func mergeSlices(a, b *report.LoadSlice) report.LoadSlice {
 // had more. So the list is a little shorter than 1 %, and right.
 func mergeSlowest(a, b *report.LoadFigures, right int64) []report.LoadSlow {
 	all := slices.Concat(a.Slowest, b.Slowest)
-	slices.SortStableFunc(all, func(x, y report.LoadSlow) int {
-		switch {
-		case x.Latency > y.Latency:
-			return -1
-		case x.Latency < y.Latency:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(all, func(x, y report.LoadSlow) int { return cmp.Compare(y.Latency, x.Latency) })
 	var known float64 // down to this latency both lists are whole
 	for _, f := range []*report.LoadFigures{a, b} {
 		if n := len(f.Slowest); n > 0 {

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -8,31 +9,22 @@ import (
 	"infer/report"
 )
 
-// slow is a slow request.
-type slow struct {
-	latency time.Duration
-	sample  Sample
-}
-
 // slowest keeps the slowest requests as a heap, the least slow on top.
 type slowest struct {
-	heap []slow
+	heap []Sample
 }
 
-// before orders by latency, and by index where that is the same, so that the order of arrival does not matter.
-func (s *slow) before(o *slow) bool {
-	if s.latency != o.latency {
-		return s.latency < o.latency
-	}
-	return s.sample.Index > o.sample.Index
+// bySlowness orders by latency, and by index where that is the same, so that the order of arrival does not matter.
+func bySlowness(s, o *Sample) int {
+	return cmp.Or(cmp.Compare(s.Latency(), o.Latency()), cmp.Compare(o.Index, s.Index))
 }
 
-func (h *slowest) add(s slow) {
+func (h *slowest) add(s *Sample) {
 	if len(h.heap) < maxSlowest {
-		h.heap = append(h.heap, s)
+		h.heap = append(h.heap, *s)
 		for i := len(h.heap) - 1; i > 0; {
 			up := (i - 1) / 2
-			if !h.heap[i].before(&h.heap[up]) {
+			if bySlowness(&h.heap[i], &h.heap[up]) >= 0 {
 				break
 			}
 			h.heap[i], h.heap[up] = h.heap[up], h.heap[i]
@@ -40,14 +32,14 @@ func (h *slowest) add(s slow) {
 		}
 		return
 	}
-	if !h.heap[0].before(&s) {
+	if bySlowness(&h.heap[0], s) >= 0 {
 		return
 	}
-	h.heap[0] = s
+	h.heap[0] = *s
 	for i := 0; ; {
 		least := i
 		for _, c := range [2]int{2*i + 1, 2*i + 2} {
-			if c < len(h.heap) && h.heap[c].before(&h.heap[least]) {
+			if c < len(h.heap) && bySlowness(&h.heap[c], &h.heap[least]) < 0 {
 				least = c
 			}
 		}
@@ -62,15 +54,10 @@ func (h *slowest) add(s slow) {
 // list returns the slowest 1 % of n requests, worst first.
 func (h *slowest) list(from time.Duration, n int64) []report.LoadSlow {
 	all := slices.Clone(h.heap)
-	slices.SortFunc(all, func(a, b slow) int {
-		if b.before(&a) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b Sample) int { return bySlowness(&b, &a) })
 	out := make([]report.LoadSlow, min(len(all), slowShare(n)))
 	for i := range out {
-		s := &all[i].sample
+		s := &all[i]
 		out[i] = report.LoadSlow{
 			At: (s.Due - from).Seconds(), Latency: s.Latency().Seconds(), Lag: s.Lag().Seconds(),
 			Wait: (s.Sent - s.Woke).Seconds(), Batch: s.Batch, Payload: s.Payload,

@@ -13,10 +13,8 @@ type seen struct {
 // and of how steeply misses rise there. The model is a straight line of the log odds of a miss over the log of the rate.
 // A server that is fast until it falls over is a very steep line, so for it the search becomes a bisection by itself.
 type fit struct {
-	allowed float64
-	rates   []float64 // candidates for the break, ascending, equally far apart in the logarithm
-	weight  []float64 // of each; they sum to 1
-	steep   float64   // how steeply misses rise, the geometric mean
+	rates  []float64 // candidates for the break, ascending, equally far apart in the logarithm
+	weight []float64 // of each; they sum to 1
 }
 
 // The grid. Steepness is in log odds by log rate: at 3 twice the rate has eight times the odds of a miss.
@@ -32,40 +30,36 @@ func odds(p float64) float64 { return math.Log(p / (1 - p)) }
 
 // newFit fits trials for a break in [lo, hi].
 func newFit(trials []seen, b Objective, lo, hi float64) *fit {
-	f := &fit{allowed: b.share(), rates: make([]float64, fitRates), weight: make([]float64, fitRates)}
+	f := &fit{rates: make([]float64, fitRates), weight: make([]float64, fitRates)}
 	for i := range f.rates {
 		f.rates[i] = lo * math.Pow(hi/lo, (float64(i)+0.5)/fitRates)
 	}
-	at, logs, best := odds(f.allowed), make([]float64, fitRates*fitSteeps), math.Inf(-1)
+	allowed, logs, best := b.share(), make([]float64, fitRates*fitSteeps), math.Inf(-1)
+	at := odds(allowed)
 	for j := range fitSteeps {
-		steep, prior := steepness(j), b.prior(steepness(j), math.Sqrt(lo*hi))
+		steep := leastFlat * math.Pow(mostSteep/leastFlat, float64(j)/(fitSteeps-1))
+		prior := b.prior(steep, math.Sqrt(lo*hi))
 		for i, x := range f.rates {
 			sum := prior
 			for _, t := range trials {
-				sum += t.likelihood(at+steep*math.Log(t.rate/x), f.allowed)
+				sum += t.likelihood(at+steep*math.Log(t.rate/x), allowed)
 			}
 			logs[j*fitRates+i] = sum
 			best = max(best, sum)
 		}
 	}
-	total, mean := 0.0, 0.0
+	total := 0.0
 	for j := range fitSteeps {
 		for i := range f.rates {
 			w := math.Exp(logs[j*fitRates+i] - best)
 			f.weight[i] += w
 			total += w
-			mean += w * math.Log(steepness(j))
 		}
 	}
 	for i := range f.weight {
 		f.weight[i] /= total
 	}
-	f.steep = math.Exp(mean / total)
 	return f
-}
-
-func steepness(j int) float64 {
-	return leastFlat * math.Pow(mostSteep/leastFlat, float64(j)/(fitSteeps-1))
 }
 
 // prior is the log of the density of a steepness before any trial. In heavy traffic a wait passes a limit L with
@@ -122,13 +116,7 @@ func (f *fit) quantile(p float64) float64 {
 
 // first returns the fit of the lowest of several breaks that do not depend on each other; all have the same rates.
 func first(fits []*fit) *fit {
-	lowest := fits[0]
-	for _, g := range fits[1:] {
-		if g.quantile(0.5) < lowest.quantile(0.5) {
-			lowest = g
-		}
-	}
-	f := &fit{allowed: lowest.allowed, rates: lowest.rates, weight: make([]float64, fitRates), steep: lowest.steep}
+	f := &fit{rates: fits[0].rates, weight: make([]float64, fitRates)}
 	above := make([]float64, len(fits)) // by fit: P(its break is above rate i)
 	for k := range above {
 		above[k] = 1

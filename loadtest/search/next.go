@@ -163,11 +163,8 @@ func (f *finder) refinement(rate float64) time.Duration {
 	return min(f.o.MaxTrial, max(2*f.o.MinTrial, f.half(rate)))
 }
 
-// confirmation is the window of a confirmation run.
+// confirmation is the window of a confirmation run: by rate and objectives, 10 s and more.
 func (f *finder) confirmation(rate float64) time.Duration {
-	if f.o.Confirm > 0 {
-		return f.o.Confirm
-	}
 	most := time.Duration(confirmShare * float64(f.o.MaxTime))
 	window := min(most, max(10*time.Second, f.half(rate)))
 	// A few more than enough: arrivals are random.

@@ -18,7 +18,6 @@ type Options struct {
 	WarmUp     time.Duration // that each trial takes before its window; counted, not added to what a trial is given
 	MinTrial   time.Duration // the shortest window
 	MaxTrial   time.Duration // the longest window, confirmation apart
-	Confirm    time.Duration // window of the confirmation; 0: by rate and objectives, 10 s and more
 }
 
 // DefaultOptions are the options of a search that says no more than its objectives.
@@ -68,15 +67,13 @@ func (o Options) Validate() error {
 	bad(len(o.Objectives) == 0, "name one, such as 'p99<20ms'", "a search needs an objective")
 	for _, b := range o.Objectives {
 		bad(!(b.Allowed >= 0 && b.Allowed < 1), "allow a share in [0, 1)", "objective %q allows a share of %v", b.Expr, b.Allowed)
-	}
-	open := o.Lo == 0 && o.Hi == 0
-	for _, b := range o.Objectives {
 		bad(!(b.Limit >= 0 && b.Limit < 1e6), "give a limit in seconds", "objective %q has a limit of %v s", b.Expr, b.Limit)
 	}
+	open := o.Lo == 0 && o.Hi == 0
 	bad(!open && !(o.Lo >= MinRate && o.Lo <= o.Hi && o.Hi <= MaxRate), rangeHint, "range %v:%v is not an ascending one", o.Lo, o.Hi)
 	bad(!(o.Precision > 0 && o.Precision <= 0.5), "give a share such as 2%", "precision %v is not in (0, 0.5]", o.Precision)
 	bad(!(o.Confidence > 0 && o.Confidence < 1), "give a share such as 0.95", "confidence %v is not in (0, 1)", o.Confidence)
-	bad(o.WarmUp < 0 || o.Confirm < 0, "give a time such as 1s", "warm-up %s or confirmation %s is negative", o.WarmUp, o.Confirm)
+	bad(o.WarmUp < 0, "give a time such as 1s", "a warm-up of %s is negative", o.WarmUp)
 	bad(o.MinTrial <= 0 || o.MaxTrial < o.MinTrial, "give times such as 2s and 30s", "trials of %s to %s are none", o.MinTrial, o.MaxTrial)
 	bad(o.MaxTime < o.WarmUp+o.MinTrial, "give more time", "%s in all is less than one trial takes (%s)", o.MaxTime, o.WarmUp+o.MinTrial)
 	return errors.Join(errs...)

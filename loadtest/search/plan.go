@@ -43,8 +43,8 @@ func (p Precision) Before(rate, confidence float64) time.Duration {
 	return time.Duration(float64(stats.Need(p.Quantile, confidence)) / rate * float64(time.Second))
 }
 
-// Half returns half the width of an estimate's interval over its value, +Inf where it has none.
-func Half(e stats.Estimate) float64 {
+// halfWidth is half the width of an estimate's interval over its value, +Inf where it has none.
+func halfWidth(e stats.Estimate) float64 {
 	half := (e.Hi - e.Lo) / 2 / e.Value
 	if !e.OK || !(e.Value > 0) || math.IsNaN(half) {
 		return math.Inf(1)
@@ -60,7 +60,7 @@ func (p Precision) Factor(pilot stats.Estimate) float64 {
 	if pilot.N < pilot.Need {
 		return float64(pilot.Need) / float64(max(1, pilot.N))
 	}
-	half := Half(pilot)
+	half := halfWidth(pilot)
 	if math.IsInf(half, 1) {
 		return 2
 	}

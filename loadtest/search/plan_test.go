@@ -79,7 +79,7 @@ func TestFactorComesTrue(t *testing.T) {
 	}
 	p, sum := Precision{.99, .05}, 0.0
 	for range 50 {
-		sum += Half(sample(int(1000 * p.Factor(sample(1000)))))
+		sum += halfWidth(sample(int(1000 * p.Factor(sample(1000)))))
 	}
 	if mean := sum / 50; mean < .03 || mean > .06 {
 		t.Errorf("half the width is %.3f on average, want 0.05", mean)

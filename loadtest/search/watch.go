@@ -120,26 +120,13 @@ func groups(sections []Section) float64 {
 	return most
 }
 
-// dispersion is Pearson's χ² of the misses in sections joined by size, over its degrees of freedom.
+// dispersion is that of the misses of sections joined by size; what is left over of them does not count.
 func dispersion(sections []Section, size int) float64 {
-	var due, missed float64
-	for _, s := range sections {
-		due, missed = due+float64(s.Due), missed+float64(s.Missed)
-	}
-	share := missed / due
-	if !(share > 0 && share < 1) {
-		return 1
-	}
-	sum, parts := 0.0, 0.0
-	for i := 0; i+size <= len(sections); i += size {
-		var d, m float64
-		for _, s := range sections[i : i+size] {
-			d, m = d+float64(s.Due), m+float64(s.Missed)
-		}
-		if d > 0 {
-			sum += (m - d*share) * (m - d*share) / (d * share * (1 - share))
-			parts++
+	due, missed := make([]float64, len(sections)/size), make([]float64, len(sections)/size)
+	for i := range due {
+		for _, s := range sections[i*size : (i+1)*size] {
+			due[i], missed[i] = due[i]+float64(s.Due), missed[i]+float64(s.Missed)
 		}
 	}
-	return sum / max(1, parts-1)
+	return stats.Dispersion(missed, due)
 }

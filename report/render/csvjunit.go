@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"infer/report"
 )
@@ -98,13 +97,15 @@ func writeJUnit(w io.Writer, d *report.Document, o Options) error {
 	slos := loadSLOs(d)
 	for _, g := range d.Gates {
 		class := "gate"
-		if i := slices.IndexFunc(slos, func(s report.LoadSLO) bool { return s.Expr == g.Expr }); i >= 0 {
-			class, slos = "slo", slices.Delete(slos, i, i+1)
+		if slices.ContainsFunc(slos, func(s report.LoadSLO) bool { return s.Expr == g.Expr }) {
+			class = "slo"
 		}
 		add(class, g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
 	}
-	for _, g := range slos { // those that the gates do not have
-		add("slo", g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
+	for _, s := range slos {
+		if !slices.ContainsFunc(d.Gates, func(g report.GateResult) bool { return g.Expr == s.Expr }) {
+			add("slo", s.Expr, s.Verdict, s.Reason, s.Verdict == report.Pass, s.Verdict == report.Fail || o.Strict)
+		}
 	}
 	for _, c := range d.Validity.Checks {
 		add("validity", c.Name, "invalid", c.Detail, c.OK, exit == 4)
@@ -130,55 +131,24 @@ func loadMetrics(d *report.Document) []report.Metric {
 	l, _ := loadDetails(d)
 	var ms []report.Metric
 	for _, p := range l.Points {
-		labels := pointLabels(p)
-		var rows *float64
-		if p.Batch > 1 {
-			r := rowsPerSecond(d, p)
-			rows = &r
-		}
+		labels, rows := p.Labels(), rowsPerSecond(d, p)
 		for _, x := range []struct {
-			name   string
-			v      *float64
-			lo, hi *float64
-		}{{"throughput", &p.Throughput, nil, nil}, {"row_throughput", rows, nil, nil}, {"goodput", &p.Goodput, nil, nil}, {"error_rate", &p.ErrorRate, nil, nil},
+			name      string
+			v, lo, hi *float64
+		}{{"throughput", &p.Throughput, nil, nil}, {"row_throughput", &rows, nil, nil}, {"goodput", &p.Goodput, nil, nil}, {"error_rate", &p.ErrorRate, nil, nil},
 			{"latency_p50", p.P50, nil, nil}, {"latency_p90", p.P90, nil, nil}, {"latency_p99", p.P99, p.P99Lo, p.P99Hi}} {
+			if x.name == "row_throughput" && p.Batch <= 1 || d.Metric(x.name, labels) != nil {
+				continue
+			}
 			m := report.NewMetric(x.name)
 			m.Value, m.Lo, m.Hi, m.N, m.Labels = x.v, x.lo, x.hi, int(p.N), labels
 			if m.Lo != nil {
 				m.Confidence = 0.95
 			}
-			if x.name == "row_throughput" && rows == nil {
-				continue
-			}
-			if d.Metric(x.name, labels) == nil {
-				ms = append(ms, m)
-			}
+			ms = append(ms, m)
 		}
 	}
 	return ms
-}
-
-// pointLabels are the labels that the metrics of a point have.
-func pointLabels(p report.LoadPoint) map[string]string {
-	labels := map[string]string{}
-	if p.Rate > 0 {
-		labels["rps"] = rpsLabel(p.Rate)
-	}
-	if p.Concurrency > 0 {
-		labels["concurrency"] = strconv.Itoa(p.Concurrency)
-	}
-	if p.Batch > 0 {
-		labels["batch"] = strconv.FormatInt(p.Batch, 10)
-	}
-	return labels
-}
-
-// rpsLabel writes a rate as the labels of a sweep's metrics have it: with three digits.
-func rpsLabel(rate float64) string {
-	if rate >= 100 {
-		return strconv.FormatFloat(rate, 'f', 0, 64)
-	}
-	return strings.TrimSuffix(strconv.FormatFloat(rate, 'f', 1, 64), ".0")
 }
 
 func loadDetails(d *report.Document) (l report.LoadDetails, err error) {

@@ -43,6 +43,16 @@ type tailLine struct {
 // tailPoint is a value, and how rare it is: 2 is one in 10² requests.
 type tailPoint struct{ value, rarity float64 }
 
+// rarity is a percentile by how rare what is above it is, as in tailPoint.
+type rarity struct {
+	name string
+	of   float64
+}
+
+func rarities() []rarity {
+	return []rarity{{"p50", math.Log10(2)}, {"p90", 1}, {"p99", 2}, {"p99.9", 3}, {"p99.99", 4}}
+}
+
 func (c *tailPlot) add(name, class string, s *stats.Sketch) {
 	l := tailLine{name: name, class: class, n: s.Count(), max: s.Max()}
 	below := int64(0)
@@ -77,12 +87,9 @@ func (c tailPlot) frame() (frame, bool) {
 func (c tailPlot) svg(b *strings.Builder) {
 	f, _ := c.frame()
 	openChart(b, "distribution", chartWidth, f.bottom+62, c.title, c.description())
-	for _, t := range []struct {
-		name string
-		y    float64
-	}{{"0", 0}, {"p50", math.Log10(2)}, {"p90", 1}, {"p99", 2}, {"p99.9", 3}, {"p99.99", 4}} {
-		if t.y <= f.y.hi {
-			y := f.atY(t.y)
+	for _, t := range append([]rarity{{"0", 0}}, rarities()...) {
+		if t.of <= f.y.hi {
+			y := f.atY(t.of)
 			fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1[2]f"/><text class="axis" x="%.1[4]f" y="%.1[5]f" text-anchor="end">%[6]s</text>`+"\n",
 				f.left, y, f.right, f.left-8, y+4, t.name)
 		}
@@ -140,11 +147,8 @@ func (c tailPlot) description() string {
 	var parts []string
 	for _, l := range c.lines {
 		text := l.name
-		for _, t := range []struct {
-			name string
-			y    float64
-		}{{"p50", math.Log10(2)}, {"p90", 1}, {"p99", 2}, {"p99.9", 3}, {"p99.99", 4}} {
-			if x := l.value(t.y); x > 0 {
+		for _, t := range rarities() {
+			if x := l.value(t.of); x > 0 {
 				text += " " + t.name + " " + seconds(x) + ","
 			}
 		}

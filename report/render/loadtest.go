@@ -115,13 +115,13 @@ func (v *load) compared() bool {
 
 // untrusted reports whether an objective stands on figures that a check speaks against: any check, or of a sweep one of
 // the same point.
-func (v *load) untrusted(objective string) bool {
-	if !v.sweep() {
+func (v *load) untrusted(s report.LoadSLO) bool {
+	if s.At == "" {
 		return v.d.Validity.Verdict == report.NotValid || v.d.Verdict == report.Invalid
 	}
 	return slices.ContainsFunc(v.d.Validity.Checks, func(c report.Check) bool {
-		_, point, ok := strings.Cut(c.Name, "@")
-		return !c.OK && ok && strings.HasSuffix(objective, " at "+point)
+		_, point, _ := strings.Cut(c.Name, "@")
+		return !c.OK && point == s.At
 	})
 }
 

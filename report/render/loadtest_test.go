@@ -229,8 +229,9 @@ func batchDoc(t *testing.T) *report.Document {
 				d.AddCheck("generator_cpu@"+point, false, "%s: %s", point, p.Why)
 			}
 			l.Points = append(l.Points, p)
-			judgeSLO(d, l, report.LoadSLO{Expr: "p99<20ms at " + point, Verdict: report.Pass, Reason: "p99 is 9 ms", N: p.N, Headroom: ptr(0.5)})
+			l.SLO = append(l.SLO, report.LoadSLO{Expr: "p99<20ms", At: point, Verdict: report.Pass, Reason: "p99 is 9 ms", N: p.N, Headroom: ptr(0.5)})
 		}
+		d.Gates = append(d.Gates, report.GateResult{Expr: "p99<20ms", Verdict: report.Pass, Reason: "it holds at concurrency 2, batch 1 and others"})
 		m := metric("row_throughput", 10250, 10100, 10400, 1600)
 		m.Labels = map[string]string{"concurrency": "2", "batch": "64"}
 		d.Add(m)

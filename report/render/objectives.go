@@ -19,7 +19,7 @@ func (v *load) objectives() section {
 		}
 		t.rows = append(t.rows, []cell{code(expr), {text: strings.ToUpper(s.Verdict), tone: gateTone(s.Verdict)}, str(missed),
 			str(optional("", s.Headroom, percent)), faint(s.Reason)})
-		if row := t.rows[len(t.rows)-1]; v.untrusted(s.Expr) {
+		if row := t.rows[len(t.rows)-1]; v.untrusted(s) {
 			row[1].tone = warn
 			row[4].text = joined(s.Reason, "not to be trusted")
 		}

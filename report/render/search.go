@@ -102,7 +102,7 @@ func (v *load) sweepHeadline() string {
 
 // rowsPerSecond is what a point answered, in rows.
 func rowsPerSecond(d *report.Document, p report.LoadPoint) float64 {
-	if m := d.Metric("row_throughput", pointLabels(p)); m != nil && m.Value != nil {
+	if m := d.Metric("row_throughput", p.Labels()); m != nil && m.Value != nil {
 		return *m.Value
 	}
 	return p.Throughput * float64(max(1, p.Batch))

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"infer/internal/host"
 	"infer/internal/stats"
 )
 
@@ -76,24 +78,12 @@ func (b *bench) skip(line string) {
 
 // header says what the figures below were measured on and with.
 func (b *bench) header(scenario string) {
-	model := "unknown CPU"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	var kernel, load string
-	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		kernel = strings.TrimSpace(string(text))
-	}
+	machine, load := host.Facts(), ""
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		load, _, _ = strings.Cut(string(text), " ")
 	}
 	fmt.Fprintf(b.out, "`scripts/loadtest-bench.sh -rounds %d -seconds %v %s`, %s, %s, %d CPUs, linux %s, %s, load before %s\n\n",
-		b.rounds, b.seconds, scenario, time.Now().UTC().Format("2006-01-02"), model, runtime.NumCPU(), kernel, runtime.Version(), load)
+		b.rounds, b.seconds, scenario, time.Now().UTC().Format("2006-01-02"), cmp.Or(machine.CPUModel, "unknown CPU"), runtime.NumCPU(), machine.Kernel, runtime.Version(), load)
 }
 
 // footer says how much the measurements above were disturbed.

@@ -1,7 +1,6 @@
 """Starts each of the other servers with the model of affine.py, on free ports of the loopback."""
 import json
 import pathlib
-import shutil
 import subprocess
 
 import parts

@@ -16,19 +16,12 @@ import (
 type Tolerance struct {
 	RTol float64 // floats: |answer - expected| ≤ ATol + RTol × |expected|, as numpy.isclose has it; NaN equals NaN, infinities are exact
 	ATol float64
-	// TopK, where it is not 0, is for scores by class: of a float output with a last axis of two or more, the k best of
-	// each row must be among the k best that are expected, within the tolerance of their expected scores; the scores
-	// themselves may differ.
-	TopK int
 }
-
-// DefaultTolerance is that of runs in float32 whose sums are in another order.
-var DefaultTolerance = Tolerance{RTol: 1e-3, ATol: 1e-4}
 
 // Validate reports a tolerance that is negative or no number.
 func (t Tolerance) Validate() error {
-	if !(t.RTol >= 0) || !(t.ATol >= 0) || t.TopK < 0 || math.IsInf(t.RTol, 0) || math.IsInf(t.ATol, 0) {
-		return fault.New(fault.Usage, "pass 0 or more", "tolerance rtol %v, atol %v, top %d", t.RTol, t.ATol, t.TopK)
+	if !(t.RTol >= 0) || !(t.ATol >= 0) || math.IsInf(t.RTol, 0) || math.IsInf(t.ATol, 0) {
+		return fault.New(fault.Usage, "pass 0 or more", "tolerance rtol %v, atol %v", t.RTol, t.ATol)
 	}
 	return nil
 }
@@ -68,9 +61,6 @@ func (t Tolerance) compare(got, want *tensor.Tensor) string {
 	case got.DType == want.DType && bytes.Equal(got.Data, want.Data):
 		return ""
 	case want.DType.IsFloat():
-		if n := len(want.Shape); t.TopK > 0 && n > 0 && want.Shape[n-1] > 1 {
-			return t.compareBest(got, want, int(want.Shape[n-1]))
-		}
 		return t.compareFloats(got, want)
 	case want.DType.IsInt() && want.DType.Bits() >= 8:
 		return compareInts(got, want)

@@ -163,7 +163,7 @@ func checkReal(t *testing.T, set *Set, s engine.Session) {
 	}
 	for _, p := range protocols {
 		for _, binary := range []bool{true, false} {
-			c, err := NewChecker(p, e, DefaultTolerance)
+			c, err := NewChecker(p, e, summed)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -264,7 +264,7 @@ func TestRealData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := NewChecker(OIPHTTP, g, DefaultTolerance)
+	c, err := NewChecker(OIPHTTP, g, summed)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"infer/internal/fault"
+	"infer/internal/wire"
 	"infer/model/tensor"
 )
 
@@ -182,27 +183,11 @@ func floatAt(t *tensor.Tensor, i int) float64 {
 
 // intAt returns element i of an integer dtype of 8 bits or more. big: v is the bits of a uint64 over the range of int64.
 func intAt(t *tensor.Tensor, i int) (v int64, big bool) {
-	le, b := binary.LittleEndian, t.Data
-	switch t.DType {
-	case tensor.Uint64:
-		v = int64(le.Uint64(b[8*i:]))
+	if t.DType == tensor.Uint64 {
+		v = int64(binary.LittleEndian.Uint64(t.Data[8*i:]))
 		return v, v < 0
-	case tensor.Int64:
-		v = int64(le.Uint64(b[8*i:]))
-	case tensor.Int32:
-		v = int64(int32(le.Uint32(b[4*i:])))
-	case tensor.Uint32:
-		v = int64(le.Uint32(b[4*i:]))
-	case tensor.Int16:
-		v = int64(int16(le.Uint16(b[2*i:])))
-	case tensor.Uint16:
-		v = int64(le.Uint16(b[2*i:]))
-	case tensor.Int8:
-		v = int64(int8(b[i]))
-	default:
-		v = int64(b[i])
 	}
-	return v, false
+	return wire.IntegerAt(t.Data, t.DType, i), false
 }
 
 // indexText returns the place of a flat index in a shape: "[0,3]", "" in a scalar.

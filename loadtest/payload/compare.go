@@ -46,7 +46,7 @@ func (t Tolerance) compare(got, want *tensor.Tensor) string {
 		return fmt.Sprintf(": %s, expected %s", got.DType, want.DType)
 	}
 	if !sameShape(got.Shape, want.Shape) {
-		return fmt.Sprintf(": shape %s, expected %s", shapeText(got.Shape), shapeText(want.Shape))
+		return fmt.Sprintf(": shape %s, expected %s", wire.ShapeText(got.Shape), wire.ShapeText(want.Shape))
 	}
 	if err := got.Check(); err != nil {
 		return ": " + err.Error()
@@ -202,7 +202,7 @@ func indexText(s tensor.Shape, i int) string {
 			i /= int(s[axis])
 		}
 	}
-	return shapeText(at)
+	return wire.ShapeText(at)
 }
 
 // quote shortens and quotes a string of an answer.

@@ -193,7 +193,7 @@ func nameGolden(list []array, s *Set, outputs []wire.Port) error {
 			}
 		}
 		if len(outputs) > 0 && !slices.ContainsFunc(outputs, func(p wire.Port) bool { return p.Name == a.output }) {
-			return fault.New(fault.Usage, wire.NamesHint("outputs", a.output, portNames(outputs)), "%s is called as no output of the model", a.file)
+			return fault.New(fault.Usage, wire.NamesHint("outputs", a.output, wire.PortNames(outputs)), "%s is called as no output of the model", a.file)
 		}
 	}
 	return nil

@@ -92,7 +92,7 @@ func TestGoldenRows(t *testing.T) {
 		}
 		last := e.Outputs[c.s.Len()-1][0]
 		v, _ := tensor.Floats(last)
-		if got := fmt.Sprintf("%s %v", shapeText(last.Shape), v[0]); got != c.want {
+		if got := fmt.Sprintf("%s %v", wire.ShapeText(last.Shape), v[0]); got != c.want {
 			t.Errorf("%d rows: %s, want %s", c.rows, got, c.want)
 		}
 	}
@@ -177,7 +177,7 @@ func TestFromPerfAnalyzer(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					one = append(one, p.Inputs[i].Name+shapeText(p.Inputs[i].Shape)+" "+strings.Trim(string(text), "[]"))
+					one = append(one, p.Inputs[i].Name+wire.ShapeText(p.Inputs[i].Shape)+" "+strings.Trim(string(text), "[]"))
 				}
 				all = append(all, strings.Join(one, " "))
 			}

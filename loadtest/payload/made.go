@@ -50,7 +50,7 @@ func checkSizes(ports []wire.Port, shapes map[string]tensor.Shape, o Options) er
 	for _, p := range ports {
 		size, err := madeSize(p.DType, shapes[p.Name])
 		if err != nil || size > left {
-			return fault.New(fault.Usage, "give a smaller one by --shape", "input %q of %s %s takes more than the %d bytes that payloads may", p.Name, p.DType, shapeText(shapes[p.Name]), o.bytes())
+			return fault.New(fault.Usage, "give a smaller one by --shape", "input %q of %s %s takes more than the %d bytes that payloads may", p.Name, p.DType, wire.ShapeText(shapes[p.Name]), o.bytes())
 		}
 		left -= size
 	}

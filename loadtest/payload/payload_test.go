@@ -58,7 +58,7 @@ func refuses(t *testing.T, err error, want string) {
 func shapesOf(p Payload) string {
 	var s []string
 	for _, t := range p.Inputs {
-		s = append(s, t.Name+shapeText(t.Shape))
+		s = append(s, t.Name+wire.ShapeText(t.Shape))
 	}
 	return strings.Join(s, " ")
 }

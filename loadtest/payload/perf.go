@@ -175,15 +175,15 @@ func perfSyntax(err error) error {
 // tensors returns those of an entry, in the order of ports. Inputs must all be there, of outputs one at least.
 func (e perfEntry) tensors(kind string, ports []wire.Port, o Options) ([]tensor.Tensor, error) {
 	for _, name := range slices.Sorted(maps.Keys(e.members)) {
-		if name != "model" && !slices.Contains(portNames(ports), name) { // "model" says for which model an entry is
-			return nil, fault.New(fault.Usage, wire.NamesHint(kind+"s", name, portNames(ports)), "%s: the model has no %s %q", e.at, kind, name)
+		if name != "model" && !slices.Contains(wire.PortNames(ports), name) { // "model" says for which model an entry is
+			return nil, fault.New(fault.Usage, wire.NamesHint(kind+"s", name, wire.PortNames(ports)), "%s: the model has no %s %q", e.at, kind, name)
 		}
 	}
 	var out []tensor.Tensor
 	for _, p := range ports {
 		raw, ok := e.members[p.Name]
 		if !ok && kind == "input" {
-			return nil, fault.New(fault.Usage, wire.NamesHint("inputs", "", portNames(ports)), "%s: there are no data for the input %q", e.at, p.Name)
+			return nil, fault.New(fault.Usage, wire.NamesHint("inputs", "", wire.PortNames(ports)), "%s: there are no data for the input %q", e.at, p.Name)
 		}
 		if !ok {
 			continue
@@ -195,7 +195,7 @@ func (e perfEntry) tensors(kind string, ports []wire.Port, o Options) ([]tensor.
 		out = append(out, t)
 	}
 	if len(out) == 0 {
-		return nil, fault.New(fault.Usage, wire.NamesHint(kind+"s", "", portNames(ports)), "%s: it has no %s", e.at, kind)
+		return nil, fault.New(fault.Usage, wire.NamesHint(kind+"s", "", wire.PortNames(ports)), "%s: it has no %s", e.at, kind)
 	}
 	return out, nil
 }

@@ -129,7 +129,7 @@ func (p place) Row(name ...string) (string, error) {
 		return "", err
 	}
 	if len(t.Shape) == 0 || t.Shape[0] != 1 {
-		return "", fault.New(fault.Usage, "", "input %q is of shape %s, which is not one row", t.Name, shapeText(t.Shape))
+		return "", fault.New(fault.Usage, "", "input %q is of shape %s, which is not one row", t.Name, wire.ShapeText(t.Shape))
 	}
 	t.Shape = t.Shape[1:]
 	text, err := wire.AppendNested(nil, &t)

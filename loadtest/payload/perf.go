@@ -94,7 +94,11 @@ func readPerf(text []byte, inputs, outputs []wire.Port, o Options) (*Set, error)
 	case len(outputs) == 0:
 		s.Notes = append(s.Notes, "validation_data are left out: the server does not tell what outputs its model has")
 	default:
-		s.expected, err = f.expected(s, outputs)
+		taken := make([]perfEntry, s.Len())
+		for i, p := range s.Payloads {
+			taken[i] = f.answers[p.Lo]
+		}
+		s.expected, err = expectedOf(taken, outputs)
 	}
 	return s, err
 }
@@ -200,13 +204,13 @@ func (e perfEntry) tensors(kind string, ports []wire.Port, o Options) ([]tensor.
 	return out, nil
 }
 
-// expected returns the outputs of the payloads that were taken.
-func (f *perfFile) expected(s *Set, outputs []wire.Port) (*Expected, error) {
-	e := &Expected{Outputs: make([][]tensor.Tensor, s.Len())}
+// expectedOf returns the outputs of entries of "validation_data".
+func expectedOf(entries []perfEntry, outputs []wire.Port) (*Expected, error) {
+	e := &Expected{Outputs: make([][]tensor.Tensor, len(entries))}
 	held := int64(0)
-	for i, p := range s.Payloads {
+	for i, entry := range entries {
 		var err error
-		if e.Outputs[i], err = f.answers[p.Lo].tensors("output", outputs, Options{}); err != nil {
+		if e.Outputs[i], err = entry.tensors("output", outputs, Options{}); err != nil {
 			return nil, err
 		}
 		if held += bytesOf(e.Outputs[i]); held > maxExpected {
@@ -238,11 +242,7 @@ func goldenPerf(path string, s *Set, outputs []wire.Port) (*Expected, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, "golden outputs %q", path)
 	}
-	taken := &Set{Payloads: make([]Payload, s.Len())}
-	for i := range taken.Payloads {
-		taken.Payloads[i].Lo = int64(i)
-	}
-	e, err := f.expected(taken, outputs)
+	e, err := expectedOf(f.answers, outputs)
 	if err != nil {
 		return nil, fault.Wrap(err, "golden outputs %q", path)
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+	"sync"
 
 	"infer/internal/fault"
 	"infer/internal/wire"
@@ -66,6 +67,9 @@ type Set struct {
 
 	rows     int64     // of the data set that it was made of; 0 of others
 	expected *Expected // that came with the inputs; nil: none did
+
+	digesting sync.Once
+	digest    string
 }
 
 // Len returns the number of payloads.
@@ -74,13 +78,19 @@ func (s *Set) Len() int { return len(s.Payloads) }
 // Expected returns the outputs that came with the inputs (perf_analyzer's validation_data), nil where none did.
 func (s *Set) Expected() *Expected { return s.expected }
 
-// Digest returns the SHA-256 over names, dtypes, shapes and elements of all payloads, in hex.
+// Digest returns the SHA-256 over names, dtypes, shapes and elements of all payloads, in hex. The first call reads them
+// all.
 func (s *Set) Digest() string {
+	s.digesting.Do(func() { s.digest = digestOf(s.Payloads) })
+	return s.digest
+}
+
+func digestOf(payloads []Payload) string {
 	h := sha256.New()
-	for i := range s.Payloads {
-		writeInt(h, int64(len(s.Payloads[i].Inputs)))
-		for j := range s.Payloads[i].Inputs {
-			t := &s.Payloads[i].Inputs[j]
+	for i := range payloads {
+		writeInt(h, int64(len(payloads[i].Inputs)))
+		for j := range payloads[i].Inputs {
+			t := &payloads[i].Inputs[j]
 			writeText(h, t.Name)
 			writeText(h, t.DType.String())
 			writeInt(h, int64(len(t.Shape)))

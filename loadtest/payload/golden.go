@@ -200,8 +200,8 @@ func nameGolden(list []array, s *Set, outputs []wire.Port) error {
 }
 
 // GoldenBodies reads body files (ReadBodies) as what n bodies should be answered with, in order.
-func GoldenBodies(pattern string, n int, o Options) (*Expected, error) {
-	bodies, _, err := ReadBodies(pattern, nil, o)
+func GoldenBodies(pattern string, n int) (*Expected, error) {
+	bodies, _, err := ReadBodies(pattern, nil, Options{})
 	if err != nil {
 		return nil, err
 	}

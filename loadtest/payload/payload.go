@@ -17,39 +17,40 @@ import (
 	"infer/model/tensor"
 )
 
-// What a set holds unless its options say otherwise.
+// What a set holds at most.
 const (
-	MadeUp      = 16        // payloads that are made up
-	MaxPayloads = 1000      // payloads of a data set, a file or a folder
-	MaxBytes    = 256 << 20 // bytes of all tensors or bodies
+	madeUp      = 16        // payloads that are made up
+	maxPayloads = 1000      // payloads of a data set, a file or a folder
+	maxBytes    = 256 << 20 // bytes of all tensors or bodies
 )
 
 // Options are the choices of what makes a Set. The zero value is usable.
 type Options struct {
 	Zeros    bool           // made-up values are zeros where zero suits: one payload, as all would be the same
 	Seed     uint64         // of made-up values: payload i is that of Seed + i
-	Count    int            // payloads at most, never over MaxPayloads; 0: MadeUp of made-up ones, MaxPayloads of others
-	Bytes    int64          // bytes of tensors at most, one payload excepted; 0: MaxBytes
 	Bindings model.Bindings // of FromPorts and FromPerfAnalyzer: shapes by input, and the size of the axis "batch"
+
+	most  int   // payloads at most; 0: madeUp of made-up ones, maxPayloads of others
+	limit int64 // bytes of tensors or bodies at most, one payload excepted; 0: maxBytes
 }
 
 // count returns how many payloads there may be.
 func (o Options) count(made bool) int {
-	if o.Count > 0 {
-		return min(o.Count, MaxPayloads)
+	if o.most > 0 {
+		return o.most
 	}
 	if made {
-		return MadeUp
+		return madeUp
 	}
-	return MaxPayloads
+	return maxPayloads
 }
 
 // bytes returns how many bytes of tensors there may be.
 func (o Options) bytes() int64 {
-	if o.Bytes > 0 {
-		return o.Bytes
+	if o.limit > 0 {
+		return o.limit
 	}
-	return MaxBytes
+	return maxBytes
 }
 
 // Payload is what one request carries.

@@ -33,8 +33,8 @@ type perfEntry struct {
 // or {"b64": "…"}, whose bytes are little-endian and strings each behind its length as a uint32. Without "shape" it has
 // that of o.Bindings, of its own nesting, or what its size leaves for the open axes. Where the model's shape begins
 // with -1 and has one axis more than the tensor, the tensor is a batch of one. "validation_data" becomes Set.Expected,
-// if outputs tells of what dtypes they are. Of more entries than o allows some are chosen evenly, which a note says.
-// Errors are fault.Usage and name the entry and the tensor.
+// if outputs tells of what dtypes they are. Of more than 1000 entries, or than 256 MiB hold, some are chosen evenly,
+// which a note says. Errors are fault.Usage and name the entry and the tensor.
 //
 // Source: the documentation of perf_analyzer, "Input Data".
 func FromPerfAnalyzer(path string, inputs, outputs []wire.Port, o Options) (*Set, error) {

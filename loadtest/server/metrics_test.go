@@ -101,7 +101,7 @@ func TestUsage(t *testing.T) {
 		{"no period", Scrape{Throttled: v(1), Periods: v(1)}, Scrape{Throttled: v(1), Periods: v(1)}, Usage{Throttled: v(0)}},
 		{"restarted", Scrape{CPU: v(10)}, Scrape{CPU: v(1)}, Usage{}},
 		{"nothing", Scrape{}, Scrape{}, Usage{}},
-		{"model", Scrape{Statistics: &Statistics{}}, Scrape{Statistics: &Statistics{Success: Counter{2, 10}, Queue: Counter{2, 10}}}, Usage{Model: &Change{Requests: 2, Queue: 5, Compute: Untold, Batches: map[int64]int64{}}}},
+		{"model", Scrape{Statistics: &Statistics{}}, Scrape{Statistics: &Statistics{Success: Counter{2, 10}, Queue: Counter{2, 10}}}, Usage{Model: &Change{Requests: 2, Queue: 5, Compute: Untold}}},
 	} {
 		c.a.At, c.b.At = at, at.Add(10*time.Second)
 		if got := c.a.Until(c.b); !reflect.DeepEqual(got, c.want) {

@@ -40,9 +40,9 @@ var DefaultOptions = Options{
 
 // Limits on what a load may be: what is above is a slip of the finger.
 const (
-	MaxRate        = 1e7
+	MaxRate        = schedule.MaxRate
 	MaxConnections = 1 << 16
-	MaxDuration    = 1000 * time.Hour
+	MaxDuration    = schedule.MaxDuration
 )
 
 // Validate returns every fault of o, joined, of kind fault.Usage.

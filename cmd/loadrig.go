@@ -246,7 +246,7 @@ func (r *loadRig) checker(ctx context.Context, rig *loadtest.Rig, set *payload.S
 	case r.expect != nil:
 		want, err = payload.Expect(ctx, r.expect, set, r.f.expectFrom)
 	case r.f.expect != "" && raw != nil:
-		want, err = payload.GoldenBodies(r.f.expect, len(raw), payload.Options{})
+		want, err = payload.GoldenBodies(r.f.expect, len(raw))
 	case r.f.expect != "":
 		want, err = payload.Golden(r.f.expect, set, r.outputs())
 	case set != nil:

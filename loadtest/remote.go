@@ -197,8 +197,7 @@ func (r *Remote) watch(ctx context.Context) (Watch, []string, error) {
 	var metrics *server.Metrics
 	var notes []string
 	if r.o.MetricsURL != "off" && (r.o.MetricsURL != "" || r.Model.Name != "") {
-		m, note, err := server.FindMetrics(ctx, server.MetricsOptions{URL: r.o.MetricsURL, Target: r.url.String(), Model: r.Model.Name,
-			Options: server.Options{Header: r.o.Header, TLS: r.o.TLS, Timeout: 2 * time.Second}})
+		m, note, err := server.FindMetrics(ctx, server.MetricsOptions{URL: r.o.MetricsURL, Target: r.url.String(), Model: r.Model.Name, Header: r.o.Header, TLS: r.o.TLS})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -66,7 +66,7 @@ func class(t *tensor.Tensor, at, i int, labels []string) string {
 	case tensor.Uint64:
 		b = strconv.AppendUint(b, binary.LittleEndian.Uint64(t.Data[8*at:]), 10)
 	default:
-		b = strconv.AppendInt(b, integerAt(t.Data, t.DType, at), 10)
+		b = strconv.AppendInt(b, IntegerAt(t.Data, t.DType, at), 10)
 	}
 	b = strconv.AppendInt(append(b, ':'), int64(i), 10)
 	if i < len(labels) {
@@ -112,7 +112,7 @@ func scoresOf(t *tensor.Tensor) (func(a, b int) bool, error) {
 		}, nil
 	case tensor.Int64, tensor.Int32, tensor.Int16, tensor.Int8, tensor.Uint32, tensor.Uint16, tensor.Uint8:
 		return func(a, b int) bool {
-			x, y := integerAt(data, d, a), integerAt(data, d, b)
+			x, y := IntegerAt(data, d, a), IntegerAt(data, d, b)
 			return x > y || x == y && a < b
 		}, nil
 	}

@@ -110,6 +110,10 @@ func (r *Request) parameter(data []byte, l Limits) error {
 // FinalResponse is the parameter by which a client of a stream asks to be told which answer to a request is the last.
 const FinalResponse = "triton_enable_empty_final_response"
 
+// Timing is the boolean parameter of a gRPC request by which a client asks infer serve to be told where the time of its
+// call went, in the parameters of the answer: queue_us, compute_us, batch_size, model_digest.
+const Timing = "timing"
+
 // parameter reads an entry of the parameters of an answer.
 func (r *Response) parameter(data []byte, l Limits) error {
 	p, err := readParameter(data)

@@ -275,3 +275,19 @@ func FuzzPredictResponse(f *testing.F) {
 		}
 	})
 }
+
+// TestTensorFlowNames holds names and numbers to TensorFlow's own list.
+func TestTensorFlowNames(t *testing.T) {
+	for _, c := range tensorProtoTypes {
+		d, known := ParseTensorFlowName(tfspb.DataType_name[TensorFlowType(c.dtype)])
+		if !known || d != c.dtype || TensorFlowName(d) != tfspb.DataType(c.number).String() {
+			t.Errorf("%s: %s, back %s", c.dtype, TensorFlowName(c.dtype), d)
+		}
+	}
+	if name := TensorFlowName(tensor.Int4); name != tfspb.DataType(TensorFlowType(tensor.Int4)).String() {
+		t.Errorf("a dtype without one: %s", name)
+	}
+	if _, known := ParseTensorFlowName("DT_INVALID"); known {
+		t.Error("DT_INVALID is a dtype")
+	}
+}

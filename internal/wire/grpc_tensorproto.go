@@ -7,19 +7,22 @@ import (
 	"infer/model/tensor"
 )
 
-// tensorProtoTypes are the dtypes of tensorflow.TensorProto: their number in its DataType, and the repeated field that
-// their elements stand in.
+// tensorProtoTypes are the dtypes of tensorflow.TensorProto: their number and name in its DataType, and the repeated
+// field that their elements stand in.
 var tensorProtoTypes = [...]struct {
 	dtype  tensor.DType
 	number uint64
+	symbol string
 	field  protowire.Number
 	name   string
 }{
-	{tensor.Float32, 1, 5, "float_val"}, {tensor.Float64, 2, 6, "double_val"}, {tensor.Int32, 3, 7, "int_val"},
-	{tensor.Uint8, 4, 7, "int_val"}, {tensor.Int16, 5, 7, "int_val"}, {tensor.Int8, 6, 7, "int_val"},
-	{tensor.String, 7, 8, "string_val"}, {tensor.Int64, 9, 10, "int64_val"}, {tensor.Bool, 10, 11, "bool_val"},
-	{tensor.BFloat16, 14, 13, "half_val"}, {tensor.Uint16, 17, 7, "int_val"}, {tensor.Float16, 19, 13, "half_val"},
-	{tensor.Uint32, 22, 16, "uint32_val"}, {tensor.Uint64, 23, 17, "uint64_val"},
+	{tensor.Float32, 1, "DT_FLOAT", 5, "float_val"}, {tensor.Float64, 2, "DT_DOUBLE", 6, "double_val"},
+	{tensor.Int32, 3, "DT_INT32", 7, "int_val"}, {tensor.Uint8, 4, "DT_UINT8", 7, "int_val"},
+	{tensor.Int16, 5, "DT_INT16", 7, "int_val"}, {tensor.Int8, 6, "DT_INT8", 7, "int_val"},
+	{tensor.String, 7, "DT_STRING", 8, "string_val"}, {tensor.Int64, 9, "DT_INT64", 10, "int64_val"},
+	{tensor.Bool, 10, "DT_BOOL", 11, "bool_val"}, {tensor.BFloat16, 14, "DT_BFLOAT16", 13, "half_val"},
+	{tensor.Uint16, 17, "DT_UINT16", 7, "int_val"}, {tensor.Float16, 19, "DT_HALF", 13, "half_val"},
+	{tensor.Uint32, 22, "DT_UINT32", 16, "uint32_val"}, {tensor.Uint64, 23, "DT_UINT64", 17, "uint64_val"},
 }
 
 // maxFill is up to how many bytes a tensor may have that is given by one element, as TensorFlow allows: it must not
@@ -204,4 +207,24 @@ func TensorFlowType(d tensor.DType) int32 {
 		}
 	}
 	return 0
+}
+
+// TensorFlowName returns the name of a dtype in TensorFlow's DataType ("DT_FLOAT"); that of 0 is DT_INVALID.
+func TensorFlowName(d tensor.DType) string {
+	for _, c := range tensorProtoTypes {
+		if c.dtype == d {
+			return c.symbol
+		}
+	}
+	return "DT_INVALID"
+}
+
+// ParseTensorFlowName is the inverse of TensorFlowName.
+func ParseTensorFlowName(name string) (tensor.DType, bool) {
+	for _, c := range tensorProtoTypes {
+		if c.symbol == name {
+			return c.dtype, true
+		}
+	}
+	return tensor.Undefined, false
 }

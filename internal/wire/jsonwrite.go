@@ -113,14 +113,15 @@ func appendElements(dst []byte, t *tensor.Tensor, lo, hi int) ([]byte, error) {
 		case tensor.Uint64:
 			dst = strconv.AppendUint(dst, le.Uint64(b[8*i:]), 10)
 		default:
-			dst = strconv.AppendInt(dst, integerAt(b, t.DType, i), 10)
+			dst = strconv.AppendInt(dst, IntegerAt(b, t.DType, i), 10)
 		}
 	}
 	return dst, nil
 }
 
-// integerAt returns element i of an integer dtype that int64 holds.
-func integerAt(b []byte, d tensor.DType, i int) int64 {
+// IntegerAt returns element i of row-major, little-endian elements of an integer dtype of 8 bits or more that int64 holds:
+// uint64 is not for it.
+func IntegerAt(b []byte, d tensor.DType, i int) int64 {
 	le := binary.LittleEndian
 	switch d {
 	case tensor.Int64:

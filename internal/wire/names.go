@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"strings"
 
 	"infer/internal/fault"
@@ -25,3 +26,15 @@ func NamesHint(what, name string, known []string) string {
 	}
 	return hint
 }
+
+// PortNames returns the names of ports, in their order.
+func PortNames(ports []Port) []string {
+	names := make([]string, len(ports))
+	for i := range ports {
+		names[i] = ports[i].Name
+	}
+	return names
+}
+
+// ShapeText is a shape as the messages of the protocols have it, such as [-1,1,28,28].
+func ShapeText(s []int64) string { return strings.ReplaceAll(fmt.Sprint(s), " ", ",") }

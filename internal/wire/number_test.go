@@ -94,7 +94,7 @@ func TestIntegersAreExact(t *testing.T) {
 				t.Errorf("%s as %s: %v", text, c.d, err)
 				continue
 			}
-			got := strconv.FormatInt(integerAt(b, c.d, 0), 10)
+			got := strconv.FormatInt(IntegerAt(b, c.d, 0), 10)
 			if c.d == tensor.Uint64 {
 				got = string(mustElements(t, tensor.Tensor{DType: c.d, Shape: tensor.Shape{1}, Data: b}))
 			}

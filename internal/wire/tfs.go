@@ -228,11 +228,7 @@ func (d *tfs) column(k []byte) error {
 // bare reads a value without a name, of the only port.
 func (d *tfs) bare() error {
 	if len(d.ports) != 1 {
-		names := make([]string, len(d.ports))
-		for i := range d.ports {
-			names[i] = d.ports[i].Name
-		}
-		return fault.New(fault.Usage, NamesHint(d.kind+"s", "", names), "'%s' is a plain value/list, but expecting objects with a value for each of the %d %ss of the model", d.root, len(d.ports), d.kind)
+		return fault.New(fault.Usage, NamesHint(d.kind+"s", "", PortNames(d.ports)), "'%s' is a plain value/list, but expecting objects with a value for each of the %d %ss of the model", d.root, len(d.ports), d.kind)
 	}
 	i := d.add(&d.ports[0])
 	return d.nested(&d.list[i], &d.nests[i], 0)
@@ -258,11 +254,7 @@ func (d *tfs) named(name []byte) (int, error) {
 
 // unknown returns the error for an input that the model does not have.
 func (d *tfs) unknown(name []byte) error {
-	names := make([]string, len(d.ports))
-	for i := range d.ports {
-		names[i] = d.ports[i].Name
-	}
-	return fault.New(fault.Usage, NamesHint(d.kind+"s", clip(name), names), "the model has no %s '%s'", d.kind, clip(name))
+	return fault.New(fault.Usage, NamesHint(d.kind+"s", clip(name), PortNames(d.ports)), "the model has no %s '%s'", d.kind, clip(name))
 }
 
 // add adds the tensor of a port.

@@ -87,10 +87,7 @@ func (d *tfs) response() error {
 	if err := d.finish(); err != nil || len(d.list) > 0 {
 		return err
 	}
-	names := make([]string, len(d.ports))
-	for i := range d.ports {
-		names[i] = d.ports[i].Name
-	}
+	names := PortNames(d.ports)
 	return fault.New(fault.Usage, NamesHint("outputs", "", names), "the answer has none of the outputs '%s'%s",
 		strings.Join(names[:min(len(names), mostNames)], "', '"), told)
 }

@@ -62,8 +62,8 @@ func checkBindings(ports []wire.Port, b model.Bindings) (batch int64, err error)
 		}
 	}
 	for name := range b.Shapes {
-		if !slices.Contains(portNames(ports), name) {
-			return 0, fault.New(fault.Usage, wire.NamesHint("inputs", name, portNames(ports)), "a shape for %q, which is no input of the model", name)
+		if !slices.Contains(wire.PortNames(ports), name) {
+			return 0, fault.New(fault.Usage, wire.NamesHint("inputs", name, wire.PortNames(ports)), "a shape for %q, which is no input of the model", name)
 		}
 	}
 	if n, ok := b.Dims[batchAxis]; ok {
@@ -75,7 +75,7 @@ func checkBindings(ports []wire.Port, b model.Bindings) (batch int64, err error)
 			continue
 		}
 		if !fits(s, p) {
-			return 0, fault.New(fault.Usage, "", "shape %s for the input %q, which takes %s", shapeText(s), p.Name, portText(p))
+			return 0, fault.New(fault.Usage, "", "shape %s for the input %q, which takes %s", wire.ShapeText(s), p.Name, portText(p))
 		}
 		if _, named := b.Dims[batchAxis]; named || len(p.Shape) == 0 || p.Shape[0] >= 0 || len(s) == 0 {
 			continue

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"infer/internal/fault"
+	"infer/internal/wire"
 	"infer/model/tensor"
 )
 
@@ -16,19 +17,12 @@ import (
 type Tolerance struct {
 	RTol float64 // floats: |answer - expected| ≤ ATol + RTol × |expected|, as numpy.isclose has it; NaN equals NaN, infinities are exact
 	ATol float64
-	// TopK, where it is not 0, is for scores by class: of a float output with a last axis of two or more, the k best of
-	// each row must be among the k best that are expected, within the tolerance of their expected scores; the scores
-	// themselves may differ.
-	TopK int
 }
-
-// DefaultTolerance is that of runs in float32 whose sums are in another order.
-var DefaultTolerance = Tolerance{RTol: 1e-3, ATol: 1e-4}
 
 // Validate reports a tolerance that is negative or no number.
 func (t Tolerance) Validate() error {
-	if !(t.RTol >= 0) || !(t.ATol >= 0) || t.TopK < 0 || math.IsInf(t.RTol, 0) || math.IsInf(t.ATol, 0) {
-		return fault.New(fault.Usage, "pass 0 or more", "tolerance rtol %v, atol %v, top %d", t.RTol, t.ATol, t.TopK)
+	if !(t.RTol >= 0) || !(t.ATol >= 0) || math.IsInf(t.RTol, 0) || math.IsInf(t.ATol, 0) {
+		return fault.New(fault.Usage, "pass 0 or more", "tolerance rtol %v, atol %v", t.RTol, t.ATol)
 	}
 	return nil
 }
@@ -52,7 +46,7 @@ func (t Tolerance) compare(got, want *tensor.Tensor) string {
 		return fmt.Sprintf(": %s, expected %s", got.DType, want.DType)
 	}
 	if !sameShape(got.Shape, want.Shape) {
-		return fmt.Sprintf(": shape %s, expected %s", shapeText(got.Shape), shapeText(want.Shape))
+		return fmt.Sprintf(": shape %s, expected %s", wire.ShapeText(got.Shape), wire.ShapeText(want.Shape))
 	}
 	if err := got.Check(); err != nil {
 		return ": " + err.Error()
@@ -68,9 +62,6 @@ func (t Tolerance) compare(got, want *tensor.Tensor) string {
 	case got.DType == want.DType && bytes.Equal(got.Data, want.Data):
 		return ""
 	case want.DType.IsFloat():
-		if n := len(want.Shape); t.TopK > 0 && n > 0 && want.Shape[n-1] > 1 {
-			return t.compareBest(got, want, int(want.Shape[n-1]))
-		}
 		return t.compareFloats(got, want)
 	case want.DType.IsInt() && want.DType.Bits() >= 8:
 		return compareInts(got, want)
@@ -192,27 +183,11 @@ func floatAt(t *tensor.Tensor, i int) float64 {
 
 // intAt returns element i of an integer dtype of 8 bits or more. big: v is the bits of a uint64 over the range of int64.
 func intAt(t *tensor.Tensor, i int) (v int64, big bool) {
-	le, b := binary.LittleEndian, t.Data
-	switch t.DType {
-	case tensor.Uint64:
-		v = int64(le.Uint64(b[8*i:]))
+	if t.DType == tensor.Uint64 {
+		v = int64(binary.LittleEndian.Uint64(t.Data[8*i:]))
 		return v, v < 0
-	case tensor.Int64:
-		v = int64(le.Uint64(b[8*i:]))
-	case tensor.Int32:
-		v = int64(int32(le.Uint32(b[4*i:])))
-	case tensor.Uint32:
-		v = int64(le.Uint32(b[4*i:]))
-	case tensor.Int16:
-		v = int64(int16(le.Uint16(b[2*i:])))
-	case tensor.Uint16:
-		v = int64(le.Uint16(b[2*i:]))
-	case tensor.Int8:
-		v = int64(int8(b[i]))
-	default:
-		v = int64(b[i])
 	}
-	return v, false
+	return wire.IntegerAt(t.Data, t.DType, i), false
 }
 
 // indexText returns the place of a flat index in a shape: "[0,3]", "" in a scalar.
@@ -227,7 +202,7 @@ func indexText(s tensor.Shape, i int) string {
 			i /= int(s[axis])
 		}
 	}
-	return shapeText(at)
+	return wire.ShapeText(at)
 }
 
 // quote shortens and quotes a string of an answer.

@@ -9,7 +9,7 @@ import (
 )
 
 // FromData makes a payload of each batch of rows of a data set, in order; batch 0 is the smallest that its model takes.
-// Where they are more than o.Count or o.Bytes allow, they are chosen evenly over the rows, which a note says; the rows
+// Where they are more than 1000, or than 256 MiB hold, they are chosen evenly over the rows, which a note says; the rows
 // that do not fill a last batch are left out. d is not closed and not needed any more. source is its path. Errors:
 // fault.Usage for a batch that does not fit the model or has more rows than there are, and those of reading.
 func FromData(d *dataset.Set, source string, batch int64, o Options) (*Set, error) {

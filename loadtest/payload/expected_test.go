@@ -139,7 +139,7 @@ func TestRealModels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			set, err := FromModel(m, b, Options{Seed: 1, Count: 4})
+			set, err := FromModel(m, b, Options{Seed: 1, most: 4})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +163,7 @@ func checkReal(t *testing.T, set *Set, s engine.Session) {
 	}
 	for _, p := range protocols {
 		for _, binary := range []bool{true, false} {
-			c, err := NewChecker(p, e, DefaultTolerance)
+			c, err := NewChecker(p, e, summed)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +201,7 @@ func TestRealGraph(t *testing.T) {
 		t.Fatal(err)
 	}
 	set, err := FromModel(m, b, Options{Seed: 1})
-	if err != nil || set.Rows != 2 || set.Len() != MadeUp {
+	if err != nil || set.Rows != 2 || set.Len() != madeUp {
 		t.Fatalf("%+v %v", set, err)
 	}
 	most := int64(0)
@@ -229,7 +229,7 @@ func TestRealData(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
-	set, err := FromData(d, dir, 4, Options{Count: 3})
+	set, err := FromData(d, dir, 4, Options{most: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestRealData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := NewChecker(OIPHTTP, g, DefaultTolerance)
+	c, err := NewChecker(OIPHTTP, g, summed)
 	if err != nil {
 		t.Fatal(err)
 	}

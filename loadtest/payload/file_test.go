@@ -37,7 +37,7 @@ func TestSpecialFiles(t *testing.T) {
 		"body template":   func() error { _, _, err := ReadBodies(pipe("p.json.tmpl"), nil, Options{}); return err },
 		"body folder":     func() error { _, _, err := ReadBodies(folder, nil, Options{}); return err },
 		"body pattern":    func() error { _, _, err := ReadBodies(filepath.Join(folder, "b*"), nil, Options{}); return err },
-		"golden body":     func() error { _, err := GoldenBodies("/dev/zero", 1, Options{}); return err },
+		"golden body":     func() error { _, err := GoldenBodies("/dev/zero", 1); return err },
 		"golden device":   func() error { _, err := Golden("/dev/zero", set, nil); return err },
 		"golden array":    func() error { _, err := Golden(pipe("a.npy"), set, nil); return err },
 		"golden archive":  func() error { _, err := Golden(pipe("a.npz"), set, nil); return err },
@@ -56,9 +56,9 @@ func TestSpecialFiles(t *testing.T) {
 // TestEndless: a file that does not tell its size is read up to the limit.
 func TestEndless(t *testing.T) {
 	path := write(t, t.TempDir(), "big.json", "0123456789")
-	if b, _, err := ReadBodies(path, nil, Options{Bytes: 10}); err != nil || len(b[0].Data) != 10 {
+	if b, _, err := ReadBodies(path, nil, Options{limit: 10}); err != nil || len(b[0].Data) != 10 {
 		t.Errorf("%v %v", b, err)
 	}
-	_, _, err := ReadBodies(path, nil, Options{Bytes: 9})
+	_, _, err := ReadBodies(path, nil, Options{limit: 9})
 	refuses(t, err, "more memory than they may")
 }

@@ -193,15 +193,15 @@ func nameGolden(list []array, s *Set, outputs []wire.Port) error {
 			}
 		}
 		if len(outputs) > 0 && !slices.ContainsFunc(outputs, func(p wire.Port) bool { return p.Name == a.output }) {
-			return fault.New(fault.Usage, wire.NamesHint("outputs", a.output, portNames(outputs)), "%s is called as no output of the model", a.file)
+			return fault.New(fault.Usage, wire.NamesHint("outputs", a.output, wire.PortNames(outputs)), "%s is called as no output of the model", a.file)
 		}
 	}
 	return nil
 }
 
 // GoldenBodies reads body files (ReadBodies) as what n bodies should be answered with, in order.
-func GoldenBodies(pattern string, n int, o Options) (*Expected, error) {
-	bodies, _, err := ReadBodies(pattern, nil, o)
+func GoldenBodies(pattern string, n int) (*Expected, error) {
+	bodies, _, err := ReadBodies(pattern, nil, Options{})
 	if err != nil {
 		return nil, err
 	}

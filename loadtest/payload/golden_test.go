@@ -47,7 +47,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	s, err := FromData(openRows(t, data), data, 2, Options{Count: 2}) // rows 0, 1 and 4, 5
+	s, err := FromData(openRows(t, data), data, 2, Options{most: 2}) // rows 0, 1 and 4, 5
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestGoldenRows(t *testing.T) {
 		}
 		last := e.Outputs[c.s.Len()-1][0]
 		v, _ := tensor.Floats(last)
-		if got := fmt.Sprintf("%s %v", shapeText(last.Shape), v[0]); got != c.want {
+		if got := fmt.Sprintf("%s %v", wire.ShapeText(last.Shape), v[0]); got != c.want {
 			t.Errorf("%d rows: %s, want %s", c.rows, got, c.want)
 		}
 	}
@@ -128,11 +128,11 @@ func TestGoldenBodies(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a.json", "1")
 	write(t, dir, "b.json", "2")
-	e, err := GoldenBodies(dir, 2, Options{})
+	e, err := GoldenBodies(dir, 2)
 	if err != nil || string(e.Bodies[1]) != "2" {
 		t.Errorf("%+v %v", e, err)
 	}
-	_, err = GoldenBodies(dir, 3, Options{})
+	_, err = GoldenBodies(dir, 3)
 	refuses(t, err, "2 golden bodies")
 }
 
@@ -162,7 +162,7 @@ func TestFromPerfAnalyzer(t *testing.T) {
 			`S[1,2] "a","b" B[2] true,false N[] 5`},
 		{"strings in base64", `{"data":[{"S":{"b64":"` + base64.StdEncoding.EncodeToString([]byte("\x02\x00\x00\x00ab\x00\x00\x00\x00")) + `"}}]}`,
 			[]wire.Port{{Name: "S", DType: tensor.String, Shape: []int64{2}}}, Options{}, `S[2] "ab",""`},
-		{"some of many", `{"data":[{"X":[0,0]},{"X":[1,1]},{"X":[2,2]},{"X":[3,3]}]}`, perfIn, Options{Count: 2}, "X[1,2] 0.0,0.0; X[1,2] 2.0,2.0"},
+		{"some of many", `{"data":[{"X":[0,0]},{"X":[1,1]},{"X":[2,2]},{"X":[3,3]}]}`, perfIn, Options{most: 2}, "X[1,2] 0.0,0.0; X[1,2] 2.0,2.0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := FromPerfAnalyzer(write(t, t.TempDir(), "d.json", c.text), c.ports, out, c.o)
@@ -177,7 +177,7 @@ func TestFromPerfAnalyzer(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					one = append(one, p.Inputs[i].Name+shapeText(p.Inputs[i].Shape)+" "+strings.Trim(string(text), "[]"))
+					one = append(one, p.Inputs[i].Name+wire.ShapeText(p.Inputs[i].Shape)+" "+strings.Trim(string(text), "[]"))
 				}
 				all = append(all, strings.Join(one, " "))
 			}
@@ -217,7 +217,7 @@ func TestPerfAnalyzerValidation(t *testing.T) {
 	if s, err := FromPerfAnalyzer(path, perfIn, nil, Options{}); err != nil || s.Expected() != nil || !strings.Contains(strings.Join(s.Notes, "\n"), "validation_data are left out") {
 		t.Errorf("%+v %v", s, err)
 	}
-	if s, err := FromPerfAnalyzer(path, perfIn, out, Options{Count: 2}); err != nil || s.Expected().Outputs[1][0].Name != "Y" {
+	if s, err := FromPerfAnalyzer(path, perfIn, out, Options{most: 2}); err != nil || s.Expected().Outputs[1][0].Name != "Y" {
 		t.Errorf("%+v %v", s, err)
 	}
 	_, err = Golden(path, &Set{Payloads: make([]Payload, 2)}, out)
@@ -282,7 +282,7 @@ func FuzzPerfAnalyzer(f *testing.F) {
 	in := []wire.Port{perfIn[0], {Name: "S", DType: tensor.String, Shape: []int64{-1}}}
 	out := []wire.Port{{Name: "Y", DType: tensor.Int32, Shape: []int64{-1, 1}}}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		s, err := readPerf(text, in, out, Options{Bytes: 1 << 16})
+		s, err := readPerf(text, in, out, Options{limit: 1 << 16})
 		if err != nil {
 			refuses(t, err, "")
 			return

@@ -15,7 +15,7 @@ import (
 // FromPorts makes up payloads of what a server tells of its model alone: names, dtypes and shapes. Integers are 0 to 9,
 // masks 1, floats normal. Open axes have the sizes of o.Bindings, an input of the same open shape as one that was given a
 // shape that shape too, else 1; the notes say so. Errors are fault.Usage: no inputs, bindings that do not fit, shapes
-// over o.Bytes.
+// over 256 MiB.
 func FromPorts(ports []wire.Port, o Options) (*Set, error) {
 	if len(ports) == 0 {
 		return nil, fault.New(fault.Usage, "give the data, or the model file", "the server does not tell what inputs its model has: nothing can be made up")
@@ -50,7 +50,7 @@ func checkSizes(ports []wire.Port, shapes map[string]tensor.Shape, o Options) er
 	for _, p := range ports {
 		size, err := madeSize(p.DType, shapes[p.Name])
 		if err != nil || size > left {
-			return fault.New(fault.Usage, "give a smaller one by --shape", "input %q of %s %s takes more than the %d bytes that payloads may", p.Name, p.DType, shapeText(shapes[p.Name]), o.bytes())
+			return fault.New(fault.Usage, "give a smaller one by --shape", "input %q of %s %s takes more than the %d bytes that payloads may", p.Name, p.DType, wire.ShapeText(shapes[p.Name]), o.bytes())
 		}
 		left -= size
 	}
@@ -73,7 +73,7 @@ func madeSize(d tensor.DType, s tensor.Shape) (int64, error) {
 }
 
 // FromModel makes up payloads that suit the graph of a model: ids stay in the range of what they index, masks are
-// consistent. b gives every input its shape (model.Model.Bind). Errors are fault.Usage: open axes, strings over o.Bytes.
+// consistent. b gives every input its shape (model.Model.Bind). Errors are fault.Usage: open axes, strings over 256 MiB.
 func FromModel(m *model.Model, b model.Bound, o Options) (*Set, error) {
 	if err := b.Complete(); err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func madeNote(o Options, n int, how string) string {
 	return fmt.Sprintf("values were made up %s, seeds %d to %d", how, o.Seed, o.Seed+uint64(n)-1)
 }
 
-// makeUp makes payloads of one seed each, as many as o.Bytes holds.
+// makeUp makes payloads of one seed each, as many as o.bytes holds.
 func makeUp(o Options, of func(seed uint64) ([]tensor.Tensor, error)) (*Set, error) {
 	s := &Set{Source: source(o)}
 	n := o.count(true)

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+	"sync"
 
 	"infer/internal/fault"
 	"infer/internal/wire"
@@ -16,39 +17,40 @@ import (
 	"infer/model/tensor"
 )
 
-// What a set holds unless its options say otherwise.
+// What a set holds at most.
 const (
-	MadeUp      = 16        // payloads that are made up
-	MaxPayloads = 1000      // payloads of a data set, a file or a folder
-	MaxBytes    = 256 << 20 // bytes of all tensors or bodies
+	madeUp      = 16        // payloads that are made up
+	maxPayloads = 1000      // payloads of a data set, a file or a folder
+	maxBytes    = 256 << 20 // bytes of all tensors or bodies
 )
 
 // Options are the choices of what makes a Set. The zero value is usable.
 type Options struct {
 	Zeros    bool           // made-up values are zeros where zero suits: one payload, as all would be the same
 	Seed     uint64         // of made-up values: payload i is that of Seed + i
-	Count    int            // payloads at most, never over MaxPayloads; 0: MadeUp of made-up ones, MaxPayloads of others
-	Bytes    int64          // bytes of tensors at most, one payload excepted; 0: MaxBytes
 	Bindings model.Bindings // of FromPorts and FromPerfAnalyzer: shapes by input, and the size of the axis "batch"
+
+	most  int   // payloads at most; 0: madeUp of made-up ones, maxPayloads of others
+	limit int64 // bytes of tensors or bodies at most, one payload excepted; 0: maxBytes
 }
 
 // count returns how many payloads there may be.
 func (o Options) count(made bool) int {
-	if o.Count > 0 {
-		return min(o.Count, MaxPayloads)
+	if o.most > 0 {
+		return o.most
 	}
 	if made {
-		return MadeUp
+		return madeUp
 	}
-	return MaxPayloads
+	return maxPayloads
 }
 
 // bytes returns how many bytes of tensors there may be.
 func (o Options) bytes() int64 {
-	if o.Bytes > 0 {
-		return o.Bytes
+	if o.limit > 0 {
+		return o.limit
 	}
-	return MaxBytes
+	return maxBytes
 }
 
 // Payload is what one request carries.
@@ -66,6 +68,9 @@ type Set struct {
 
 	rows     int64     // of the data set that it was made of; 0 of others
 	expected *Expected // that came with the inputs; nil: none did
+
+	digesting sync.Once
+	digest    string
 }
 
 // Len returns the number of payloads.
@@ -74,13 +79,19 @@ func (s *Set) Len() int { return len(s.Payloads) }
 // Expected returns the outputs that came with the inputs (perf_analyzer's validation_data), nil where none did.
 func (s *Set) Expected() *Expected { return s.expected }
 
-// Digest returns the SHA-256 over names, dtypes, shapes and elements of all payloads, in hex.
+// Digest returns the SHA-256 over names, dtypes, shapes and elements of all payloads, in hex. The first call reads them
+// all.
 func (s *Set) Digest() string {
+	s.digesting.Do(func() { s.digest = digestOf(s.Payloads) })
+	return s.digest
+}
+
+func digestOf(payloads []Payload) string {
 	h := sha256.New()
-	for i := range s.Payloads {
-		writeInt(h, int64(len(s.Payloads[i].Inputs)))
-		for j := range s.Payloads[i].Inputs {
-			t := &s.Payloads[i].Inputs[j]
+	for i := range payloads {
+		writeInt(h, int64(len(payloads[i].Inputs)))
+		for j := range payloads[i].Inputs {
+			t := &payloads[i].Inputs[j]
 			writeText(h, t.Name)
 			writeText(h, t.DType.String())
 			writeInt(h, int64(len(t.Shape)))

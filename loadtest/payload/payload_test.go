@@ -58,7 +58,7 @@ func refuses(t *testing.T, err error, want string) {
 func shapesOf(p Payload) string {
 	var s []string
 	for _, t := range p.Inputs {
-		s = append(s, t.Name+shapeText(t.Shape))
+		s = append(s, t.Name+wire.ShapeText(t.Shape))
 	}
 	return strings.Join(s, " ")
 }
@@ -83,7 +83,7 @@ func TestFromPorts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := shapesOf(s.Payloads[0]); got != c.shapes || s.Rows != c.rows || s.Len() != MadeUp {
+			if got := shapesOf(s.Payloads[0]); got != c.shapes || s.Rows != c.rows || s.Len() != madeUp {
 				t.Errorf("%s, %d rows, %d payloads", got, s.Rows, s.Len())
 			}
 			if all := strings.Join(s.Notes, "\n"); !strings.Contains(all, c.notes) || !strings.Contains(all, "seeds 1 to 16") {
@@ -101,8 +101,8 @@ func TestFromPorts(t *testing.T) {
 			for i := range s.Payloads {
 				seen[string(s.Payloads[i].Inputs[2].Data)] = true
 			}
-			if len(seen) != MadeUp {
-				t.Errorf("%d distinct payloads of %d", len(seen), MadeUp)
+			if len(seen) != madeUp {
+				t.Errorf("%d distinct payloads of %d", len(seen), madeUp)
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func mustInts(t *testing.T, x tensor.Tensor) []int64 {
 // TestFromPortsSeeds: payload i of a seed is payload 0 of that seed + i, and the digest tells sets apart.
 func TestFromPortsSeeds(t *testing.T) {
 	make := func(seed uint64, n int) *Set {
-		s, err := FromPorts(bertPorts, Options{Seed: seed, Count: n})
+		s, err := FromPorts(bertPorts, Options{Seed: seed, most: n})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestFromPortsSeeds(t *testing.T) {
 		t.Errorf("%+v %v", zeros, err)
 	}
 	// Of 4 KB each, 10 KB hold two.
-	few, err := FromPorts([]wire.Port{{Name: "x", DType: tensor.Float32, Shape: []int64{-1, 1024}}}, Options{Bytes: 10 << 10})
+	few, err := FromPorts([]wire.Port{{Name: "x", DType: tensor.Float32, Shape: []int64{-1, 1024}}}, Options{limit: 10 << 10})
 	if err != nil || few.Len() != 2 || few.Bytes() != 8<<10 {
 		t.Errorf("%d payloads, %v", few.Len(), err)
 	}
@@ -228,10 +228,10 @@ func TestFromData(t *testing.T) {
 	}{
 		{"every row", 5, 0, Options{}, []int64{0, 1, 2, 3, 4}, 5, ""},
 		{"batches, the last one short", 7, 2, Options{}, []int64{0, 2, 4}, 3, ""},
-		{"evenly", 10, 1, Options{Count: 4}, []int64{0, 2, 5, 7}, 4, "4 of the 10 requests"},
+		{"evenly", 10, 1, Options{most: 4}, []int64{0, 2, 5, 7}, 4, "4 of the 10 requests"},
 		{"the most", 2500, 1, Options{}, nil, 1000, "1000 of the 2500 requests"},
-		{"bytes", 10, 1, Options{Bytes: 17}, []int64{0, 5}, 2, "2 of the 10 requests"},
-		{"bytes for less than one", 10, 1, Options{Bytes: 1}, []int64{0}, 1, "1 of the 10"},
+		{"bytes", 10, 1, Options{limit: 17}, []int64{0, 5}, 2, "2 of the 10 requests"},
+		{"bytes for less than one", 10, 1, Options{limit: 1}, []int64{0}, 1, "1 of the 10"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := FromData(openRows(t, rowsFolder(t, c.rows)), "rows", c.batch, c.o)
@@ -296,7 +296,7 @@ func TestReadBodies(t *testing.T) {
 	}{
 		{dir, Options{}, `{"n":0} {"n":1} {"n":2}`, false},
 		{filepath.Join(dir, "b[12].json"), Options{}, `{"n":1} {"n":2}`, false},
-		{filepath.Join(dir, "*"), Options{Count: 2}, `x {"n":1}`, true}, // a glob takes what it says
+		{filepath.Join(dir, "*"), Options{most: 2}, `x {"n":1}`, true}, // a glob takes what it says
 		{one, Options{}, "\xff\xd8", false},
 	} {
 		b, notes, err := ReadBodies(c.pattern, nil, c.o)
@@ -312,7 +312,7 @@ func TestReadBodies(t *testing.T) {
 		_, _, err := ReadBodies(pattern, nil, Options{})
 		refuses(t, err, "bodies")
 	}
-	_, _, err := ReadBodies(dir, nil, Options{Bytes: 10})
+	_, _, err := ReadBodies(dir, nil, Options{limit: 10})
 	refuses(t, err, "more memory than they may")
 
 	r := Raw("POST", "/x?a=1", "", []Body{{Name: "a.json", Data: []byte("{}")}, {Name: "b.unknown"}, {Name: "photo.jpg"}})
@@ -337,11 +337,11 @@ func TestTemplate(t *testing.T) {
 	if err != nil || len(b) != 2 || string(b[1].Data) != `{"id":1,"x":[[3.0,4.0]],"row":[3.0,4.0],"s":"b\""}` || b[1].Name != "body.json" {
 		t.Fatalf("%+v %v", b, err)
 	}
-	if b, err := Template("n", "{{.Index}}", nil, Options{Count: 3}); err != nil || len(b) != 3 || string(b[2].Data) != "2" {
+	if b, err := fillAll("n", "{{.Index}}", nil, Options{most: 3}, templateTime); err != nil || len(b) != 3 || string(b[2].Data) != "2" {
 		t.Errorf("%+v %v", b, err)
 	}
 	only := &Set{Payloads: []Payload{{Inputs: s.Payloads[0].Inputs[:1]}}}
-	if b, err := Template("n", "{{.Row}}", only, Options{}); err != nil || string(b[0].Data) != "[1.0,2.5]" {
+	if b, err := fillAll("n", "{{.Row}}", only, Options{}, templateTime); err != nil || string(b[0].Data) != "[1.0,2.5]" {
 		t.Errorf("%+v %v", b, err)
 	}
 	for text, want := range map[string]string{
@@ -352,9 +352,9 @@ func TestTemplate(t *testing.T) {
 		`{{.Row "s"}}`:     "which is not one row",
 		`{{.Input "x" 1}}`: "body template",
 	} {
-		_, err := Template("n", text, s, Options{})
+		_, err := fillAll("n", text, s, Options{}, templateTime)
 		refuses(t, err, want)
 	}
-	_, err = Template("n", `{{.Input "x"}}`, nil, Options{})
+	_, err = fillAll("n", `{{.Input "x"}}`, nil, Options{}, templateTime)
 	refuses(t, err, "there are no inputs")
 }

@@ -33,8 +33,8 @@ type perfEntry struct {
 // or {"b64": "…"}, whose bytes are little-endian and strings each behind its length as a uint32. Without "shape" it has
 // that of o.Bindings, of its own nesting, or what its size leaves for the open axes. Where the model's shape begins
 // with -1 and has one axis more than the tensor, the tensor is a batch of one. "validation_data" becomes Set.Expected,
-// if outputs tells of what dtypes they are. Of more entries than o allows some are chosen evenly, which a note says.
-// Errors are fault.Usage and name the entry and the tensor.
+// if outputs tells of what dtypes they are. Of more than 1000 entries, or than 256 MiB hold, some are chosen evenly,
+// which a note says. Errors are fault.Usage and name the entry and the tensor.
 //
 // Source: the documentation of perf_analyzer, "Input Data".
 func FromPerfAnalyzer(path string, inputs, outputs []wire.Port, o Options) (*Set, error) {
@@ -94,7 +94,11 @@ func readPerf(text []byte, inputs, outputs []wire.Port, o Options) (*Set, error)
 	case len(outputs) == 0:
 		s.Notes = append(s.Notes, "validation_data are left out: the server does not tell what outputs its model has")
 	default:
-		s.expected, err = f.expected(s, outputs)
+		taken := make([]perfEntry, s.Len())
+		for i, p := range s.Payloads {
+			taken[i] = f.answers[p.Lo]
+		}
+		s.expected, err = expectedOf(taken, outputs)
 	}
 	return s, err
 }
@@ -175,15 +179,15 @@ func perfSyntax(err error) error {
 // tensors returns those of an entry, in the order of ports. Inputs must all be there, of outputs one at least.
 func (e perfEntry) tensors(kind string, ports []wire.Port, o Options) ([]tensor.Tensor, error) {
 	for _, name := range slices.Sorted(maps.Keys(e.members)) {
-		if name != "model" && !slices.Contains(portNames(ports), name) { // "model" says for which model an entry is
-			return nil, fault.New(fault.Usage, wire.NamesHint(kind+"s", name, portNames(ports)), "%s: the model has no %s %q", e.at, kind, name)
+		if name != "model" && !slices.Contains(wire.PortNames(ports), name) { // "model" says for which model an entry is
+			return nil, fault.New(fault.Usage, wire.NamesHint(kind+"s", name, wire.PortNames(ports)), "%s: the model has no %s %q", e.at, kind, name)
 		}
 	}
 	var out []tensor.Tensor
 	for _, p := range ports {
 		raw, ok := e.members[p.Name]
 		if !ok && kind == "input" {
-			return nil, fault.New(fault.Usage, wire.NamesHint("inputs", "", portNames(ports)), "%s: there are no data for the input %q", e.at, p.Name)
+			return nil, fault.New(fault.Usage, wire.NamesHint("inputs", "", wire.PortNames(ports)), "%s: there are no data for the input %q", e.at, p.Name)
 		}
 		if !ok {
 			continue
@@ -195,18 +199,18 @@ func (e perfEntry) tensors(kind string, ports []wire.Port, o Options) ([]tensor.
 		out = append(out, t)
 	}
 	if len(out) == 0 {
-		return nil, fault.New(fault.Usage, wire.NamesHint(kind+"s", "", portNames(ports)), "%s: it has no %s", e.at, kind)
+		return nil, fault.New(fault.Usage, wire.NamesHint(kind+"s", "", wire.PortNames(ports)), "%s: it has no %s", e.at, kind)
 	}
 	return out, nil
 }
 
-// expected returns the outputs of the payloads that were taken.
-func (f *perfFile) expected(s *Set, outputs []wire.Port) (*Expected, error) {
-	e := &Expected{Outputs: make([][]tensor.Tensor, s.Len())}
+// expectedOf returns the outputs of entries of "validation_data".
+func expectedOf(entries []perfEntry, outputs []wire.Port) (*Expected, error) {
+	e := &Expected{Outputs: make([][]tensor.Tensor, len(entries))}
 	held := int64(0)
-	for i, p := range s.Payloads {
+	for i, entry := range entries {
 		var err error
-		if e.Outputs[i], err = f.answers[p.Lo].tensors("output", outputs, Options{}); err != nil {
+		if e.Outputs[i], err = entry.tensors("output", outputs, Options{}); err != nil {
 			return nil, err
 		}
 		if held += bytesOf(e.Outputs[i]); held > maxExpected {
@@ -238,11 +242,7 @@ func goldenPerf(path string, s *Set, outputs []wire.Port) (*Expected, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, "golden outputs %q", path)
 	}
-	taken := &Set{Payloads: make([]Payload, s.Len())}
-	for i := range taken.Payloads {
-		taken.Payloads[i].Lo = int64(i)
-	}
-	e, err := f.expected(taken, outputs)
+	e, err := expectedOf(f.answers, outputs)
 	if err != nil {
 		return nil, fault.Wrap(err, "golden outputs %q", path)
 	}

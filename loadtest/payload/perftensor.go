@@ -105,14 +105,14 @@ func settleShape(p wire.Port, asked tensor.Shape, count int64) (tensor.Shape, er
 		s = append(tensor.Shape{1}, s...)
 	}
 	if !fits(s, p) {
-		return nil, fault.New(fault.Usage, "", "it is of shape %s, and the model takes %s", shapeText(asked), portText(p))
+		return nil, fault.New(fault.Usage, "", "it is of shape %s, and the model takes %s", wire.ShapeText(asked), portText(p))
 	}
 	n, err := s.Elements()
 	if err != nil {
-		return nil, fault.New(fault.Usage, "", "shape %s: %w", shapeText(asked), err)
+		return nil, fault.New(fault.Usage, "", "shape %s: %w", wire.ShapeText(asked), err)
 	}
 	if n != count {
-		return nil, fault.New(fault.Usage, "", "%d elements for shape %s, which takes %d", count, shapeText(asked), n)
+		return nil, fault.New(fault.Usage, "", "%d elements for shape %s, which takes %d", count, wire.ShapeText(asked), n)
 	}
 	return s, nil
 }

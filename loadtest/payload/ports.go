@@ -2,7 +2,6 @@ package payload
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"infer/internal/fault"
@@ -61,15 +60,15 @@ func checkInputs(in []tensor.Tensor, ports []wire.Port) error {
 		t := &in[i]
 		at := slices.IndexFunc(ports, func(p wire.Port) bool { return p.Name == t.Name })
 		if at < 0 {
-			return fault.New(fault.Usage, wire.NamesHint("inputs", t.Name, portNames(ports)), "there are data for %q, which is no input of the model", t.Name)
+			return fault.New(fault.Usage, wire.NamesHint("inputs", t.Name, wire.PortNames(ports)), "there are data for %q, which is no input of the model", t.Name)
 		}
 		if p := ports[at]; t.DType != p.DType || !fits(t.Shape, p) {
-			return fault.New(fault.Usage, "give data of that dtype and shape, -1 is any size", "input %q is %s %s, and the model takes %s", t.Name, t.DType, shapeText(t.Shape), portText(p))
+			return fault.New(fault.Usage, "give data of that dtype and shape, -1 is any size", "input %q is %s %s, and the model takes %s", t.Name, t.DType, wire.ShapeText(t.Shape), portText(p))
 		}
 	}
 	for _, p := range ports {
 		if !slices.ContainsFunc(in, func(t tensor.Tensor) bool { return t.Name == p.Name }) {
-			return fault.New(fault.Usage, "the model takes "+strings.Join(portNames(ports), ", "), "there are no data for the input %q", p.Name)
+			return fault.New(fault.Usage, "the model takes "+strings.Join(wire.PortNames(ports), ", "), "there are no data for the input %q", p.Name)
 		}
 	}
 	return nil
@@ -87,27 +86,8 @@ func fits(s tensor.Shape, p wire.Port) bool {
 	return ok
 }
 
-func portNames(ports []wire.Port) []string {
-	names := make([]string, len(ports))
-	for i := range ports {
-		names[i] = ports[i].Name
-	}
-	return names
-}
-
 // portText is a port as messages show it: "float32 [-1,4]".
-func portText(p wire.Port) string { return p.DType.String() + " " + shapeText(p.Shape) }
-
-func shapeText(s []int64) string {
-	b := []byte{'['}
-	for i, d := range s {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendInt(b, d, 10)
-	}
-	return string(append(b, ']'))
-}
+func portText(p wire.Port) string { return p.DType.String() + " " + wire.ShapeText(p.Shape) }
 
 // rowsOf returns the rows of a request: axis 0 of the first input whose port leaves it open, else of the first input of
 // rank two or more, else 1.

@@ -15,7 +15,7 @@ import (
 
 // Body is what one plain HTTP request carries.
 type Body struct {
-	Name string // of the file, without its folder and TemplateEnding; it says the Content-Type where none is given
+	Name string // of the file, without its folder and the ending of templates; it says the Content-Type where none is given
 	Data []byte
 }
 
@@ -52,20 +52,20 @@ func typeOf(name string) string {
 }
 
 // ReadBodies reads body files: pattern is a file, a folder (its files, not those of folders in it; names that begin with
-// a dot are left out) or a glob pattern, in the order of names. A template (TemplateEnding) gives a body for each payload
-// of s, which may be nil, as Template says. Of more files than o allows it takes some, chosen evenly, which a note says.
-// What is no regular file, and more than o.Bytes in all, is refused. Errors are fault.Usage.
+// a dot are left out) or a glob pattern, in the order of names. A template (.tmpl) gives a body for each payload of
+// s, which may be nil (fillAll). Of more than 1000 files it takes some, chosen evenly, which a note says. What is no
+// regular file, and more than 256 MiB in all, is refused. Errors are fault.Usage.
 func ReadBodies(pattern string, s *Set, o Options) (bodies []Body, notes []string, err error) {
 	paths, err := bodyFiles(pattern)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(paths) == 1 && strings.HasSuffix(paths[0], TemplateEnding) {
+	if len(paths) == 1 && strings.HasSuffix(paths[0], templateEnding) {
 		text, err := readBody(paths[0], o.bytes())
 		if err != nil {
 			return nil, nil, err
 		}
-		bodies, err = Template(strings.TrimSuffix(filepath.Base(paths[0]), TemplateEnding), string(text), s, o)
+		bodies, err = fillAll(strings.TrimSuffix(filepath.Base(paths[0]), templateEnding), string(text), s, o, templateTime)
 		return bodies, nil, err
 	}
 	n := min(len(paths), o.count(false))
@@ -75,7 +75,7 @@ func ReadBodies(pattern string, s *Set, o Options) (bodies []Body, notes []strin
 	held := int64(0)
 	for i := range n {
 		path := paths[i*len(paths)/n]
-		if strings.HasSuffix(path, TemplateEnding) {
+		if strings.HasSuffix(path, templateEnding) {
 			return nil, nil, fault.New(fault.Usage, "name the template alone", "%q is a template among other bodies", path)
 		}
 		data, err := readBody(path, o.bytes()-held)

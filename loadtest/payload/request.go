@@ -33,10 +33,6 @@ type Request struct {
 	Body   []byte
 }
 
-// timing is the parameter of a gRPC request by which infer serve tells where the time of a call went
-// (serve/rpc.TimingParameter).
-const timing = "timing"
-
 // OIPRequests returns the payloads as the Open Inference Protocol has them over HTTP: with binary tensors, and asking
 // for binary outputs, where binary is set; else in JSON, which half precision does not fit (fault.Usage). model is a
 // name, version may be "". A dtype that the protocol lacks is fault.Unsupported.
@@ -132,7 +128,7 @@ func ModelInfers(s *Set, model, version string, told bool) ([][]byte, error) {
 	for i := range out {
 		r := wire.Request{Model: model, Version: version, Inputs: s.Payloads[i].Inputs}
 		if told {
-			r.Params = []wire.Param{{Name: timing, Value: true}}
+			r.Params = []wire.Param{{Name: wire.Timing, Value: true}}
 		}
 		var err error
 		if out[i], err = wire.AppendModelInfer(nil, &r); err != nil {

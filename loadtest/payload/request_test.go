@@ -8,7 +8,6 @@ import (
 	"infer/internal/fault"
 	"infer/internal/wire"
 	"infer/model/tensor"
-	"infer/serve/rpc"
 )
 
 // mixed is a set of two payloads with inputs of several dtypes and one axis of rows.
@@ -89,7 +88,7 @@ func TestRequests(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, got.Inputs, s.Payloads[i].Inputs)
-		if got.Model != "m" || got.Version != "3" || len(got.Params) != 1 || got.Params[0] != (wire.Param{Name: rpc.TimingParameter, Value: true}) {
+		if got.Model != "m" || got.Version != "3" || len(got.Params) != 1 || got.Params[0] != (wire.Param{Name: "timing", Value: true}) {
 			t.Errorf("%+v", got)
 		}
 	}

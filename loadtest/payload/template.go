@@ -12,29 +12,24 @@ import (
 	"infer/model/tensor"
 )
 
-// TemplateEnding is that of a body file that is a template; the ending before it says the type of the body, as in
+// templateEnding is that of a body file that is a template; the ending before it says the type of the body, as in
 // body.json.tmpl.
-const TemplateEnding = ".tmpl"
-
-// Template executes a text/template for each payload of s; s nil: for as many as o asks for. In it
-//
-//	{{.Index}}      is the number of the payload, from 0
-//	{{.Input "x"}}  are the elements of the input x as JSON, nested by its shape; without a name: of the only input
-//	{{.Row "x"}}    is the same without the first axis, which must be 1: one row for servers that know no batches
-//
-// name is that of the bodies. A template that does not parse, or names what is not there, writes more than o.Bytes in all
-// or takes more than 30 s for all bodies is fault.Usage.
-func Template(name, text string, s *Set, o Options) ([]Body, error) {
-	return fillAll(name, text, s, o, templateTime)
-}
+const templateEnding = ".tmpl"
 
 // templateTime bounds the making of all bodies of a template.
 const templateTime = 30 * time.Second
 
 const templateHint = `it may use {{.Index}}, {{.Input "x"}} and {{.Row "x"}}`
 
-// fillAll is Template with a bound on its time. A loop that writes nothing cannot be ended: after that time it is left
-// behind, for the program to end with it.
+// fillAll executes a text/template for each payload of s; s nil: for as many as are made up. In it
+//
+//	{{.Index}}      is the number of the payload, from 0
+//	{{.Input "x"}}  are the elements of the input x as JSON, nested by its shape; without a name: of the only input
+//	{{.Row "x"}}    is the same without the first axis, which must be 1: one row for servers that know no batches
+//
+// name is that of the bodies. A template that does not parse, or names what is not there, writes more than o.bytes in all
+// or takes longer than limit for all bodies is fault.Usage. A loop that writes nothing cannot be ended: after that time
+// it is left behind, for the program to end with it.
 func fillAll(name, text string, s *Set, o Options, limit time.Duration) ([]Body, error) {
 	t, err := template.New(name).Option("missingkey=error").Parse(text)
 	if err != nil {
@@ -129,7 +124,7 @@ func (p place) Row(name ...string) (string, error) {
 		return "", err
 	}
 	if len(t.Shape) == 0 || t.Shape[0] != 1 {
-		return "", fault.New(fault.Usage, "", "input %q is of shape %s, which is not one row", t.Name, shapeText(t.Shape))
+		return "", fault.New(fault.Usage, "", "input %q is of shape %s, which is not one row", t.Name, wire.ShapeText(t.Shape))
 	}
 	t.Shape = t.Shape[1:]
 	text, err := wire.AppendNested(nil, &t)

@@ -13,7 +13,7 @@ import (
 // TestTemplateLimits: a template ends that writes too much, or takes too long, and is refused.
 func TestTemplateLimits(t *testing.T) {
 	const ten = `{{range 10}}x{{end}}`
-	if b, err := Template("b", ten, nil, Options{Count: 3, Bytes: 30}); err != nil || len(b) != 3 || string(b[2].Data) != "xxxxxxxxxx" {
+	if b, err := fillAll("b", ten, nil, Options{most: 3, limit: 30}, templateTime); err != nil || len(b) != 3 || string(b[2].Data) != "xxxxxxxxxx" {
 		t.Errorf("%v, %v", b, err)
 	}
 	for _, c := range []struct {
@@ -26,7 +26,7 @@ func TestTemplateLimits(t *testing.T) {
 		{"late output", ten, 1, "not made within 1ns"},
 		{"a loop without output", `{{range 3000000}}{{end}}`, time.Millisecond, "not made within 1ms"},
 	} {
-		_, err := fillAll("b", c.text, nil, Options{Count: 3, Bytes: 29}, c.limit)
+		_, err := fillAll("b", c.text, nil, Options{most: 3, limit: 29}, c.limit)
 		refuses(t, err, c.says)
 		if fault.HintOf(err) == "" {
 			t.Errorf("%s: no hint", c.name)
@@ -39,7 +39,7 @@ func TestMadeUpStrings(t *testing.T) {
 	text := func(shape ...int64) wire.Port {
 		return wire.Port{Name: "T", DType: tensor.String, Shape: shape}
 	}
-	if s, err := FromPorts([]wire.Port{text(100)}, Options{Bytes: 2400, Count: 1}); err != nil || s.Bytes() > 2400 {
+	if s, err := FromPorts([]wire.Port{text(100)}, Options{limit: 2400, most: 1}); err != nil || s.Bytes() > 2400 {
 		t.Errorf("%v", err)
 	}
 	other := wire.Port{Name: "X", DType: tensor.Float32, Shape: []int64{100}}
@@ -47,11 +47,11 @@ func TestMadeUpStrings(t *testing.T) {
 		ports []wire.Port
 		o     Options
 	}{
-		"one":          {[]wire.Port{text(100)}, Options{Bytes: 2399}},
+		"one":          {[]wire.Port{text(100)}, Options{limit: 2399}},
 		"hundred mio":  {[]wire.Port{text(100000000)}, Options{}},
 		"overflow":     {[]wire.Port{text(1 << 62)}, Options{}},
 		"overflow too": {[]wire.Port{text(1<<40, 1<<40)}, Options{}},
-		"together":     {[]wire.Port{other, text(100)}, Options{Bytes: 2700}},
+		"together":     {[]wire.Port{other, text(100)}, Options{limit: 2700}},
 		"asked for":    {[]wire.Port{text(-1)}, Options{Bindings: model.Bindings{Shapes: map[string]tensor.Shape{"T": {100000000}}}}},
 		"batch":        {[]wire.Port{text(-1, 1000)}, Options{Bindings: model.Bindings{Dims: map[string]int64{"batch": 100000}}}},
 	} {

@@ -86,7 +86,7 @@ func (s *Schedule) bounded() time.Duration {
 		return s.end
 	}
 	free := *s
-	free.o.Requests, free.until = 0, s.end
+	free.o.Requests = 0
 	c := free.whole()
 	last := time.Duration(-1)
 	for range s.o.Requests {

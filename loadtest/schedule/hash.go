@@ -1,11 +1,11 @@
 package schedule
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"time"
 )
 
@@ -19,52 +19,41 @@ const mostHashed = 1 << 20
 // requests are expected before it.
 func (s *Schedule) Hash(from time.Duration) string {
 	h := sha256.New()
-	s.writeOptions(h)
+	w := bufio.NewWriterSize(h, 8192)
+	s.writeOptions(w)
 	if s.o.Trace == nil && s.expected(from) > mostWalked {
-		writeMoments(h, []time.Duration{from})
-		return hex.EncodeToString(h.Sum(nil))
-	}
-	moments := make([]time.Duration, 0, 1024)
-	for c, n := s.whole(), 0; n < mostHashed; {
-		_, due, ok := c.Next()
-		if !ok {
-			break
-		}
-		if due < from {
-			continue
-		}
-		n++
-		if moments = append(moments, due); len(moments) == cap(moments) {
-			writeMoments(h, moments)
-			moments = moments[:0]
+		writeMoment(w, from)
+	} else {
+		for c, n := s.whole(), 0; n < mostHashed; {
+			_, due, ok := c.Next()
+			if !ok {
+				break
+			}
+			if due >= from {
+				writeMoment(w, due)
+				n++
+			}
 		}
 	}
-	writeMoments(h, moments)
+	w.Flush() // a hash does not fail
 	return hex.EncodeToString(h.Sum(nil))
 }
 
 // writeOptions writes what a schedule is made of, but for the shard.
-func (s *Schedule) writeOptions(h hash.Hash) {
+func (s *Schedule) writeOptions(w *bufio.Writer) {
 	if s.o.Trace != nil {
-		fmt.Fprintf(h, "trace of %d, bound %d\n", len(s.o.Trace), s.o.Requests)
-		writeMoments(h, s.o.Trace)
+		fmt.Fprintf(w, "trace of %d, bound %d\n", len(s.o.Trace), s.o.Requests)
+		for _, m := range s.o.Trace {
+			writeMoment(w, m)
+		}
 		return
 	}
-	fmt.Fprintf(h, "%s, seed %d, bound %d\n", s.arrival, s.o.Seed, s.o.Requests)
+	fmt.Fprintf(w, "%s, seed %d, bound %d\n", s.arrival, s.o.Seed, s.o.Requests)
 	for _, g := range s.o.Stages {
-		fmt.Fprintf(h, "%x..%xx%d\n", g.From, g.To, int64(g.For))
+		fmt.Fprintf(w, "%x..%xx%d\n", g.From, g.To, int64(g.For))
 	}
 }
 
-func writeMoments(h hash.Hash, moments []time.Duration) {
-	buf := make([]byte, 0, 8192)
-	for len(moments) > 0 {
-		n := min(len(moments), cap(buf)/8)
-		buf = buf[:0]
-		for _, m := range moments[:n] {
-			buf = binary.LittleEndian.AppendUint64(buf, uint64(m))
-		}
-		h.Write(buf)
-		moments = moments[n:]
-	}
+func writeMoment(w *bufio.Writer, m time.Duration) {
+	w.Write(binary.LittleEndian.AppendUint64(w.AvailableBuffer(), uint64(m)))
 }

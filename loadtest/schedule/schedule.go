@@ -47,11 +47,10 @@ type Schedule struct {
 	arrival Arrival
 	pieces  []piece       // the stages, with what lies before them
 	end     time.Duration // of the stages or of the trace
-	until   time.Duration // of the schedule: end, or earlier where Requests ends it
 }
 
-// New checks o and returns its schedule. The schedule keeps o.Trace, which must not change any more. With Requests it
-// walks through the first 4 million requests at most. Errors are of kind fault.Usage.
+// New checks o and returns its schedule. The schedule keeps o.Trace, which must not change any more. Errors are of kind
+// fault.Usage.
 func New(o Options) (*Schedule, error) {
 	if o.Of == 0 {
 		o.Of = 1
@@ -71,10 +70,6 @@ func New(o Options) (*Schedule, error) {
 	}
 	if err != nil {
 		return nil, err
-	}
-	s.until = s.end
-	if o.Requests > 0 {
-		s.until = s.bounded()
 	}
 	return s, nil
 }
@@ -116,8 +111,14 @@ func (s *Schedule) takeTrace() error {
 
 // Duration is from the begin of the load to when no request is due any more: the length of the stages, or the moment
 // of the first request that Options.Requests cuts off. Where more than 4 million requests are expected before that one
-// it is its expected moment, and the last requests may be due a little later. Sharding does not change it.
-func (s *Schedule) Duration() time.Duration { return s.until }
+// it is its expected moment, and the last requests may be due a little later; else they are walked through. Sharding does
+// not change it.
+func (s *Schedule) Duration() time.Duration {
+	if s.o.Requests > 0 {
+		return s.bounded()
+	}
+	return s.end
+}
 
 // Expected returns the mean number of requests of this shard over all seeds, and its highest rate, in requests a
 // second: of stages the mean rate where it is highest, of a trace the most in a second.

@@ -64,12 +64,13 @@ func TestPure(t *testing.T) {
 			if !slices.Equal(index, again) || !slices.Equal(due, dueAgain) {
 				t.Error("two cursors differ")
 			}
+			end := s.Duration()
 			for i, x := range index {
-				if x != int64(i) || i > 0 && due[i] < due[i-1] || due[i] < 0 || due[i] >= s.Duration() {
-					t.Fatalf("request %d has index %d, due at %v of %v", i, x, due[i], s.Duration())
+				if x != int64(i) || i > 0 && due[i] < due[i-1] || due[i] < 0 || due[i] >= end {
+					t.Fatalf("request %d has index %d, due at %v of %v", i, x, due[i], end)
 				}
 			}
-			if n := s.Planned(0, s.Duration()); n != int64(len(due)) || n < 100 {
+			if n := s.Planned(0, end); n != int64(len(due)) || n < 100 {
 				t.Errorf("%d planned, %d in the schedule", n, len(due))
 			}
 			hash := s.Hash(0)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -10,9 +11,9 @@ import (
 
 // newClient is a client without a proxy, since the load has none, and without redirects, which the load does not follow.
 // Every request has a connection of its own: net/http writes to the log what a server sends on an idle one.
-func newClient(o Options) *http.Client {
+func newClient(config *tls.Config) *http.Client {
 	return &http.Client{
-		Transport:     &http.Transport{TLSClientConfig: o.TLS.Clone(), DisableKeepAlives: true, DialContext: dial},
+		Transport:     &http.Transport{TLSClientConfig: config.Clone(), DisableKeepAlives: true, DialContext: dial},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

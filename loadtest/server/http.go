@@ -34,7 +34,7 @@ func openHTTP(u *url.URL, o Options) API {
 	if protocol == HTTP {
 		base.Path = "" // the path is that of the request under load
 	}
-	return &overHTTP{base: &base, protocol: protocol, header: o.Header, timeout: o.Timeout, client: newClient(o)}
+	return &overHTTP{base: &base, protocol: protocol, header: o.Header, timeout: o.Timeout, client: newClient(o.TLS)}
 }
 
 // Close ends the idle connections.

@@ -157,13 +157,13 @@ func TestStatistics(t *testing.T) {
 	want := &Statistics{
 		Success: Counter{20, 292044454}, Fail: Counter{1, 7}, Queue: Counter{20, 1112645},
 		Input: Counter{20, 694237}, Compute: Counter{20, 287717782}, Output: Counter{20, 2453651},
-		Inferences: 20, Executions: 10, Batches: map[int64]int64{2: 10},
+		Inferences: 20, Executions: 10,
 	}
 	if err != nil || !reflect.DeepEqual(s, want) {
 		t.Errorf("%+v, %v\nnot %+v", s, err, want)
 	}
 	s, err = a.Statistics(t.Context(), "several", "")
-	want = &Statistics{Success: Counter{5, 30}, Inferences: 5, Executions: 3, Batches: map[int64]int64{1: 1, 2: 2}}
+	want = &Statistics{Success: Counter{5, 30}, Inferences: 5, Executions: 3}
 	if err != nil || !reflect.DeepEqual(s, want) {
 		t.Errorf("of two versions %+v, %v\nnot %+v", s, err, want)
 	}
@@ -223,10 +223,10 @@ func TestOpenErrors(t *testing.T) {
 }
 
 func TestDelta(t *testing.T) {
-	a := &Statistics{Success: Counter{10, 100}, Queue: Counter{10, 50}, Input: Counter{10, 10}, Compute: Counter{10, 20}, Output: Counter{10, 10}, Inferences: 10, Executions: 10, Batches: map[int64]int64{1: 10}}
-	b := &Statistics{Success: Counter{30, 500}, Fail: Counter{2, 5}, Queue: Counter{30, 250}, Input: Counter{30, 50}, Compute: Counter{30, 120}, Output: Counter{30, 30}, Inferences: 50, Executions: 20, Batches: map[int64]int64{1: 10, 4: 10}}
+	a := &Statistics{Success: Counter{10, 100}, Queue: Counter{10, 50}, Input: Counter{10, 10}, Compute: Counter{10, 20}, Output: Counter{10, 10}, Inferences: 10, Executions: 10}
+	b := &Statistics{Success: Counter{30, 500}, Fail: Counter{2, 5}, Queue: Counter{30, 250}, Input: Counter{30, 50}, Compute: Counter{30, 120}, Output: Counter{30, 30}, Inferences: 50, Executions: 20}
 	// 20 requests: queue 200/20, compute (40+100+20)/20; 40 rows in 10 runs.
-	want := Change{Requests: 20, Failures: 2, Queue: 10, Compute: 8, Batch: 4, Batches: map[int64]int64{4: 10}}
+	want := Change{Requests: 20, Failures: 2, Queue: 10, Compute: 8, Batch: 4}
 	if got, ok := Delta(a, b); !ok || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, not %+v", got, want)
 	}

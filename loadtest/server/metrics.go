@@ -2,8 +2,10 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,23 +17,23 @@ import (
 
 // MetricsOptions says where metrics of a server are looked for.
 type MetricsOptions struct {
-	URL     string // of the metrics themselves, given by the user; "": where servers have them
-	Target  string // URL of the server under load
-	Model   string // its name there
-	Options        // Header and TLS are those of Target and are sent to its own address alone; URL and Protocol are not read
+	URL    string      // of the metrics themselves, given by the user; "": where servers have them
+	Target string      // URL of the server under load
+	Model  string      // its name there
+	Header http.Header // of Target, sent to its own address alone; may be nil
+	TLS    *tls.Config // of https://; nil: the system's CAs
 }
 
 // Metrics is an endpoint with Prometheus metrics of a server. It is safe for concurrent use.
 type Metrics struct {
-	url     *url.URL
-	header  http.Header
-	model   string
-	timeout time.Duration
-	client  *http.Client
-	open    bool // nothing there names a model yet: what it tells counts once a scrape does
+	url    *url.URL
+	header http.Header
+	model  string
+	client *http.Client
+	open   bool // nothing there names a model yet: what it tells counts once a scrape does
 }
 
-// scrapeTimeout bounds a scrape where the user has named no other bound.
+// scrapeTimeout bounds a scrape.
 const scrapeTimeout = 2 * time.Second
 
 // FindMetrics looks for metrics of the server. Where the user gave no URL it tries http://HOST:8002/metrics (the default
@@ -62,7 +64,6 @@ func FindMetrics(ctx context.Context, o MetricsOptions) (m *Metrics, note string
 		case err == nil && s.series > 0:
 			notes = append(notes, fmt.Sprintf("metrics at %s do not name model %q and are not used: pass --metrics-url if they are this server's", u, o.Model))
 		}
-		m.Close()
 	}
 	return nil, strings.Join(notes, "; "), nil
 }
@@ -89,7 +90,6 @@ func givenMetrics(ctx context.Context, o MetricsOptions) (*Metrics, string, erro
 	m := newMetrics(u, o, err == nil && target.Host == u.Host)
 	s, err := m.Scrape(ctx)
 	if err != nil {
-		m.Close()
 		return nil, "", err
 	}
 	if o.Model != "" && !s.Named {
@@ -100,30 +100,20 @@ func givenMetrics(ctx context.Context, o MetricsOptions) (*Metrics, string, erro
 
 // newMetrics is an endpoint; own: it is at the target's own address, and may see the key that is meant for it.
 func newMetrics(u *url.URL, o MetricsOptions, own bool) *Metrics {
-	m := &Metrics{url: u, model: o.Model, timeout: o.Timeout, client: newClient(o.Options)}
-	if m.timeout <= 0 {
-		m.timeout = scrapeTimeout
-	}
+	m := &Metrics{url: u, model: o.Model, header: http.Header{}, client: newClient(o.TLS)}
 	if own {
-		m.header = o.Header
+		maps.Copy(m.header, o.Header)
 	}
+	m.header.Set("Accept", "text/plain;version=0.0.4")
 	return m
 }
 
 // URL is where the metrics are, without a password.
 func (m *Metrics) URL() string { return m.url.Redacted() }
 
-// Close ends the connection. A second Close is a no-op.
-func (m *Metrics) Close() { m.client.CloseIdleConnections() }
-
 // Scrape reads the metrics. Errors say what answers in their place.
 func (m *Metrics) Scrape(ctx context.Context) (Scrape, error) {
-	header := http.Header{}
-	for name, values := range m.header {
-		header[name] = values
-	}
-	header.Set("Accept", "text/plain;version=0.0.4")
-	a, err := fetch(ctx, m.client, m.timeout, http.MethodGet, m.url, header, nil)
+	a, err := fetch(ctx, m.client, scrapeTimeout, http.MethodGet, m.url, m.header, nil)
 	if err != nil {
 		return Scrape{}, err
 	}

@@ -101,7 +101,7 @@ func TestUsage(t *testing.T) {
 		{"no period", Scrape{Throttled: v(1), Periods: v(1)}, Scrape{Throttled: v(1), Periods: v(1)}, Usage{Throttled: v(0)}},
 		{"restarted", Scrape{CPU: v(10)}, Scrape{CPU: v(1)}, Usage{}},
 		{"nothing", Scrape{}, Scrape{}, Usage{}},
-		{"model", Scrape{Statistics: &Statistics{}}, Scrape{Statistics: &Statistics{Success: Counter{2, 10}, Queue: Counter{2, 10}}}, Usage{Model: &Change{Requests: 2, Queue: 5, Compute: Untold, Batches: map[int64]int64{}}}},
+		{"model", Scrape{Statistics: &Statistics{}}, Scrape{Statistics: &Statistics{Success: Counter{2, 10}, Queue: Counter{2, 10}}}, Usage{Model: &Change{Requests: 2, Queue: 5, Compute: Untold}}},
 	} {
 		c.a.At, c.b.At = at, at.Add(10*time.Second)
 		if got := c.a.Until(c.b); !reflect.DeepEqual(got, c.want) {
@@ -151,12 +151,11 @@ func metricsServer(t *testing.T, file string, key *string) *httptest.Server {
 func TestFindMetrics(t *testing.T) {
 	var key string
 	s := metricsServer(t, "kserve-0.21.metrics", &key)
-	withKey := Options{Header: http.Header{"Authorization": {"Bearer x"}}}
-	m, note, err := FindMetrics(t.Context(), MetricsOptions{Target: s.URL, Model: "affine", Options: withKey})
+	withKey := http.Header{"Authorization": {"Bearer x"}}
+	m, note, err := FindMetrics(t.Context(), MetricsOptions{Target: s.URL, Model: "affine", Header: withKey})
 	if err != nil || m == nil || m.URL() != s.URL+"/metrics" || key != "Bearer x" {
 		t.Fatalf("the target's own: %v, %q, %v, key %q", m, note, err, key)
 	}
-	defer m.Close()
 	a, err := m.Scrape(t.Context())
 	b, err2 := m.Scrape(t.Context())
 	if err != nil || err2 != nil || !b.At.After(a.At) || *a.Until(b).CPUs != 0 {
@@ -167,7 +166,7 @@ func TestFindMetrics(t *testing.T) {
 		t.Errorf("another's: %v, %q, %v", m, note, err)
 	}
 	testOpenMetrics(t)
-	m, note, err = FindMetrics(t.Context(), MetricsOptions{URL: s.URL + "/metrics", Target: "http://127.0.0.1:1", Model: "nobody's", Options: withKey})
+	m, note, err = FindMetrics(t.Context(), MetricsOptions{URL: s.URL + "/metrics", Target: "http://127.0.0.1:1", Model: "nobody's", Header: withKey})
 	if m == nil || err != nil || !strings.Contains(note, "do not name") || key != "" {
 		t.Errorf("the user's: %v, %q, %v, key %q went to another address", m, note, err, key)
 	}
@@ -193,7 +192,6 @@ func testOpenMetrics(t *testing.T) {
 	if m == nil || note != "" || err != nil {
 		t.Fatal(m, note, err)
 	}
-	defer m.Close()
 	for _, c := range []struct {
 		more     string
 		believed bool

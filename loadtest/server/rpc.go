@@ -198,21 +198,14 @@ func (g *overGRPC) Statistics(ctx context.Context, name, version string) (*Stati
 	if err != nil || len(a.ModelStats) == 0 {
 		return nil, err
 	}
-	sum := &Statistics{Batches: map[int64]int64{}}
+	sum := &Statistics{}
 	for _, m := range a.ModelStats {
-		i := m.InferenceStats
-		if i == nil {
-			i = &pb.InferStatistics{}
-		}
-		s := Statistics{
-			Success: duration(i.Success), Fail: duration(i.Fail), Queue: duration(i.Queue),
-			Input: duration(i.ComputeInput), Compute: duration(i.ComputeInfer), Output: duration(i.ComputeOutput),
-			Inferences: count(m.InferenceCount), Executions: count(m.ExecutionCount), Batches: map[int64]int64{},
-		}
-		for _, b := range m.BatchStats {
-			s.Batches[count(b.BatchSize)] += duration(b.ComputeInfer).Count
-		}
-		sum.add(s)
+		i := m.InferenceStats // may be nil
+		sum.add(Statistics{
+			Success: duration(i.GetSuccess()), Fail: duration(i.GetFail()), Queue: duration(i.GetQueue()),
+			Input: duration(i.GetComputeInput()), Compute: duration(i.GetComputeInfer()), Output: duration(i.GetComputeOutput()),
+			Inferences: count(m.InferenceCount), Executions: count(m.ExecutionCount),
+		})
 	}
 	return sum, nil
 }

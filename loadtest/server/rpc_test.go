@@ -98,7 +98,7 @@ func TestRPC(t *testing.T) {
 	_, err := a.Model(t.Context(), "flta", "")
 	wantFault(t, err, fault.NotFound, "unknown model: 'flta'", "did you mean flat")
 	stats := &Statistics{Success: Counter{20, 100}, Fail: Counter{1, 1<<63 - 1}, Queue: Counter{20, 1}, Input: Counter{20, 2}, Compute: Counter{20, 3}, Output: Counter{20, 4},
-		Inferences: 20, Executions: 10, Batches: map[int64]int64{2: 10}}
+		Inferences: 20, Executions: 10}
 	if s, err := a.Statistics(t.Context(), "add", ""); err != nil || !reflect.DeepEqual(s, stats) {
 		t.Errorf("%+v, %v\nnot %+v", s, err, stats)
 	}

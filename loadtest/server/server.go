@@ -84,8 +84,8 @@ type Options struct {
 	Timeout  time.Duration
 }
 
-// DefaultTimeout bounds a request where Options has none.
-const DefaultTimeout = 10 * time.Second
+// defaultTimeout bounds a request where Options has none.
+const defaultTimeout = 10 * time.Second
 
 // answerLimit bounds the body of an answer, in bytes.
 const answerLimit = 8 << 20
@@ -100,7 +100,7 @@ func Open(o Options) (API, error) {
 		return nil, fault.New(fault.Usage, "it is from 1 to 65535", "URL %q: there is no port %s", o.URL, u.Port())
 	}
 	if o.Timeout <= 0 {
-		o.Timeout = DefaultTimeout
+		o.Timeout = defaultTimeout
 	}
 	grpc := u.Scheme == "grpc" || u.Scheme == "grpcs"
 	if !grpc && u.Scheme != "http" && u.Scheme != "https" {

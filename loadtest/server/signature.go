@@ -85,13 +85,6 @@ type jsonTensor struct {
 	} `json:"tensor_shape"`
 }
 
-// tensorFlowTypes are the names that signatures use, by those of the Open Inference Protocol.
-var tensorFlowTypes = map[string]string{
-	"DT_FLOAT": "FP32", "DT_DOUBLE": "FP64", "DT_HALF": "FP16", "DT_BFLOAT16": "BF16", "DT_STRING": "BYTES", "DT_BOOL": "BOOL",
-	"DT_INT8": "INT8", "DT_INT16": "INT16", "DT_INT32": "INT32", "DT_INT64": "INT64",
-	"DT_UINT8": "UINT8", "DT_UINT16": "UINT16", "DT_UINT32": "UINT32", "DT_UINT64": "UINT64",
-}
-
 // parseSignature reads the body of GET /v1/models/NAME/metadata: the signature serving_default, inputs by name. There
 // are no inputs where it is not there.
 func parseSignature(body []byte) (Model, error) {
@@ -126,11 +119,10 @@ func tensors(from map[string]jsonTensor, inputs bool) ([]wire.Port, error) {
 	var list []jsonPort
 	for _, name := range slices.Sorted(maps.Keys(from)) {
 		t := from[name]
-		datatype, known := tensorFlowTypes[t.DType]
-		if !known {
-			datatype = t.DType
+		p := jsonPort{Name: name, Datatype: t.DType, Shape: []int64{}}
+		if d, known := wire.ParseTensorFlowName(t.DType); known {
+			p.Datatype = wire.Datatype(d)
 		}
-		p := jsonPort{Name: name, Datatype: datatype, Shape: []int64{}}
 		for _, d := range t.Shape.Dims {
 			size, err := dimension(d.Size)
 			if err != nil {

@@ -15,11 +15,14 @@ type Counter struct {
 // Statistics is the counters of a model since it was loaded. A request that is answered in a run with others counts the
 // whole time of the run.
 type Statistics struct {
-	Success, Fail          Counter         // requests, from their receipt to their answer
-	Queue                  Counter         // requests, waiting for a run
-	Input, Compute, Output Counter         // requests: putting inputs together, the run, taking outputs apart
-	Inferences, Executions int64           // rows, and runs
-	Batches                map[int64]int64 // runs by their rows, where the server tells
+	Success, Fail          Counter // requests, from their receipt to their answer
+	Queue                  Counter // requests, waiting for a run
+	Input, Compute, Output Counter // requests: putting inputs together, the run, taking outputs apart
+	Inferences, Executions int64   // rows, and runs
+}
+
+func (s *Statistics) counters() [6]*Counter {
+	return [...]*Counter{&s.Success, &s.Fail, &s.Queue, &s.Input, &s.Compute, &s.Output}
 }
 
 // Change is what happened between two readings of the counters.
@@ -28,8 +31,7 @@ type Change struct {
 	// Queue and Compute are means of a request, in which Compute is the input, the run and the output together; Untold
 	// where the server does not tell, and where there was no request.
 	Queue, Compute time.Duration
-	Batch          float64         // rows of a run, mean; 0: there was none
-	Batches        map[int64]int64 // runs by their rows, where the server tells
+	Batch          float64 // rows of a run, mean; 0: there was none
 }
 
 // Untold stands for a time that the server did not tell.
@@ -42,8 +44,9 @@ func Delta(a, b *Statistics) (Change, bool) {
 		return Change{}, false
 	}
 	backwards := b.Inferences < a.Inferences || b.Executions < a.Executions
-	for _, p := range [][2]Counter{{a.Success, b.Success}, {a.Fail, b.Fail}, {a.Queue, b.Queue}, {a.Input, b.Input}, {a.Compute, b.Compute}, {a.Output, b.Output}} {
-		backwards = backwards || p[1].Count < p[0].Count || p[1].Time < p[0].Time
+	before := a.counters()
+	for i, c := range b.counters() {
+		backwards = backwards || c.Count < before[i].Count || c.Time < before[i].Time
 	}
 	if backwards {
 		return Change{}, false
@@ -53,7 +56,6 @@ func Delta(a, b *Statistics) (Change, bool) {
 		Failures: b.Fail.Count - a.Fail.Count,
 		Queue:    mean(a.Queue, b.Queue),
 		Compute:  mean(a.Compute, b.Compute),
-		Batches:  moreRuns(a.Batches, b.Batches),
 	}
 	if c.Compute >= 0 {
 		c.Compute += max(0, mean(a.Input, b.Input)) + max(0, mean(a.Output, b.Output))
@@ -70,17 +72,6 @@ func mean(a, b Counter) time.Duration {
 		return (b.Time - a.Time) / time.Duration(n)
 	}
 	return Untold
-}
-
-// moreRuns is how many runs of each size came from a to b.
-func moreRuns(a, b map[int64]int64) map[int64]int64 {
-	more := map[int64]int64{}
-	for rows, runs := range b {
-		if n := runs - a[rows]; n > 0 {
-			more[rows] = n
-		}
-	}
-	return more
 }
 
 // jsonCounter is a counter of the REST form.
@@ -105,10 +96,6 @@ func parseStatistics(body []byte) (*Statistics, error) {
 				Compute jsonCounter `json:"compute_infer"`
 				Output  jsonCounter `json:"compute_output"`
 			} `json:"inference_stats"`
-			Batches []struct {
-				Rows    int64       `json:"batch_size"`
-				Compute jsonCounter `json:"compute_infer"`
-			} `json:"batch_stats"`
 		} `json:"model_stats"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
@@ -117,28 +104,22 @@ func parseStatistics(body []byte) (*Statistics, error) {
 	if len(answer.Models) == 0 {
 		return nil, nil
 	}
-	sum := &Statistics{Batches: map[int64]int64{}}
+	sum := &Statistics{}
 	for _, m := range answer.Models {
-		s := Statistics{
+		sum.add(Statistics{
 			Success: m.Stats.Success.counter(), Fail: m.Stats.Fail.counter(), Queue: m.Stats.Queue.counter(),
 			Input: m.Stats.Input.counter(), Compute: m.Stats.Compute.counter(), Output: m.Stats.Output.counter(),
-			Inferences: m.Inferences, Executions: m.Executions, Batches: map[int64]int64{},
-		}
-		for _, b := range m.Batches {
-			s.Batches[b.Rows] += b.Compute.Count
-		}
-		sum.add(s)
+			Inferences: m.Inferences, Executions: m.Executions,
+		})
 	}
 	return sum, nil
 }
 
 // add adds the counters of another version.
 func (s *Statistics) add(o Statistics) {
-	for _, p := range []struct{ to, from *Counter }{{&s.Success, &o.Success}, {&s.Fail, &o.Fail}, {&s.Queue, &o.Queue}, {&s.Input, &o.Input}, {&s.Compute, &o.Compute}, {&s.Output, &o.Output}} {
-		p.to.Count, p.to.Time = p.to.Count+p.from.Count, p.to.Time+p.from.Time
+	more := o.counters()
+	for i, c := range s.counters() {
+		c.Count, c.Time = c.Count+more[i].Count, c.Time+more[i].Time
 	}
 	s.Inferences, s.Executions = s.Inferences+o.Inferences, s.Executions+o.Executions
-	for rows, runs := range o.Batches {
-		s.Batches[rows] += runs
-	}
 }

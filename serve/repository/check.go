@@ -91,7 +91,7 @@ func (h *Handle) checkInput(t *tensor.Tensor, p *wire.Port, ranked bool) error {
 		fits = fits && n >= 0 && (!ranked || p.Shape[i] < 0 || p.Shape[i] == n)
 	}
 	if !fits {
-		return invalid("unexpected shape for input '%s' for model '%s'. Expected %s, got %s", t.Name, h.info.Name, shapeText(p.Shape), shapeText(t.Shape))
+		return invalid("unexpected shape for input '%s' for model '%s'. Expected %s, got %s", t.Name, h.info.Name, wire.ShapeText(p.Shape), wire.ShapeText(t.Shape))
 	}
 	n, err := t.Shape.Elements()
 	if err != nil {
@@ -182,11 +182,6 @@ func portAt(ports []wire.Port, name string) int {
 		}
 	}
 	return -1
-}
-
-// shapeText is a shape as the protocol's messages print it, such as [-1,1,28,28].
-func shapeText(s []int64) string {
-	return strings.ReplaceAll(fmt.Sprint(s), " ", ",")
 }
 
 // datatype is the name of a dtype in the protocol, or infer's own for one that the protocol lacks.

@@ -8,9 +8,5 @@ import (
 // unexpected is the error of an input or output that the model does not have, in the words of other servers of the
 // protocol; what there is stands in the hint.
 func unexpected(what, name, model string, ports []wire.Port) error {
-	known := make([]string, len(ports))
-	for i, p := range ports {
-		known[i] = p.Name
-	}
-	return fault.New(fault.Usage, wire.NamesHint(what+"s", name, known), "unexpected inference %s '%s' for model '%s'", what, name, model)
+	return fault.New(fault.Usage, wire.NamesHint(what+"s", name, wire.PortNames(ports)), "unexpected inference %s '%s' for model '%s'", what, name, model)
 }

@@ -7,7 +7,6 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/wire"
-	"infer/model/tensor"
 )
 
 // noLabel refuses a version label: there are none to be given yet.
@@ -112,30 +111,11 @@ func (x *exchange) metadataTFS() error {
 func tensorInfos(ports []wire.Port) map[string]tensorInfo {
 	list := make(map[string]tensorInfo, len(ports))
 	for _, p := range ports {
-		t := tensorInfo{DType: typeTFS(p.DType), Name: p.Name, Shape: tensorShape{Dim: []tensorDim{}}}
+		t := tensorInfo{DType: wire.TensorFlowName(p.DType), Name: p.Name, Shape: tensorShape{Dim: []tensorDim{}}}
 		for _, d := range p.Shape {
 			t.Shape.Dim = append(t.Shape.Dim, tensorDim{Size: strconv.FormatInt(d, 10)})
 		}
 		list[p.Name] = t
 	}
 	return list
-}
-
-// typeTFS is the name of a dtype in tensorflow.DataType.
-func typeTFS(d tensor.DType) string {
-	switch d {
-	case tensor.Float32:
-		return "DT_FLOAT"
-	case tensor.Float64:
-		return "DT_DOUBLE"
-	case tensor.Float16:
-		return "DT_HALF"
-	case tensor.BFloat16:
-		return "DT_BFLOAT16"
-	case tensor.Bool:
-		return "DT_BOOL"
-	case tensor.String:
-		return "DT_STRING"
-	}
-	return "DT_" + wire.Datatype(d) // DT_INT8 … DT_UINT64
 }

@@ -20,10 +20,6 @@ type protocol struct {
 	encode func(dst []byte, r *wire.Response, typed bool) ([]byte, error)
 }
 
-// TimingParameter is the boolean parameter of a request by which a client asks to be told where the time of its call
-// went, in the parameters of the answer: queue_us, compute_us, batch_size, model_digest.
-const TimingParameter = "timing"
-
 // exchange is one inference from its bytes to those of its answer. Its memory is used again.
 type exchange struct {
 	s        *Server
@@ -209,7 +205,7 @@ func (x *exchange) respond(info *repository.Info, c *repository.Call) error {
 	}
 	for _, p := range x.request.Params {
 		switch {
-		case p.Name == TimingParameter && p.Value == true:
+		case p.Name == wire.Timing && p.Value == true:
 			r.Params = append(r.Params,
 				wire.Param{Name: "queue_us", Value: c.Timing.Queue.Microseconds()},
 				wire.Param{Name: "compute_us", Value: c.Timing.Compute.Microseconds()},

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"infer/internal/pb"
+	"infer/internal/wire"
 	"infer/model"
 	"infer/model/engine/enginetest"
 	"infer/serve/repository"
@@ -189,9 +190,9 @@ func TestParameters(t *testing.T) {
 	h := serve(t, map[string]*model.Model{"sum": enginetest.Add("n", 2)}, Options{}, repository.Options{})
 	request := one("sum")
 	request.Parameters = map[string]*pb.InferParameter{
-		TimingParameter: {ParameterChoice: &pb.InferParameter_BoolParam{BoolParam: true}},
-		"priority":      {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: 1}},
-		"timeout":       {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: 60_000_000}},
+		wire.Timing: {ParameterChoice: &pb.InferParameter_BoolParam{BoolParam: true}},
+		"priority":  {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: 1}},
+		"timeout":   {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: 60_000_000}},
 	}
 	request.Outputs = []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "c", Parameters: map[string]*pb.InferParameter{
 		"classification": {ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: 1}}}}}

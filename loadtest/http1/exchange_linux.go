@@ -139,8 +139,8 @@ func (l *lane) finish(c *conn, reuse bool) {
 	}
 	l.underWay.remove(c)
 	c.loaded, c.fresh, c.since = false, false, l.clock
-	if l.waiting.n > 0 {
-		l.load(c, l.waiting.pop())
+	if l.waiting.Len() > 0 {
+		l.load(c, l.waiting.Pop())
 	} else {
 		l.rest(c)
 	}

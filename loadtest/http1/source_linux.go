@@ -16,6 +16,12 @@ type cursor interface {
 // never is later than everything.
 const never = time.Duration(math.MaxInt64)
 
+// due is a request that its lane has turned to.
+type due struct {
+	index     int64
+	due, woke time.Duration
+}
+
 // source says when the next request of a lane is due: by a schedule, or by completion.
 type source struct {
 	cursor cursor // nil: closed loop
@@ -50,7 +56,7 @@ func (l *lane) nextDue() time.Duration {
 		return never
 	case l.cursor != nil:
 		return l.next.due
-	case l.underWay.n+l.waiting.n < l.share:
+	case l.underWay.n+l.waiting.Len() < l.share:
 		return l.pause
 	}
 	return never

@@ -58,13 +58,13 @@ func newRun(ctx context.Context, t Target, l Load) *run {
 }
 
 // pace hands out the requests of the schedule, each a spin before it is due.
-func (r *run) pace(p *Pacer) {
+func (r *run) pace(p *pacer) {
 	for c := r.l.Schedule.Cursor(0, 1); ; {
 		index, due, ok := c.Next()
 		if !ok {
 			break
 		}
-		woke, ok := p.Wait(r.ctx, due-r.l.Spin)
+		woke, ok := p.wait(r.ctx, due-r.l.Spin)
 		if !ok {
 			break
 		}

@@ -68,14 +68,11 @@ func (w *workers) Run(ctx context.Context, l Load) (Stats, error) {
 	} else {
 		defer WidenProcs()() // the pacer must not wait for goroutines that unpack answers
 		r.clock = NewClock(lead)
-		p := NewPacer(r.clock, 0)
-		stats.Pacer = p.String()
-		if l.Spin > 0 {
-			stats.Pacer += " and spin (" + l.Spin.String() + ")"
-		}
+		stats.Pacer = PacerName(sleeperName, shortestSpin+l.Spin)
+		p := newPacer(r.clock)
 		collected := r.collect()
 		r.pace(p)
-		p.Close()
+		p.close()
 		r.wait()
 		collected()
 	}

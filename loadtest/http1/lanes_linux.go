@@ -141,14 +141,10 @@ func (g *lanes) gather(r *run, all []*lane) drive.Stats {
 }
 
 func (g *lanes) pacer(spin time.Duration) string {
-	name := "epoll_pwait2"
 	if g.coarse {
-		name = "ppoll"
+		return drive.PacerName("ppoll", spin)
 	}
-	if spin > 0 {
-		name += " and spin (" + spin.String() + ")"
-	}
-	return name
+	return drive.PacerName("epoll_pwait2", spin)
 }
 
 // Close implements drive.Generator.

@@ -24,11 +24,6 @@ const method = "/inference.GRPCInferenceService/ModelInfer"
 // more would wait inside of gRPC, where nobody sees it.
 const StreamsPerConnection = 50
 
-// Connections returns how many connections so many calls at a time need.
-func Connections(inFlight int) int {
-	return max(1, (inFlight+StreamsPerConnection-1)/StreamsPerConnection)
-}
-
 // Options say what is sent, and where.
 type Options struct {
 	Addr     string              // host:port

@@ -32,9 +32,8 @@ type lane struct {
 	timeout  time.Duration
 	spin     time.Duration
 	time     drive.Clock
-	check    drive.Checker // nil: none
-	checker  *checker
-	memory   *memory // for the bodies of all lanes
+	checker  *checker // nil: answers are not compared
+	memory   *memory  // for the bodies of all lanes
 	pen      pen
 	to       netip.AddrPort
 

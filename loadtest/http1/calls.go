@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"infer/internal/fault"
 	"infer/loadtest/drive"
 	"infer/loadtest/sample"
 )
@@ -79,7 +78,7 @@ func (c *calls) Open(ctx context.Context, n int) error {
 	for ; have < n; have++ {
 		k, err := c.dial(ctx, c.to)
 		if err != nil {
-			return refused(fmt.Errorf("connection %d of %d: %w", have+1, n, err))
+			return unopened(fmt.Errorf("connection %d of %d: %w", have+1, n, err))
 		}
 		c.rest(k)
 	}
@@ -87,23 +86,20 @@ func (c *calls) Open(ctx context.Context, n int) error {
 }
 
 func (c *calls) choose(ctx context.Context) error {
-	list, err := resolve(ctx, c.o.Addr)
+	to, err := choose(ctx, c.o.Addr, func(to netip.AddrPort) error {
+		k, err := c.dial(ctx, to)
+		if err == nil {
+			c.rest(k)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	var failed error
-	for _, to := range list {
-		k, err := c.dial(ctx, to)
-		if err == nil {
-			c.mu.Lock()
-			c.to = to
-			c.mu.Unlock()
-			c.rest(k)
-			return nil
-		}
-		failed = errors.Join(failed, err)
-	}
-	return refused(failed)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.to = to
+	return nil
 }
 
 func (c *calls) dial(ctx context.Context, to netip.AddrPort) (*link, error) {
@@ -299,17 +295,4 @@ func bare(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-// refused says what to do about a connection that could not be made.
-func refused(err error) error {
-	var record tls.RecordHeaderError
-	var unknown *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &record):
-		return fault.New(fault.Unavailable, "the server does not speak TLS there: give the target as http://", "%w", err)
-	case errors.As(err, &unknown):
-		return fault.New(fault.Unavailable, "the certificate must be for this host, and by an authority that this machine knows", "%w", err)
-	}
-	return unopened(err)
 }

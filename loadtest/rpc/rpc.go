@@ -1,5 +1,5 @@
 // Package rpc owns gRPC as a load generator speaks it: calls of the Open Inference Protocol whose messages were made
-// before the load. With serve/rpc it is the home of grpc.
+// before the load. With serve/rpc, loadtest/null and loadtest/server it is the home of grpc.
 package rpc
 
 import (

@@ -88,7 +88,7 @@ func AutoSpin(cpus int, rate float64) time.Duration {
 }
 
 const (
-	longestSpin = 150 * time.Microsecond // nanosleep is hardly ever later (design 3.1)
+	longestSpin = 150 * time.Microsecond // nanosleep is hardly ever later
 	leastSpin   = 10 * time.Microsecond  // less is over before the sleep has ended
 )
 

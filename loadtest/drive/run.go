@@ -58,7 +58,9 @@ func newRun(ctx context.Context, t Target, l Load) *run {
 }
 
 // pace hands out the requests of the schedule, each a spin before it is due.
-func (r *run) pace(p *pacer) {
+func (r *run) pace() {
+	p := newPacer(r.clock)
+	defer p.close()
 	for c := r.l.Schedule.Cursor(0, 1); ; {
 		index, due, ok := c.Next()
 		if !ok {

@@ -61,21 +61,19 @@ func (w *workers) Run(ctx context.Context, l Load) (Stats, error) {
 	stats := Stats{Lanes: 1, Opened: w.opened}
 	if l.Schedule == nil {
 		r.clock = NewClock(0)
-		collected := r.collect()
-		r.closedLoop()
-		r.wait()
-		collected()
 	} else {
 		defer WidenProcs()() // the pacer must not wait for goroutines that unpack answers
 		r.clock = NewClock(lead)
 		stats.Pacer = PacerName(sleeperName, shortestSpin+l.Spin)
-		p := newPacer(r.clock)
-		collected := r.collect()
-		r.pace(p)
-		p.close()
-		r.wait()
-		collected()
 	}
+	collected := r.collect()
+	if l.Schedule == nil {
+		r.closedLoop()
+	} else {
+		r.pace()
+	}
+	r.wait()
+	collected()
 	r.report(&stats)
 	return stats, nil
 }

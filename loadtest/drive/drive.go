@@ -41,11 +41,11 @@ type Stats struct {
 	InFlight     int64     // requests under way at the most
 	Cut          int64     // requests under way when ctx ended: no sample
 	Unchecked    int64     // answers that were not compared for want of time or memory
-	Faults       []Fault   // by number, at most MaxFaults
+	Faults       []Fault   // by number, at most maxFaults
 }
 
-// MaxFaults is how many different faults are told apart.
-const MaxFaults = 20
+// maxFaults is how many different faults are told apart.
+const maxFaults = 20
 
 // Fault is one way in which requests failed.
 type Fault struct {

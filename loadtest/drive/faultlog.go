@@ -28,7 +28,7 @@ type way struct {
 
 const (
 	maxFaultText = 200                         // bytes
-	maxWays      = MaxFaults - sample.Outcomes // leaves a place for the rest of every outcome
+	maxWays      = maxFaults - sample.Outcomes // leaves a place for the rest of every outcome
 	otherText    = "failures with other texts" // of those
 )
 
@@ -52,7 +52,7 @@ func (f *FaultLog) Add(outcome sample.Outcome, code uint16, text string) {
 	f.ways[way{outcome, code, string(key)}] = &Fault{Outcome: outcome, Code: code, Text: oneLine(text), Count: 1}
 }
 
-// List returns what was counted, most frequent first, at most MaxFaults.
+// List returns what was counted, most frequent first, at most maxFaults.
 func (f *FaultLog) List() []Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()

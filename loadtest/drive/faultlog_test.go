@@ -57,8 +57,8 @@ func TestFaultLogBound(t *testing.T) {
 			t.Errorf("%+v behind %+v", x, list[i-1])
 		}
 	}
-	if len(list) > MaxFaults || n != int64(sample.Outcomes)*1000 {
-		t.Errorf("%d faults that count %d, want at most %d that count %d", len(list), n, MaxFaults, sample.Outcomes*1000)
+	if len(list) > maxFaults || n != int64(sample.Outcomes)*1000 {
+		t.Errorf("%d faults that count %d, want at most %d that count %d", len(list), n, maxFaults, sample.Outcomes*1000)
 	}
 }
 

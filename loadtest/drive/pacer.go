@@ -22,49 +22,47 @@ func (c Clock) Now() time.Duration { return time.Since(c.start) }
 // nap is how long a pacer sleeps at most before it looks whether it is to stop.
 const nap = 50 * time.Millisecond
 
-// Pacer wakes one goroutine at the moments of a schedule. It is for that goroutine alone.
-type Pacer struct {
+// pacer wakes one goroutine at the moments of a schedule. It is for that goroutine alone.
+type pacer struct {
 	clock Clock
-	spin  time.Duration
 	sleep sleeper
 }
 
-// NewPacer locks the calling goroutine to its thread, lets the kernel wake that thread as exactly as it can, and
-// returns a pacer on clock that stops sleeping spin before each moment and watches the clock from there; with a spin
-// of 0 it sleeps all the way. Close it on the same goroutine.
-func NewPacer(clock Clock, spin time.Duration) *Pacer {
+// newPacer locks the calling goroutine to its thread, lets the kernel wake that thread as exactly as it can, and
+// returns a pacer on clock. Close it on the same goroutine.
+func newPacer(clock Clock) *pacer {
 	runtime.LockOSThread()
-	p := &Pacer{clock: clock, spin: max(spin, shortestSpin)}
+	p := &pacer{clock: clock}
 	p.sleep.open(clock)
 	return p
 }
 
-// Close gives the thread back. A second Close is not allowed.
-func (p *Pacer) Close() {
+// close gives the thread back. A second close is not allowed.
+func (p *pacer) close() {
 	p.sleep.close()
 	runtime.UnlockOSThread()
 }
 
-// String says in words how it sleeps, for reports.
-func (p *Pacer) String() string {
-	if p.spin > 0 {
-		return sleeperName + " and spin (" + p.spin.String() + ")"
+// PacerName says in words, for reports, how requests are paced by a sleep that ends a spin before they are due.
+func PacerName(sleep string, spin time.Duration) string {
+	if spin > 0 {
+		return sleep + " and spin (" + spin.String() + ")"
 	}
-	return sleeperName
+	return sleep
 }
 
-// Wait returns at due, or at once where that is past, with the time that it is then. It returns false once ctx has
+// wait returns at due, or at once where that is past, with the time that it is then. It returns false once ctx has
 // ended: at most 50 ms later where it slept.
-func (p *Pacer) Wait(ctx context.Context, due time.Duration) (woke time.Duration, ok bool) {
+func (p *pacer) wait(ctx context.Context, due time.Duration) (woke time.Duration, ok bool) {
 	for now := p.clock.Now(); ; now = p.clock.Now() {
 		if now >= due {
 			return now, ctx.Err() == nil
 		}
-		switch left := due - now - p.spin; {
+		switch left := due - now - shortestSpin; {
 		case left > nap:
 			p.sleep.until(now + nap)
 		case left > 0:
-			p.sleep.until(due - p.spin)
+			p.sleep.until(due - shortestSpin)
 		default:
 			continue // spin; it is too short to be worth a look at ctx
 		}
@@ -90,7 +88,7 @@ func AutoSpin(cpus int, rate float64) time.Duration {
 }
 
 const (
-	longestSpin = 150 * time.Microsecond // nanosleep is hardly ever later (design 3.1)
+	longestSpin = 150 * time.Microsecond // nanosleep is hardly ever later
 	leastSpin   = 10 * time.Microsecond  // less is over before the sleep has ended
 )
 

@@ -12,41 +12,39 @@ import (
 	"infer/loadtest/schedule"
 )
 
-// BenchmarkPacer reports how late a pacer wakes at poisson moments, with and without a spin, next to busy goroutines
-// and without, with as many Ps as CPUs and with WidenProcs. Its ns/op are those of the schedule.
+// BenchmarkPacer reports how late a pacer wakes at poisson moments, next to busy goroutines and without, with as many Ps
+// as CPUs and with WidenProcs. Its ns/op are those of the schedule.
 func BenchmarkPacer(b *testing.B) {
 	for _, rate := range []float64{500, 20000} {
 		for _, busy := range []int{0, 1, runtime.NumCPU()} {
 			for _, wide := range []bool{false, true} {
-				for _, spin := range []time.Duration{0, longestSpin} {
-					b.Run(fmt.Sprintf("%.0f/busy=%d/wide=%v/spin=%v", rate, busy, wide, spin), func(b *testing.B) {
-						if wide {
-							defer WidenProcs()()
-						}
-						defer burn(busy)()
-						report(b, lags(b, rate, spin))
-					})
-				}
+				b.Run(fmt.Sprintf("%.0f/busy=%d/wide=%v", rate, busy, wide), func(b *testing.B) {
+					if wide {
+						defer WidenProcs()()
+					}
+					defer burn(busy)()
+					report(b, lags(b, rate))
+				})
 			}
 		}
 	}
 }
 
 // lags paces b.N poisson moments and returns how late each was.
-func lags(b *testing.B, rate float64, spin time.Duration) []time.Duration {
+func lags(b *testing.B, rate float64) []time.Duration {
 	s, err := schedule.New(schedule.Options{Stages: []schedule.Stage{{From: rate, To: rate, For: time.Hour}}, Requests: int64(b.N), Seed: 1})
 	if err != nil {
 		b.Fatal(err)
 	}
 	list := make([]time.Duration, 0, b.N)
-	p := NewPacer(NewClock(time.Millisecond), spin)
-	defer p.Close()
+	p := newPacer(NewClock(time.Millisecond))
+	defer p.close()
 	for c := s.Cursor(0, 1); ; {
 		_, due, ok := c.Next()
 		if !ok {
 			return list
 		}
-		woke, _ := p.Wait(context.Background(), due)
+		woke, _ := p.wait(context.Background(), due)
 		list = append(list, woke-due)
 	}
 }

@@ -3,39 +3,41 @@ package drive
 import (
 	"context"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 )
 
 // TestPacer: it never wakes before the moment, and at once where that is past.
 func TestPacer(t *testing.T) {
-	for _, spin := range []time.Duration{0, 100 * time.Microsecond, time.Second} {
-		clock := NewClock(time.Millisecond)
-		p := NewPacer(clock, spin)
-		for _, due := range []time.Duration{0, 1, time.Millisecond, 3 * time.Millisecond, 3 * time.Millisecond, 60 * time.Millisecond, 0} {
-			woke, ok := p.Wait(t.Context(), due)
-			if now := clock.Now(); !ok || woke < due || woke > now {
-				t.Errorf("spin %v: woke at %v for %v, by %v (%v)", spin, woke, due, now, ok)
-			}
+	clock := NewClock(time.Millisecond)
+	p := newPacer(clock)
+	defer p.close()
+	for _, due := range []time.Duration{0, 1, time.Millisecond, 3 * time.Millisecond, 3 * time.Millisecond, 60 * time.Millisecond, 0} {
+		woke, ok := p.wait(t.Context(), due)
+		if now := clock.Now(); !ok || woke < due || woke > now {
+			t.Errorf("woke at %v for %v, by %v (%v)", woke, due, now, ok)
 		}
-		if s := p.String(); strings.Contains(s, "spin") != (spin > 0) && shortestSpin == 0 {
-			t.Errorf("spin %v: %q", spin, s)
+	}
+}
+
+func TestPacerName(t *testing.T) {
+	for spin, want := range map[time.Duration]string{0: "ppoll", 100 * time.Microsecond: "ppoll and spin (100µs)"} {
+		if got := PacerName("ppoll", spin); got != want {
+			t.Errorf("spin %v: %q, want %q", spin, got, want)
 		}
-		p.Close()
 	}
 }
 
 // TestPacerEnds: a wait of an hour ends with its context, and so does one for a moment that is past.
 func TestPacerEnds(t *testing.T) {
-	p := NewPacer(NewClock(0), 0)
-	defer p.Close()
+	p := newPacer(NewClock(0))
+	defer p.close()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
-	if _, ok := p.Wait(ctx, time.Hour); ok {
+	if _, ok := p.wait(ctx, time.Hour); ok {
 		t.Error("the wait went on after its context had ended")
 	}
-	if _, ok := p.Wait(ctx, 0); ok {
+	if _, ok := p.wait(ctx, 0); ok {
 		t.Error("the wait does not say that its context has ended")
 	}
 }

@@ -27,7 +27,7 @@ type run struct {
 	full                chan struct{}  // has one when the collector should not wait for its clock
 
 	mu      sync.Mutex
-	queue   fifo
+	queue   Queue[job]
 	idle    []*worker // the one that ran last at the end: its memory is warm
 	all     []*worker
 	busy    int   // requests under way
@@ -58,13 +58,15 @@ func newRun(ctx context.Context, t Target, l Load) *run {
 }
 
 // pace hands out the requests of the schedule, each a spin before it is due.
-func (r *run) pace(p *Pacer) {
+func (r *run) pace() {
+	p := newPacer(r.clock)
+	defer p.close()
 	for c := r.l.Schedule.Cursor(0, 1); ; {
 		index, due, ok := c.Next()
 		if !ok {
 			break
 		}
-		woke, ok := p.Wait(r.ctx, due-r.l.Spin)
+		woke, ok := p.wait(r.ctx, due-r.l.Spin)
 		if !ok {
 			break
 		}
@@ -84,7 +86,7 @@ func (r *run) offer(j job) {
 	if r.busy == r.slots {
 		j.waited = true
 		r.waited++
-		r.queue.push(j)
+		r.queue.Push(j)
 		return
 	}
 	r.start(j)
@@ -127,8 +129,10 @@ func (r *run) take() (job, bool) {
 		return job{}, false
 	}
 	if r.l.Schedule != nil {
-		r.expire()
-		return r.queue.pop()
+		if r.expire(); r.queue.Len() == 0 {
+			return job{}, false
+		}
+		return r.queue.Pop(), true
 	}
 	if r.over || r.l.Requests > 0 && r.begun >= r.l.Requests || r.now() > r.l.Duration {
 		r.over = true
@@ -141,13 +145,13 @@ func (r *run) take() (job, bool) {
 
 // expire drops what has waited for longer than the timeout. mu is held.
 func (r *run) expire() {
-	for now := r.now(); r.queue.n > 0; {
-		j := r.queue.front()
+	for now := r.now(); r.queue.Len() > 0; {
+		j := *r.queue.First()
 		end := j.due + r.l.Timeout
 		if now < end {
 			return
 		}
-		r.queue.pop()
+		r.queue.Pop()
 		s := sample.Sample{Index: j.index, Due: j.due, Woke: j.woke, Sent: max(end, j.woke), Done: max(end, j.woke), Queue: sample.Untold, Compute: sample.Untold,
 			Payload: int32(j.index % int64(r.l.Payloads)), Outcome: sample.Dropped}
 		r.fail(&s, "not sent: no connection was free within the timeout")

@@ -61,24 +61,19 @@ func (w *workers) Run(ctx context.Context, l Load) (Stats, error) {
 	stats := Stats{Lanes: 1, Opened: w.opened}
 	if l.Schedule == nil {
 		r.clock = NewClock(0)
-		collected := r.collect()
-		r.closedLoop()
-		r.wait()
-		collected()
 	} else {
 		defer WidenProcs()() // the pacer must not wait for goroutines that unpack answers
 		r.clock = NewClock(lead)
-		p := NewPacer(r.clock, 0)
-		stats.Pacer = p.String()
-		if l.Spin > 0 {
-			stats.Pacer += " and spin (" + l.Spin.String() + ")"
-		}
-		collected := r.collect()
-		r.pace(p)
-		p.Close()
-		r.wait()
-		collected()
+		stats.Pacer = PacerName(sleeperName, shortestSpin+l.Spin)
 	}
+	collected := r.collect()
+	if l.Schedule == nil {
+		r.closedLoop()
+	} else {
+		r.pace()
+	}
+	r.wait()
+	collected()
 	r.report(&stats)
 	return stats, nil
 }

@@ -13,14 +13,13 @@ import (
 	"sync"
 	"time"
 
-	"infer/internal/fault"
 	"infer/loadtest/drive"
 	"infer/loadtest/sample"
 )
 
-// Calls is a drive.Target that makes one blocking call for each request, on a pool of connections: for https, and for
+// calls is a drive.Target that makes one blocking call for each request, on a pool of connections: for https, and for
 // systems without lanes. It is safe for concurrent use. A caller that bounds its calls bounds the connections too.
-type Calls struct {
+type calls struct {
 	o      Options
 	tls    *tls.Config // nil: plain HTTP
 	memory *memory
@@ -31,7 +30,7 @@ type Calls struct {
 	ended bool
 }
 
-// link is one connection of Calls.
+// link is one connection of calls.
 type link struct {
 	net.Conn
 	p     parser
@@ -47,13 +46,10 @@ func (k *link) end() {
 	k.Close()
 }
 
-// NewCalls returns a target for o. It opens nothing; errors are those of o alone. A copy of o.TLS is used that keeps
-// sessions, so that later connections resume the first one's, and offers HTTP/1.1 only.
-func NewCalls(o Options) (*Calls, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	c := &Calls{o: o, memory: newMemory()}
+// newCalls returns a target for o, which was checked. It opens nothing. A copy of o.TLS is used that keeps sessions, so
+// that later connections resume the first one's, and offers HTTP/1.1 only.
+func newCalls(o Options) *calls {
+	c := &calls{o: o, memory: newMemory()}
 	if o.TLS != nil {
 		c.tls = o.TLS.Clone()
 		c.tls.NextProtos = []string{"http/1.1"}
@@ -64,12 +60,12 @@ func NewCalls(o Options) (*Calls, error) {
 			c.tls.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 		}
 	}
-	return c, nil
+	return c
 }
 
 // Open implements drive.Target. It tries the addresses of the host in their order and stays with the first that takes
 // a connection.
-func (c *Calls) Open(ctx context.Context, n int) error {
+func (c *calls) Open(ctx context.Context, n int) error {
 	c.mu.Lock()
 	known, have := c.to.IsValid(), len(c.idle)
 	c.mu.Unlock()
@@ -82,34 +78,31 @@ func (c *Calls) Open(ctx context.Context, n int) error {
 	for ; have < n; have++ {
 		k, err := c.dial(ctx, c.to)
 		if err != nil {
-			return refused(fmt.Errorf("connection %d of %d: %w", have+1, n, err))
+			return unopened(fmt.Errorf("connection %d of %d: %w", have+1, n, err))
 		}
 		c.rest(k)
 	}
 	return nil
 }
 
-func (c *Calls) choose(ctx context.Context) error {
-	list, err := resolve(ctx, c.o.Addr)
+func (c *calls) choose(ctx context.Context) error {
+	to, err := choose(ctx, c.o.Addr, func(to netip.AddrPort) error {
+		k, err := c.dial(ctx, to)
+		if err == nil {
+			c.rest(k)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	var failed error
-	for _, to := range list {
-		k, err := c.dial(ctx, to)
-		if err == nil {
-			c.mu.Lock()
-			c.to = to
-			c.mu.Unlock()
-			c.rest(k)
-			return nil
-		}
-		failed = errors.Join(failed, err)
-	}
-	return refused(failed)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.to = to
+	return nil
 }
 
-func (c *Calls) dial(ctx context.Context, to netip.AddrPort) (*link, error) {
+func (c *calls) dial(ctx context.Context, to netip.AddrPort) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	var d net.Dialer
@@ -132,7 +125,7 @@ func (c *Calls) dial(ctx context.Context, to netip.AddrPort) (*link, error) {
 }
 
 // take returns a connection that is free, unless anew is set, or a new one.
-func (c *Calls) take(ctx context.Context, anew bool) (k *link, fresh bool, err error) {
+func (c *calls) take(ctx context.Context, anew bool) (k *link, fresh bool, err error) {
 	c.mu.Lock()
 	to := c.to
 	if n := len(c.idle); n > 0 && !anew {
@@ -151,7 +144,7 @@ func (c *Calls) take(ctx context.Context, anew bool) (k *link, fresh bool, err e
 }
 
 // rest makes a connection free.
-func (c *Calls) rest(k *link) {
+func (c *calls) rest(k *link) {
 	k.p.trim()
 	k.freed = time.Now()
 	c.mu.Lock()
@@ -164,7 +157,7 @@ func (c *Calls) rest(k *link) {
 }
 
 // Close implements drive.Target.
-func (c *Calls) Close() error {
+func (c *calls) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range c.idle {
@@ -175,7 +168,7 @@ func (c *Calls) Close() error {
 }
 
 // Do implements drive.Target.
-func (c *Calls) Do(ctx context.Context, s *sample.Sample, now func() time.Duration, want bool) (drive.Answer, func(), string) {
+func (c *calls) Do(ctx context.Context, s *sample.Sample, now func() time.Duration, want bool) (drive.Answer, func(), string) {
 	r := &c.o.Requests[s.Payload]
 	s.Queue, s.Compute, s.Sent = sample.Untold, sample.Untold, now()
 	for resent := false; ; resent = true {
@@ -206,7 +199,7 @@ func (c *Calls) Do(ctx context.Context, s *sample.Sample, now func() time.Durati
 }
 
 // answered makes of a whole answer what Do returns.
-func (c *Calls) answered(k *link, s *sample.Sample, want, reuse bool) (drive.Answer, func(), string) {
+func (c *calls) answered(k *link, s *sample.Sample, want, reuse bool) (drive.Answer, func(), string) {
 	k.p.settle(s)
 	done := func() {
 		if reuse {
@@ -302,17 +295,4 @@ func bare(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-// refused says what to do about a connection that could not be made.
-func refused(err error) error {
-	var record tls.RecordHeaderError
-	var unknown *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &record):
-		return fault.New(fault.Unavailable, "the server does not speak TLS there: give the target as http://", "%w", err)
-	case errors.As(err, &unknown):
-		return fault.New(fault.Unavailable, "the certificate must be for this host, and by an authority that this machine knows", "%w", err)
-	}
-	return unopened(err)
 }

@@ -16,12 +16,9 @@ import (
 	"infer/loadtest/sample"
 )
 
-func calls(t testing.TB, addr string, n int, secure *tls.Config, r Request) *Calls {
+func openCalls(t testing.TB, addr string, n int, secure *tls.Config, r Request) *calls {
 	t.Helper()
-	c, err := NewCalls(Options{Addr: addr, TLS: secure, Requests: []Request{r}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := newCalls(Options{Addr: addr, TLS: secure, Requests: []Request{r}})
 	t.Cleanup(func() { c.Close() })
 	if err := c.Open(t.Context(), n); err != nil {
 		t.Fatal(err)
@@ -38,7 +35,7 @@ func request(t testing.TB, size int) Request {
 	return r
 }
 
-func do(ctx context.Context, c *Calls, want bool) (s sample.Sample, body, failure string) {
+func do(ctx context.Context, c *calls, want bool) (s sample.Sample, body, failure string) {
 	clock := drive.NewClock(0)
 	a, done, failure := c.Do(ctx, &s, clock.Now, want)
 	body = string(a.Body)
@@ -54,7 +51,7 @@ func TestCallsAnswers(t *testing.T) {
 			leaks(t)
 			answer := text(a.bytes)
 			var opened atomic.Int32
-			c := calls(t, serve(t, "tcp", func(conn net.Conn, n, i int) bool {
+			c := openCalls(t, serve(t, "tcp", func(conn net.Conn, n, i int) bool {
 				opened.Store(int32(n + 1))
 				return answer(conn, n, i) && !a.closes
 			}), 1, nil, request(t, 100))
@@ -91,7 +88,7 @@ func TestCallsFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			leaks(t)
-			k := calls(t, serve(t, "tcp", c.answer), 1, nil, request(t, 100))
+			k := openCalls(t, serve(t, "tcp", c.answer), 1, nil, request(t, 100))
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
 			for range 2 {
@@ -108,7 +105,7 @@ func TestCallsFaults(t *testing.T) {
 
 func TestCallsCancel(t *testing.T) {
 	leaks(t)
-	c := calls(t, serve(t, "tcp", func(net.Conn, int, int) bool { return true }), 1, nil, request(t, 100))
+	c := openCalls(t, serve(t, "tcp", func(net.Conn, int, int) bool { return true }), 1, nil, request(t, 100))
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(20*time.Millisecond, cancel)
 	if s, _, _ := do(ctx, c, false); s.Outcome == sample.OK {
@@ -118,7 +115,7 @@ func TestCallsCancel(t *testing.T) {
 
 func TestCallsUnpack(t *testing.T) {
 	answer := "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + gzipped(t, "hello")
-	c := calls(t, serve(t, "tcp", text(answer)), 1, nil, request(t, 100))
+	c := openCalls(t, serve(t, "tcp", text(answer)), 1, nil, request(t, 100))
 	if _, body, failure := do(t.Context(), c, true); body != "hello" || failure != "" {
 		t.Errorf("%q %q", body, failure)
 	}
@@ -166,10 +163,7 @@ func TestTLS(t *testing.T) {
 		{"another name", addr, &tls.Config{RootCAs: roots, ServerName: "elsewhere.test"}, "elsewhere.test"},
 		{"no TLS", serve(t, "tcp", text(ok)), &tls.Config{}, "TLS"},
 	} {
-		k, err := NewCalls(Options{Addr: c.addr, TLS: c.config, Requests: []Request{request(t, 1)}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		k := newCalls(Options{Addr: c.addr, TLS: c.config, Requests: []Request{request(t, 1)}})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		if err := k.Open(ctx, 1); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)
@@ -186,7 +180,7 @@ func TestCallsUnkept(t *testing.T) {
 	body := strings.Repeat("x", 100<<10)
 	packed := "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + gzipped(t, strings.Repeat(body, 50))
 	for _, answer := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 102400\r\n\r\n" + body, packed} {
-		c := calls(t, serve(t, "tcp", text(answer)), 1, nil, request(t, 100))
+		c := openCalls(t, serve(t, "tcp", text(answer)), 1, nil, request(t, 100))
 		c.memory.left.Store(90 << 10)
 		g := drive.Workers(c)
 		n := 0

@@ -39,8 +39,8 @@ type pending struct {
 }
 
 // newChecker starts a checker for r. When r.stop is set, it passes on what it has not compared.
-func newChecker(check drive.Checker, r *run) *checker {
-	c := &checker{check: check, queue: make(chan pending, maxPending), spare: make(chan []byte, 16), faults: r.faults,
+func newChecker(r *run) *checker {
+	c := &checker{check: r.l.Check, queue: make(chan pending, maxPending), spare: make(chan []byte, 16), faults: r.faults,
 		memory: r.memory, stop: &r.stop}
 	c.wait.Go(func() {
 		p := pen{to: r.to}

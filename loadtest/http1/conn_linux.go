@@ -123,7 +123,7 @@ func (l *lane) connect(c *conn) bool {
 
 // grow begins a connection for each request that waits for one, as far as there may be more.
 func (l *lane) grow() {
-	for tries := 16; tries > 0 && len(l.vacant) > 0 && l.waiting.n > l.making.n-l.remaking; tries-- {
+	for tries := 16; tries > 0 && len(l.vacant) > 0 && l.waiting.Len() > l.making.n-l.remaking; tries-- {
 		c := l.vacant[len(l.vacant)-1]
 		l.vacant = l.vacant[:len(l.vacant)-1]
 		l.connect(c)
@@ -146,8 +146,8 @@ func (l *lane) connected(c *conn) {
 	switch {
 	case c.loaded:
 		l.write(c)
-	case l.waiting.n > 0:
-		l.load(c, l.waiting.pop())
+	case l.waiting.Len() > 0:
+		l.load(c, l.waiting.Pop())
 	default:
 		l.rest(c)
 	}
@@ -162,8 +162,8 @@ func (l *lane) unreachable(c *conn, err error) {
 		return
 	}
 	l.drop(c)
-	if l.waiting.n > 0 {
-		l.giveUp(l.waiting.pop(), sample.Unreachable, text)
+	if l.waiting.Len() > 0 {
+		l.giveUp(l.waiting.Pop(), sample.Unreachable, text)
 	}
 }
 

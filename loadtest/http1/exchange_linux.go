@@ -44,7 +44,7 @@ func (l *lane) load(c *conn, d due) {
 	c.req, c.sent, c.pay = d, l.clock, int32(d.index%l.payloads)
 	r := &l.requests[c.pay]
 	c.raw = r.raw
-	c.p.reset(l.check != nil, r.head)
+	c.p.reset(l.checker != nil, r.head)
 	c.stage, c.loaded, c.resent, c.ended = busy, true, false, 0
 	l.underWay.push(c)
 	l.most = max(l.most, int64(l.underWay.n))
@@ -139,8 +139,8 @@ func (l *lane) finish(c *conn, reuse bool) {
 	}
 	l.underWay.remove(c)
 	c.loaded, c.fresh, c.since = false, false, l.clock
-	if l.waiting.n > 0 {
-		l.load(c, l.waiting.pop())
+	if l.waiting.Len() > 0 {
+		l.load(c, l.waiting.Pop())
 	} else {
 		l.rest(c)
 	}
@@ -148,10 +148,10 @@ func (l *lane) finish(c *conn, reuse bool) {
 
 // emit passes a sample on, by way of the checker where its answer is not one that is known to be right.
 func (l *lane) emit(s *sample.Sample, p *parser) {
-	if l.check != nil && s.Outcome == sample.OK {
+	if l.checker != nil && s.Outcome == sample.OK {
 		if p.unkept {
 			l.unchecked++
-		} else if p.encoding == "" && l.check.Known(int(s.Payload), p.body) {
+		} else if p.encoding == "" && l.checker.check.Known(int(s.Payload), p.body) {
 			s.Checked = true
 		} else if l.checker.offer(s, p) {
 			return

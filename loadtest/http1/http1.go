@@ -43,9 +43,5 @@ func New(o Options) (drive.Generator, error) {
 			return g, nil
 		}
 	}
-	c, err := NewCalls(o)
-	if err != nil {
-		return nil, err
-	}
-	return drive.Workers(c), nil
+	return drive.Workers(newCalls(o)), nil
 }

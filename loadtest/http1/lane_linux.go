@@ -32,9 +32,8 @@ type lane struct {
 	timeout  time.Duration
 	spin     time.Duration
 	time     drive.Clock
-	check    drive.Checker // nil: none
-	checker  *checker
-	memory   *memory // for the bodies of all lanes
+	checker  *checker // nil: answers are not compared
+	memory   *memory  // for the bodies of all lanes
 	pen      pen
 	to       netip.AddrPort
 
@@ -45,12 +44,12 @@ type lane struct {
 	buf    []byte
 
 	conns    []conn
-	vacant   []*conn // slots without a connection
-	idle     []*conn // free connections, the one used last at the end
-	waiting  waiting // requests; there are none while a connection is idle
-	underWay list    // connections with a request
-	making   list    // connections that are being made
-	remaking int     // of those, how many have a request
+	vacant   []*conn          // slots without a connection
+	idle     []*conn          // free connections, the one used last at the end
+	waiting  drive.Queue[due] // requests; there are none while a connection is idle
+	underWay list             // connections with a request
+	making   list             // connections that are being made
+	remaking int              // of those, how many have a request
 	pause    time.Duration
 	faults   *drive.FaultLog
 	refusal  refusal
@@ -90,12 +89,12 @@ func (l *lane) run(stop *atomic.Bool) {
 	l.tick()
 	for !stop.Load() {
 		l.turn()
-		if l.over() && l.underWay.n == 0 && l.waiting.n == 0 {
+		if l.over() && l.underWay.n == 0 && l.waiting.Len() == 0 {
 			break
 		}
 		l.expire()
 		l.pen.tick(l.clock)
-		if l.waiting.n > 0 {
+		if l.waiting.Len() > 0 {
 			l.grow()
 		}
 		n := l.wait()
@@ -104,13 +103,13 @@ func (l *lane) run(stop *atomic.Bool) {
 			l.turn() // a request that is due does not wait for a row of answers
 		}
 	}
-	l.cut = int64(l.underWay.n + l.waiting.n)
+	l.cut = int64(l.underWay.n + l.waiting.Len())
 	l.pen.flush()
 }
 
 // turn begins the next request if it is due, and is over at once if not.
 func (l *lane) turn() {
-	if l.nextDue() > l.clock || l.waiting.n >= maxWaiting {
+	if l.nextDue() > l.clock || l.waiting.Len() >= maxWaiting {
 		return
 	}
 	d, ok := l.take(l.tick())
@@ -123,9 +122,9 @@ func (l *lane) turn() {
 		l.idle = l.idle[:n-1]
 		l.load(c, d)
 	default:
-		l.waiting.push(d)
+		l.waiting.Push(d)
 		l.grow()
-		if l.waiting.n > l.making.n-l.remaking { // none is being made for it: there may be no more
+		if l.waiting.Len() > l.making.n-l.remaking { // none is being made for it: there may be no more
 			l.waited++
 		}
 	}
@@ -160,15 +159,15 @@ func (l *lane) patience() time.Duration {
 	if len(l.pen.chunk) > 0 {
 		until = min(until, l.pen.since+flushWait)
 	}
-	if l.waiting.n < maxWaiting {
+	if l.waiting.Len() < maxWaiting {
 		until = min(until, l.nextDue()-l.spin)
 	}
 	if l.timeout > 0 {
 		if l.underWay.n > 0 {
 			until = min(until, l.underWay.first.req.due+l.timeout)
 		}
-		if l.waiting.n > 0 {
-			until = min(until, l.waiting.first().due+l.timeout)
+		if l.waiting.Len() > 0 {
+			until = min(until, l.waiting.First().due+l.timeout)
 		}
 	}
 	return until - l.clock
@@ -183,11 +182,11 @@ func (l *lane) expire() {
 	for c := l.underWay.first; c != nil && l.clock-c.req.due >= l.timeout; c = l.underWay.first {
 		l.fail(c, sample.TimedOut, timedOut)
 	}
-	for l.waiting.n > 0 && l.clock-l.waiting.first().due >= l.timeout {
+	for l.waiting.Len() > 0 && l.clock-l.waiting.First().due >= l.timeout {
 		if l.unanswered() {
-			l.giveUp(l.waiting.pop(), sample.Unreachable, fmt.Sprintf("connect to %s: no answer within the timeout", l.to))
+			l.giveUp(l.waiting.Pop(), sample.Unreachable, fmt.Sprintf("connect to %s: no answer within the timeout", l.to))
 		} else {
-			l.giveUp(l.waiting.pop(), sample.Dropped, "no connection was free within the timeout")
+			l.giveUp(l.waiting.Pop(), sample.Dropped, "no connection was free within the timeout")
 		}
 	}
 	for c := l.making.first; c != nil && l.clock-c.since >= l.timeout; c = l.making.first {

@@ -43,7 +43,7 @@ func (g *lanes) Run(ctx context.Context, l drive.Load) (drive.Stats, error) {
 	defer stop()
 	r.to = newCollector(l.Emit)
 	if l.Check != nil {
-		r.checker = newChecker(l.Check, &r)
+		r.checker = newChecker(&r)
 	}
 	all, err := g.prepare(&r, n)
 	if err == nil {
@@ -97,7 +97,7 @@ func (g *lanes) prepare(r *run, n int) ([]*lane, error) {
 	}
 	for i := range all {
 		a := &lane{requests: g.o.Requests, payloads: int64(r.l.Payloads), timeout: r.l.Timeout, spin: r.l.Spin, time: r.clock,
-			check: r.l.Check, checker: r.checker, memory: r.memory, pen: pen{to: r.to}, faults: r.faults, to: g.to, coarse: g.coarse,
+			checker: r.checker, memory: r.memory, pen: pen{to: r.to}, faults: r.faults, to: g.to, coarse: g.coarse,
 			source: source{share: part(r.l.Concurrency, i, n), duration: r.l.Duration, limit: r.l.Requests, begun: &r.begun}}
 		if r.l.Schedule != nil {
 			a.cursor = r.l.Schedule.Cursor(i, n)
@@ -141,14 +141,10 @@ func (g *lanes) gather(r *run, all []*lane) drive.Stats {
 }
 
 func (g *lanes) pacer(spin time.Duration) string {
-	name := "epoll_pwait2"
 	if g.coarse {
-		name = "ppoll"
+		return drive.PacerName("ppoll", spin)
 	}
-	if spin > 0 {
-		name += " and spin (" + spin.String() + ")"
-	}
-	return name
+	return drive.PacerName("epoll_pwait2", spin)
 }
 
 // Close implements drive.Generator.

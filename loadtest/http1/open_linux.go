@@ -5,7 +5,6 @@ package http1
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -35,21 +34,16 @@ func (g *lanes) Open(ctx context.Context, n int) error {
 	return nil
 }
 
-func (g *lanes) choose(ctx context.Context) error {
-	list, err := resolve(ctx, g.o.Addr)
-	if err != nil {
-		return err
-	}
-	var failed error
-	for _, to := range list {
+func (g *lanes) choose(ctx context.Context) (err error) {
+	g.to, err = choose(ctx, g.o.Addr, func(to netip.AddrPort) error {
 		fds, err := dialAll(ctx, to, 1)
-		if err == nil {
-			g.to, g.open = to, append(g.open, fds...)
-			return nil
+		if err != nil {
+			return fmt.Errorf("connect to %s: %w", to, err)
 		}
-		failed = errors.Join(failed, fmt.Errorf("connect to %s: %w", to, err))
-	}
-	return unopened(failed)
+		g.open = append(g.open, fds...)
+		return nil
+	})
+	return err
 }
 
 // dialAll makes n connections at the same time. With an error it returns those that came out.

@@ -145,7 +145,7 @@ func TestCallsReadAndClosed(t *testing.T) {
 			_, err := io.WriteString(c, ok)
 			return err == nil
 		})
-		c := calls(t, addr, 1, secure, request(t, 3000))
+		c := openCalls(t, addr, 1, secure, request(t, 3000))
 		for i := range 20 {
 			s, _, failure := do(t.Context(), c, false)
 			if want := []sample.Outcome{sample.OK, sample.Broken}[i%2]; s.Outcome != want || (want == sample.Broken && failure != errNoAnswer.Error()) {
@@ -199,7 +199,7 @@ func TestCallsTimeouts(t *testing.T) {
 				}
 				return false
 			})
-			k := calls(t, addr, 1, config, request(t, 3000))
+			k := openCalls(t, addr, 1, config, request(t, 3000))
 			if s, _, failure := do(t.Context(), k, false); s.Outcome != sample.OK {
 				t.Fatalf("%v %q", s.Outcome, failure)
 			}

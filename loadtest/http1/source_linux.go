@@ -6,21 +6,24 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
-)
 
-// cursor walks a lane's share of a schedule.
-type cursor interface {
-	Next() (index int64, due time.Duration, ok bool)
-}
+	"infer/loadtest/schedule"
+)
 
 // never is later than everything.
 const never = time.Duration(math.MaxInt64)
 
+// due is a request that its lane has turned to.
+type due struct {
+	index     int64
+	due, woke time.Duration
+}
+
 // source says when the next request of a lane is due: by a schedule, or by completion.
 type source struct {
-	cursor cursor // nil: closed loop
-	next   due    // of the cursor
-	ended  bool   // nothing more begins
+	cursor *schedule.Cursor // nil: closed loop
+	next   due              // of the cursor
+	ended  bool             // nothing more begins
 
 	share    int           // closed loop: requests under way at a time
 	duration time.Duration // none begins after it; 0: no bound
@@ -50,7 +53,7 @@ func (l *lane) nextDue() time.Duration {
 		return never
 	case l.cursor != nil:
 		return l.next.due
-	case l.underWay.n+l.waiting.n < l.share:
+	case l.underWay.n+l.waiting.Len() < l.share:
 		return l.pause
 	}
 	return never

@@ -26,7 +26,7 @@ func HTTP(o Options) (*Server, error) {
 
 // answer is the answer to every request.
 func (o *Options) answer() []byte {
-	head := "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n" + o.Header + "Content-Length: " + strconv.Itoa(len(o.Body)) + "\r\n\r\n"
+	head := "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: " + strconv.Itoa(len(o.Body)) + "\r\n\r\n"
 	return append([]byte(head), o.Body...)
 }
 

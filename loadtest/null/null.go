@@ -15,7 +15,6 @@ import (
 type Options struct {
 	Addr        string        // to listen on; "" is 127.0.0.1:0
 	Body        []byte        // of every answer: of HTTP the body, of gRPC the message; not to be changed while the server lives
-	Header      string        // of HTTP: lines that every answer has besides, each with its \r\n
 	ServiceTime time.Duration // from when a request has come whole until its answer leaves
 	Serial      bool          // one request at a time: a service begins when the one before has ended, an M/D/1 queue under poisson arrivals
 	StallAfter  time.Duration // from the first request on

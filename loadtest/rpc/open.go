@@ -42,46 +42,46 @@ func (t *Target) Open(ctx context.Context, n int) error {
 	if t.closed {
 		return fault.New(fault.Internal, "", "connect to %s: closed", t.o.Addr)
 	}
-	var list []*grpc.ClientConn
+	var had []*grpc.ClientConn
 	if l := t.lines.Load(); l != nil {
-		list = slices.Clone(l.list)
+		had = l.list
 	}
-	had := len(list)
-	if n <= had && had > 0 {
+	if n = max(1, n) - len(had); n <= 0 {
 		return nil
 	}
-	err := t.dial(ctx, max(1, n)-had, &list)
+	list, err := t.dial(ctx, n)
 	if err != nil {
-		(&lines{list: list[had:]}).close()
+		(&lines{list: list}).close()
 		return err
 	}
-	t.lines.Store(newLines(list))
+	t.lines.Store(newLines(slices.Concat(had, list)))
 	return nil
 }
 
-// dial appends n connections to a list. The first goes ahead, so that a server that takes none is asked once.
-func (t *Target) dial(ctx context.Context, n int, list *[]*grpc.ClientConn) error {
+// dial makes n connections, at least one. The first goes ahead, so that a server that takes none is asked once. With an
+// error it returns those that there are.
+func (t *Target) dial(ctx context.Context, n int) (list []*grpc.ClientConn, err error) {
 	options := t.options()
 	for i := range n {
 		c, err := grpc.NewClient("passthrough:///"+t.o.Addr, options...)
 		if err != nil {
-			return fault.New(fault.Usage, "give the address as host:port", "connect to %s: %w", t.o.Addr, err)
+			return list, fault.New(fault.Usage, "give the address as host:port", "connect to %s: %w", t.o.Addr, err)
 		}
-		*list = append(*list, c)
+		list = append(list, c)
 		c.Connect()
 		if i > 0 {
 			continue
 		}
 		if err := t.ready(ctx, c); err != nil {
-			return err
+			return list, err
 		}
 	}
-	for _, c := range (*list)[len(*list)-n+1:] {
+	for _, c := range list[1:] {
 		if err := t.ready(ctx, c); err != nil {
-			return err
+			return list, err
 		}
 	}
-	return nil
+	return list, nil
 }
 
 func (t *Target) options() []grpc.DialOption {

@@ -1,5 +1,5 @@
 // Package rpc owns gRPC as a load generator speaks it: calls of the Open Inference Protocol whose messages were made
-// before the load. With serve/rpc it is the home of grpc.
+// before the load. With serve/rpc, loadtest/null and loadtest/server it is the home of grpc.
 package rpc
 
 import (
@@ -23,11 +23,6 @@ const method = "/inference.GRPCInferenceService/ModelInfer"
 // StreamsPerConnection is how many calls share a connection at most. Servers and proxies often allow 100 at a time; one
 // more would wait inside of gRPC, where nobody sees it.
 const StreamsPerConnection = 50
-
-// Connections returns how many connections so many calls at a time need.
-func Connections(inFlight int) int {
-	return max(1, (inFlight+StreamsPerConnection-1)/StreamsPerConnection)
-}
 
 // Options say what is sent, and where.
 type Options struct {

@@ -375,14 +375,6 @@ func TestNew(t *testing.T) {
 	}
 }
 
-func TestConnections(t *testing.T) {
-	for in, want := range map[int]int{0: 1, 1: 1, 50: 1, 51: 2, 500: 10} {
-		if got := Connections(in); got != want {
-			t.Errorf("%d in flight: %d connections, want %d", in, got, want)
-		}
-	}
-}
-
 // BenchmarkDo is a request of 3 KB and its answer against a server that does nothing, both in this process.
 func BenchmarkDo(b *testing.B) {
 	srv, err := null.GRPC(null.Options{Body: response(b, 1)})

@@ -109,10 +109,10 @@ var ShiftPercentiles = [...]float64{0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.
 
 // CompareExplain says what moved.
 type CompareExplain struct {
-	What       string       `json:"what"`    // "nodes": of the profiled passes; "phases": of what a request goes through
-	Reading    string       `json:"reading"` // a sentence
-	Rows       []ExplainRow `json:"rows"`    // largest change first
-	Total      ExplainRow   `json:"total"`
+	What    string       `json:"what"`    // "nodes": of the profiled passes; "phases": of what a request goes through
+	Reading string       `json:"reading"` // a sentence
+	Rows    []ExplainRow `json:"rows"`    // largest change first
+	Total   ExplainRow   `json:"total"`
 }
 
 // ExplainRow is a node, an operator or a phase on both sides.

@@ -16,6 +16,7 @@ type change struct {
 	point      float64
 	lo, hi     float64 // interval; NaN: the sample supports none
 	exact      bool    // there is no noise in it: a size, a count
+	assumed    bool    // its noise was not measured: only what is beyond the limit by more than that fails
 	// p returns the one-sided p-value that sign × change is above a size ≥ 0; nil where exact.
 	p      func(sign, size float64) float64
 	pairs  int
@@ -75,8 +76,11 @@ func (o Options) judge(g report.Gate, c change, tail float64, adjust func(p floa
 	}
 	noise := c.noise(o)
 	from, most := noise, max(limit, noise)
-	if limit < 0 {
+	switch {
+	case limit < 0:
 		from, most = limit, limit
+	case c.assumed:
+		from = most
 	}
 	worst := c.hi
 	if sign < 0 {

@@ -16,6 +16,7 @@ type Options struct {
 	Vary      []string            // options that may differ: they are what is compared
 	Force     bool                // compare what is not comparable, and mark the result
 	Accepted  []report.Acceptance // regressions that do not count
+	Explain   bool                // say which nodes or phases moved
 }
 
 // DefaultOptions are those of the command without flags.

@@ -4,7 +4,10 @@ package baseline
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"infer/internal/fault"
@@ -131,15 +134,41 @@ func (s *Store) Accepted() []report.Acceptance {
 const Stale = 30 * 24 * time.Hour
 
 // Age returns a warning where the newest run is older than Stale, "" otherwise.
-func (s *Store) Age(now time.Time) string { panic("not yet") }
+func (s *Store) Age(now time.Time) string {
+	if len(s.runs) == 0 {
+		return ""
+	}
+	age := now.Sub(s.runs[0].Document.Created)
+	if age <= Stale {
+		return ""
+	}
+	return fmt.Sprintf("the newest accepted run of %q is %d days old: the machine and its libraries may have changed since; --update-baseline on-pass keeps it fresh",
+		s.Spec, int(age.Hours()/24))
+}
 
 // Machines returns a warning where runs were measured on another machine than head, by the fingerprints of their
 // manifests, "" otherwise.
-func (s *Store) Machines(head *report.Document) string { panic("not yet") }
+func (s *Store) Machines(head *report.Document) string {
+	here, others := machine(head), map[string]int{}
+	n := 0
+	for _, r := range s.runs {
+		if m := machine(r.Document); m != here {
+			others[m]++
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	names := slices.Sorted(maps.Keys(others))
+	return fmt.Sprintf("%d of the %d accepted runs of %q are of another machine: theirs is %s, this one is %s",
+		n, len(s.runs), s.Spec, strings.Join(names, " or "), here)
+}
 
-// Slim returns what a store keeps of d: everything but the details that no comparison reads.
-func Slim(d *report.Document) (*report.Document, error) { panic("not yet") }
-
-func placeOf(spec string) (kind string, p place, err error)                { panic("not yet") }
-func newRun(d *report.Document, accepted []report.Acceptance) (Run, error) { panic("not yet") }
-func acceptances(d *report.Document) []report.Acceptance                   { panic("not yet") }
+// machine is the fingerprint of the machine on which d was measured.
+func machine(d *report.Document) string {
+	if f, ok := d.Manifest.Host["fingerprint"].(string); ok && f != "" {
+		return f
+	}
+	return "unknown"
+}

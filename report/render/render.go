@@ -42,7 +42,7 @@ func Render(w io.Writer, d *report.Document, format string, o Options) error {
 	case "json":
 		return report.Write(w, d)
 	case "markdown":
-		return writeMarkdown(w, build(d, o))
+		return writeMarkdown(w, build(d, o), o.ID)
 	case "html":
 		return writeHTML(w, build(d, o), d)
 	case "csv":

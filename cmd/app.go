@@ -20,6 +20,7 @@ type app struct {
 	std    term.Streams
 	args   []string // the command line, for the manifest
 	out    outputFlags
+	gh     githubFlags
 	cfg    *config
 	log    *slog.Logger
 	bar    *term.Bar

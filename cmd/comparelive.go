@@ -20,10 +20,10 @@ type liveSide struct {
 	inputs   map[string]string // what a run or request takes, by name: both sides must take the same
 	options  map[string]string // how it is run, as far as --a-set and --b-set can change it
 	block    measure.Block[report.CompareBlock]
-	cold     measure.Block[report.CompareBlock]          // a start in a fresh process; nil: it has none
-	shares   func(context.Context) (*explained, error)   // a profiled pass; nil: it has none
+	cold     measure.Block[report.CompareBlock]                             // a start in a fresh process; nil: it has none
+	shares   func(context.Context) (*explained, error)                      // a profiled pass; nil: it has none
 	classes  func(context.Context) (ids []int64, labels []int64, err error) // what it answers to labelled rows; nil: there are none
-	describe func(d *report.Document) error              // fills the manifest
+	describe func(d *report.Document) error                                 // fills the manifest
 	close    func()
 }
 
@@ -58,10 +58,9 @@ func (f *compareFlags) runLive(ctx context.Context, a *app) error {
 	f.manifest(d)
 	x := &report.CompareDetails{Base: base.CompareSide, Head: head.CompareSide}
 	x.Differs = differs(base, head)
-	if refused := compare.Refuse(d, x, f.opts); refused != nil {
-		if err := refused(); err != nil {
-			return err
-		}
+	if refused, err := compare.Refuse(d, x, f.opts); err != nil {
+		return err
+	} else if refused {
 		return f.finish(a, d)
 	}
 	if err := f.measureLive(ctx, a, base, head, x); err != nil {

@@ -11,7 +11,7 @@ import (
 const (
 	checkSent        = "connection_drops"
 	checkLag         = "send_lag"
-	CheckCPU         = "generator_cpu"
+	CheckCPU         = "generator_cpu" // the generator, and not the server, was the bottleneck
 	checkThrottled   = "cpu_throttled"
 	checkSteal       = "steal"
 	checkConnections = "connections"

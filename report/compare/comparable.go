@@ -146,3 +146,8 @@ func difference(d report.CompareDiffers) string {
 func barring(list []report.CompareDiffers) []report.CompareDiffers {
 	return slices.DeleteFunc(slices.Clone(list), func(d report.CompareDiffers) bool { return d.Allowed })
 }
+
+// Comparable reports whether two documents may be compared, where vary names what may differ.
+func Comparable(base, head *report.Document, vary []string) bool {
+	return len(barring(Differs(base, head, vary))) == 0
+}

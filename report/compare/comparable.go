@@ -137,11 +137,6 @@ func find(list []fact, what string) fact {
 	return fact{}
 }
 
-// difference says what differs in words.
-func difference(d report.CompareDiffers) string {
-	return d.What + " is " + d.Base + " in base and " + d.Head + " in head"
-}
-
 // barring returns the differences that --vary does not allow.
 func barring(list []report.CompareDiffers) []report.CompareDiffers {
 	return slices.DeleteFunc(slices.Clone(list), func(d report.CompareDiffers) bool { return d.Allowed })

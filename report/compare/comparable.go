@@ -141,3 +141,8 @@ func find(list []fact, what string) fact {
 func barring(list []report.CompareDiffers) []report.CompareDiffers {
 	return slices.DeleteFunc(slices.Clone(list), func(d report.CompareDiffers) bool { return d.Allowed })
 }
+
+// Comparable reports whether two documents may be compared, where vary names what may differ.
+func Comparable(base, head *report.Document, vary []string) bool {
+	return len(barring(Differs(base, head, vary))) == 0
+}

@@ -104,7 +104,7 @@ type sides struct {
 func (s *sides) names() []string {
 	var out []string
 	for _, k := range report.Known() {
-		c, _ := s.change(k.Name, false)
+		c, _ := s.change(k.Name, k.Quantity == report.Ratio)
 		if c != nil {
 			out = append(out, k.Name)
 		}

@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -28,7 +27,7 @@ func ExplainNodes(base, head []report.Share) *report.CompareExplain {
 	}
 	b, h := nodesTogether(base), nodesTogether(head)
 	x.Total = rowOf("all nodes", &b, &h)
-	arrange(x)
+	shares(x)
 	x.Reading = readNodes(x)
 	fold(x)
 	return x
@@ -143,25 +142,6 @@ func rowOf(name string, base, head *stats.Estimate) report.ExplainRow {
 		r.Lo, r.Hi = &lo, &hi
 	}
 	return r
-}
-
-// arrange fills in what share of the increase or the decrease a row has, and sorts by the size of the change.
-func arrange(x *report.CompareExplain) {
-	var up, down float64
-	for _, r := range x.Rows {
-		up, down = up+max(0, r.Change), down+min(0, r.Change)
-	}
-	for i := range x.Rows {
-		r := &x.Rows[i]
-		switch {
-		case r.Change > 0:
-			r.Share = r.Change / up
-		case r.Change < 0:
-			r.Share = r.Change / down
-		}
-	}
-	x.Total.Share = 1
-	slices.SortStableFunc(x.Rows, func(a, b report.ExplainRow) int { return cmp.Compare(math.Abs(b.Change), math.Abs(a.Change)) })
 }
 
 // fold sums up all but the first rows in one.

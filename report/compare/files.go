@@ -235,18 +235,11 @@ func (s side) mixed(vary []string) []report.CompareDiffers {
 	return out
 }
 
-// among sets what differs within a side apart from what differs between the sides.
-const among = " among the "
-
-// differences says what differs in a sentence.
+// differences says what differs in words.
 func differences(list []report.CompareDiffers) string {
 	var parts []string
 	for _, d := range list {
-		if strings.Contains(d.What, among) {
-			parts = append(parts, d.What+" is "+d.Base+" and "+d.Head)
-			continue
-		}
-		parts = append(parts, d.What+" is "+d.Base+" in base and "+d.Head+" in head")
+		parts = append(parts, difference(d))
 	}
 	return strings.Join(parts, "; ")
 }

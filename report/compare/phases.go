@@ -32,7 +32,7 @@ func ExplainPhases(base, head *report.LoadDetails) *report.CompareExplain {
 	p, q := max(0, rest[0]), max(0, rest[1])
 	x.Rows = append(x.Rows, rowOf("rest", &stats.Estimate{Value: p, Lo: p, Hi: p, Confidence: 0.95}, &stats.Estimate{Value: q, Lo: q, Hi: q, Confidence: 0.95}))
 	x.Total = rowOf("latency", &b.latency, &h.latency)
-	arrange(x)
+	shares(x)
 	x.Reading = readPhases(x, base, head)
 	return x
 }
@@ -40,13 +40,13 @@ func ExplainPhases(base, head *report.LoadDetails) *report.CompareExplain {
 // phaseNames are the parts of a request that are told apart, in the order in which it goes through them.
 func phaseNames() []string { return []string{"generator", "connection wait", "queue", "compute"} }
 
-// phases is where the time of a mean request went.
-type phases struct {
+// phaseMeans is where the time of a mean request went.
+type phaseMeans struct {
 	latency stats.Estimate
 	mean    []float64 // by phaseNames; NaN: not told
 }
 
-func phasesOf(x *report.LoadDetails) *phases {
+func phasesOf(x *report.LoadDetails) *phaseMeans {
 	if x == nil || x.Figures == nil {
 		return nil
 	}
@@ -60,7 +60,7 @@ func phasesOf(x *report.LoadDetails) *phases {
 	if n == 0 {
 		return nil
 	}
-	p := &phases{latency: stats.SectionRatio(sums, counts, 0.95)}
+	p := &phaseMeans{latency: stats.SectionRatio(sums, counts, 0.95)}
 	if !p.latency.OK {
 		p.latency = stats.Estimate{Value: sum / n, Lo: sum / n, Hi: sum / n, Confidence: 0.95}
 	}

@@ -139,8 +139,14 @@ func find(list []fact, what string) fact {
 
 // difference says what differs in words.
 func difference(d report.CompareDiffers) string {
+	if strings.Contains(d.What, among) {
+		return d.What + " is " + d.Base + " and " + d.Head
+	}
 	return d.What + " is " + d.Base + " in base and " + d.Head + " in head"
 }
+
+// among sets what differs within a side apart from what differs between the sides.
+const among = " among the "
 
 // barring returns the differences that --vary does not allow.
 func barring(list []report.CompareDiffers) []report.CompareDiffers {

@@ -16,6 +16,8 @@ type reportFlags struct {
 	slos   []string
 	gates  []string
 	strict bool
+	merge  bool
+	verify bool
 	output string
 }
 
@@ -28,9 +30,17 @@ func newReportCmd(a *app, run func(context.Context, *app, []string, reportFlags)
 (--samples-out), and shows them in any format; that is exit 0, whatever their verdict. With --slo and --gate it judges
 anew, from the figures inside, and the exit code says the outcome.
 
-The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the figures are those of the whole load.`,
+The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the figures are those of the whole load. With
+--merge so are repeated runs of one load test or profile: counts add up exactly, and intervals follow from how the runs
+differ. What is not alike (model, machine, options) is refused by name.
+
+With --verify the numbers of the first document are computed anew from its raw data: a load test from its samples beside
+it, or without them from the counts inside; a profile from its histograms; a comparison from its blocks or from the
+documents that were compared. The report lists every number as written and as recomputed; exit 1 when one does not follow.`,
 		Example: `  infer report run.json --format markdown
-  infer report run.json --slo 'p99<20ms' --report run.html`,
+  infer report run.json --slo 'p99<20ms' --report run.html
+  infer report monday.json tuesday.json --merge --report both.json
+  infer report run.json run.samples --verify`,
 		Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
 	}
@@ -38,6 +48,8 @@ The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the f
 	fs.StringArrayVar(&f.slos, "slo", nil, "judge a load test by this objective in place of its own, such as 'p99<20ms'; repeatable; exit 3 when missed")
 	fs.StringArrayVar(&f.gates, "gate", nil, "judge by this threshold in place of its own; repeatable; exit 3 when missed")
 	fs.BoolVar(&f.strict, "strict", false, "exit 4 when a gate is inconclusive, too")
+	fs.BoolVar(&f.merge, "merge", false, "merge repeated runs of one load test or profile into one document")
+	fs.BoolVar(&f.verify, "verify", false, "compute the numbers of the first document anew from its raw data; exit 1 when one differs")
 	addOutputFlag(fs, &f.output)
 	return c
 }
@@ -49,6 +61,9 @@ func runReport(_ context.Context, a *app, args []string, f reportFlags) error {
 	}
 	if err := a.checkOutputs(nil, args, outputFile{"--output", f.output}); err != nil {
 		return err
+	}
+	if f.verify {
+		return f.runVerify(a, args)
 	}
 	d, err := f.document(args, slos)
 	if err != nil {
@@ -77,6 +92,9 @@ func (f *reportFlags) document(args []string, slos []report.Gate) (*report.Docum
 	gates, err := report.ParseGates(docs[0].Kind, f.gates)
 	if err != nil {
 		return nil, err
+	}
+	if f.merge {
+		return mergeRuns(docs, args, slos, gates)
 	}
 	if len(docs) > 1 {
 		for i, d := range docs {

@@ -58,7 +58,7 @@ type Recomputed struct {
 // Verify compares what d says with what follows from its raw data, and writes the outcome into d: the field
 // "verification" and the check "verified". All else of d stays as it is written.
 func (d *Document) Verify(r Recomputed) (*Verification, error) {
-	d.forget()
+	d.Forget()
 	v := &verifier{written: d, r: r, out: &Verification{From: r.From, Numbers: []VerifiedNumber{}}}
 	v.metrics()
 	v.gates()
@@ -82,8 +82,8 @@ func (d *Document) Verify(r Recomputed) (*Verification, error) {
 	return v.out, nil
 }
 
-// forget removes what an earlier Verify wrote.
-func (d *Document) forget() {
+// Forget removes what an earlier Verify wrote.
+func (d *Document) Forget() {
 	delete(d.Extra, verificationField)
 	was := slices.IndexFunc(d.Validity.Checks, func(c Check) bool { return c.Name == checkVerified })
 	if was < 0 {

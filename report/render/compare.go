@@ -268,8 +268,8 @@ func (v *comparison) subject() []fact {
 			fs = append(fs, fact{name, text})
 		}
 	}
-	add("base", side(v.Base)...)
-	add("head", side(v.Head)...)
+	add("base", sideParts(v.Base)...)
+	add("head", sideParts(v.Head)...)
 	if n := len(v.Pairs); n > 0 {
 		parts := []string{plural(n, "pair") + " of blocks"}
 		if v.Seconds > 0 {
@@ -301,8 +301,8 @@ func suffixIf(on bool, s string) string {
 	return ""
 }
 
-// side says what one side is.
-func side(s report.CompareSide) []string {
+// sideParts says what one side is.
+func sideParts(s report.CompareSide) []string {
 	parts := []string{s.Name}
 	if s.Kind != "" && s.Kind != "files" {
 		parts = append(parts, "a "+s.Kind)

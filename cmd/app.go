@@ -99,6 +99,9 @@ func (a *app) prepare(c *cobra.Command, _ []string) error {
 	if err := a.out.validate(); err != nil {
 		return err
 	}
+	if err := a.gh.validate(); err != nil {
+		return err
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.out.logLevel)); err != nil {
 		return fmt.Errorf("log level: %w", err)

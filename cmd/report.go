@@ -51,6 +51,7 @@ documents that were compared. The report lists every number as written and as re
 	fs.BoolVar(&f.merge, "merge", false, "merge repeated runs of one load test or profile into one document")
 	fs.BoolVar(&f.verify, "verify", false, "compute the numbers of the first document anew from its raw data; exit 1 when one differs")
 	addOutputFlag(fs, &f.output)
+	a.gh.add(fs)
 	return c
 }
 
@@ -73,6 +74,7 @@ func runReport(_ context.Context, a *app, args []string, f reportFlags) error {
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
+	a.github(d)
 	if len(f.slos)+len(f.gates) == 0 {
 		return nil // it was judged when it was made, and is only shown
 	}

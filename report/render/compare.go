@@ -30,8 +30,8 @@ func layCompare(d *report.Document, c report.CompareDetails, o Options) layout {
 	if c.Forced {
 		out.badge = cell{text: "COMPARED BY FORCE", tone: warn}
 	}
-	for _, m := range v.gated {
-		out.judged = append(out.judged, m.Gate)
+	for _, g := range d.Gates {
+		out.judged = append(out.judged, g.Expr)
 	}
 	differs := v.differs()
 	if d.Verdict == report.NotComparable || c.Forced {
@@ -116,34 +116,55 @@ func orNone(s string) string {
 	return s
 }
 
-// figures writes the first gate with a verdict, or where there is none, the first metric.
+// figures writes the first gate with a verdict, "" for any, or where there is none, the first metric.
 func (v *comparison) figures(verdict string) string {
-	ms := slices.DeleteFunc(slices.Clone(v.gated), func(m report.CompareMetric) bool { return verdict != "" && m.Verdict != verdict })
-	if len(ms) == 0 {
-		ms = v.Metrics
-	}
-	if len(ms) == 0 {
+	gates := slices.DeleteFunc(slices.Clone(v.d.Gates), func(g report.GateResult) bool { return verdict != "" && g.Verdict != verdict })
+	switch {
+	case len(gates) == 0 && len(v.Metrics) == 0:
 		return strings.TrimRight(v.Reason, ".")
+	case len(gates) == 0:
+		m := v.Metrics[0]
+		return metricName(m) + " " + v.moved(m) + "; no gate judges it"
 	}
-	m := ms[0]
-	text := metricName(m) + " " + strings.TrimSpace(v.moved(m))
-	if m.Gate != "" {
-		text += ", gate " + gateLimit(m.Gate)
+	first := gates[0]
+	if i := slices.IndexFunc(gates, func(g report.GateResult) bool { _, ok := v.metricOf(g); return ok }); i >= 0 {
+		first = gates[i] // a change says more than a value
 	}
-	if e := effect(m); e != "" && m.Verdict == report.Pass && !absolute(m.Gate) {
-		text += ", would have caught " + e
-	} else if e != "" && m.Verdict == report.GateInconclusive && !absolute(m.Gate) {
-		text += ", would catch " + e
-	}
-	switch n := len(ms) - 1; {
-	case m.Gate == "" && verdict != "":
-		text += "; no gate judges it"
-	case n == 1:
-		text += "; and 1 gate more"
-	case n > 1 && m.Gate != "":
-		text += fmt.Sprintf("; and %d gates more", n)
+	text := v.gateText(first)
+	if n := len(gates) - 1; n > 0 {
+		text += fmt.Sprintf("; and %s more", plural(n, "gate"))
 	}
 	return text
+}
+
+// gateText writes what a gate saw, and what it would have caught where it caught nothing.
+func (v *comparison) gateText(g report.GateResult) string {
+	m, ok := v.metricOf(g)
+	name, _, _ := strings.Cut(g.Reason, " ")
+	switch {
+	case !ok && name != "" && strings.HasPrefix(g.Expr, name):
+		return g.Reason
+	case !ok:
+		return strings.TrimSuffix(g.Expr+": "+g.Reason, ": ")
+	}
+	text := metricName(m) + " " + v.moved(m) + ", gate " + gateLimit(g.Expr)
+	switch e := effect(m); {
+	case e == "" || absolute(g.Expr):
+	case g.Verdict == report.Pass:
+		text += ", would have caught " + e
+	case g.Verdict == report.GateInconclusive:
+		text += ", would catch " + e
+	}
+	return text
+}
+
+// metricOf returns the metric that a gate judged; false where that is no change, but the value of head alone.
+func (v *comparison) metricOf(g report.GateResult) (report.CompareMetric, bool) {
+	i := slices.IndexFunc(v.gated, func(m report.CompareMetric) bool { return m.Gate == g.Expr })
+	if i < 0 {
+		return report.CompareMetric{}, false
+	}
+	return v.gated[i], true
 }
 
 // moved is the change of m with its interval and sample size; of a gate on the value of head alone that value.
@@ -171,7 +192,7 @@ func absolute(expr string) bool {
 // summary is the reason of the verdict, what was forced, and what to do about an inconclusive one.
 func (v *comparison) summary() string {
 	var parts []string
-	if v.Reason != "" && v.d.Verdict != report.Invalid {
+	if v.Reason != "" && !v.told() {
 		parts = append(parts, capital(sentence(v.Reason)))
 	}
 	if v.Forced {
@@ -181,6 +202,14 @@ func (v *comparison) summary() string {
 		parts = append(parts, sentence("What to do: "+v.advice()))
 	}
 	return strings.Join(parts, " ")
+}
+
+// told reports whether the headline says the reason, too.
+func (v *comparison) told() bool {
+	if v.d.Verdict == report.Invalid || v.d.Verdict == report.NotComparable && len(v.Differs) > 0 {
+		return true
+	}
+	return slices.ContainsFunc(v.d.Gates, func(g report.GateResult) bool { return strings.HasPrefix(v.Reason, g.Reason) && g.Reason != "" })
 }
 
 // capital begins a sentence with a capital letter, unless its first word is the name of a metric.
@@ -268,8 +297,8 @@ func (v *comparison) subject() []fact {
 			fs = append(fs, fact{name, text})
 		}
 	}
-	add("base", side(v.Base)...)
-	add("head", side(v.Head)...)
+	add("base", sideParts(v.Base)...)
+	add("head", sideParts(v.Head)...)
 	if n := len(v.Pairs); n > 0 {
 		parts := []string{plural(n, "pair") + " of blocks"}
 		if v.Seconds > 0 {
@@ -301,8 +330,8 @@ func suffixIf(on bool, s string) string {
 	return ""
 }
 
-// side says what one side is.
-func side(s report.CompareSide) []string {
+// sideParts says what one side is.
+func sideParts(s report.CompareSide) []string {
 	parts := []string{s.Name}
 	if s.Kind != "" && s.Kind != "files" {
 		parts = append(parts, "a "+s.Kind)
@@ -322,15 +351,18 @@ func side(s report.CompareSide) []string {
 	return parts
 }
 
-// listed writes numbers: "6, 10 and 16".
-func listed(ns []int) string {
-	text := fmt.Sprint(ns[0])
-	for i, n := range ns[1:] {
-		if i == len(ns)-2 {
-			text += fmt.Sprintf(" and %d", n)
-		} else {
-			text += fmt.Sprintf(", %d", n)
+// listed writes after how many pairs the gates were judged: "6, 10 and 16".
+func listed(looks []report.CompareLook) string {
+	var text string
+	for i, l := range looks {
+		switch i {
+		case 0:
+		case len(looks) - 1:
+			text += " and "
+		default:
+			text += ", "
 		}
+		text += fmt.Sprint(l.Pairs)
 	}
 	return text
 }

@@ -116,7 +116,7 @@ func compareDoc(t *testing.T, verdict report.Verdict, ps []report.ComparePair, c
 		Head:  report.CompareSide{Name: "model.onnx", Kind: "model", Model: &report.ModelRef{Path: "model.onnx", SHA256: strings.Repeat("fedcba9876543210", 4), Bytes: 1_234_571}},
 		Alpha: 0.05, MinEffect: 0.01, Pairs: ps}
 	if n := len(ps); n > 0 {
-		c.Seconds, c.Looks, c.Shift = 6.8*float64(n), []int{n}, shiftOf(ps)
+		c.Seconds, c.Looks, c.Shift = 6.8*float64(n), []report.CompareLook{{Pairs: n, Tail: 0.025}}, shiftOf(ps)
 	}
 	if change != nil {
 		change(d, &c)
@@ -172,13 +172,12 @@ func okDoc(t *testing.T) *report.Document {
 		c.Base, c.Head = report.CompareSide{Name: "http://127.0.0.1:8000", Kind: "server"}, report.CompareSide{Name: "infer serve model.onnx --http :8010", Kind: "command"}
 		p99 := pairMetricOf(ps, "latency_p99", "latency_p99<=+10%", report.Pass)
 		p99.PValue, p99.Reason = ptr(0.6), "the whole interval lies below +10 %"
-		limit := pairMetricOf(ps, "latency_p50", "latency_p50<20ms", report.Pass)
-		limit.Reason = "latency_p50 of head is 1.25 ms, limit < 20 ms"
-		c.Metrics = []report.CompareMetric{p99, limit, pairMetricOf(ps, "throughput", "", "")}
-		c.Differs = []report.CompareDiffers{{What: "option max-batch", Base: "", Head: "8", Allowed: true}}
+		c.Metrics = []report.CompareMetric{p99, pairMetricOf(ps, "latency_p50", "", ""), pairMetricOf(ps, "throughput", "", "")}
+		d.Gates = []report.GateResult{{Expr: "latency_p50<20ms", Verdict: report.Pass, Reason: "latency_p50 is 1.25 ms [1.21, 1.29] (n=6), limit < 20 ms"}}
+		c.Differs = []report.CompareDiffers{{What: "max-batch", Base: "", Head: "8", Allowed: true}}
 		c.Explain = &report.CompareExplain{What: "phases", Reading: "no phase moved beyond noise", Rows: []report.ExplainRow{
 			{Name: "queue", Base: ptr(0.2e-3), Head: ptr(0.21e-3), Change: 10e-6, Lo: ptr(-8e-6), Hi: ptr(28e-6), Share: 1}, {Name: "compute", Base: ptr(0.9e-3), Head: ptr(0.898e-3), Change: -2e-6, Lo: ptr(-12e-6), Hi: ptr(9e-6), Share: 1}}}
-		c.Looks, c.Reason = []int{4, 6}, "every gate holds"
+		c.Looks, c.Reason = []report.CompareLook{{Pairs: 4}, {Pairs: 6}}, "every gate holds"
 	})
 }
 
@@ -192,7 +191,7 @@ func inconclusiveDoc(t *testing.T) *report.Document {
 		p99 := pairMetricOf(ps, "latency_p99", "latency_p99<=+5%", report.GateInconclusive)
 		p99.PValue, p99.Reason = ptr(0.31), "the limit +5 % lies inside the interval"
 		c.Metrics = []report.CompareMetric{p99, pairMetricOf(ps, "throughput", "", "")}
-		c.Looks, c.Reason = []int{6, 10, 16}, "after 16 pairs, within --max-time, the noise is larger than what the gate asks about"
+		c.Looks, c.Reason = []report.CompareLook{{Pairs: 6}, {Pairs: 10}, {Pairs: 16}}, "after 16 pairs, within --max-time, the noise is larger than what the gate asks about"
 		d.Warn("%s", "5 of 16 pairs were disturbed: cpu_steal, cpu_pressure")
 	})
 }
@@ -209,9 +208,9 @@ func fileSide(name string, n int) report.CompareSide {
 func notComparableDoc(t *testing.T) *report.Document {
 	return compareDoc(t, report.NotComparable, nil, func(d *report.Document, c *report.CompareDetails) {
 		c.Mode, c.Base, c.Head = "files", fileSide("base", 1), fileSide("head", 1)
-		c.Differs = []report.CompareDiffers{{What: "option threads", Base: "2", Head: "4"}, {What: "machine", Base: "9f31c0 (AMD EPYC 7763)", Head: "77ab02 (Intel Xeon 8370C)"}}
-		c.Reason, c.Next = "the two were not measured alike", &report.NextStep{Command: "infer compare base.json head.json --vary threads", Why: "where that is what is compared"}
-		d.Gates = []report.GateResult{{Expr: "latency_p99<=+5%", Verdict: report.GateInconclusive, Reason: "not comparable"}}
+		c.Differs = []report.CompareDiffers{{What: "threads", Base: "2", Head: "4"}, {What: "machine", Base: "9f31c0 (AMD EPYC 7763)", Head: "77ab02 (Intel Xeon 8370C)"}}
+		c.Reason, c.Next = "not comparable: threads 2 against 4; machine 9f31c0 (AMD EPYC 7763) against 77ab02 (Intel Xeon 8370C)", &report.NextStep{Command: "infer compare base.json head.json --vary threads", Why: "where that is what is compared"}
+		d.Gates = []report.GateResult{{Expr: "latency_p99<=+5%", Verdict: report.GateInconclusive, Reason: c.Reason}}
 	})
 }
 
@@ -219,7 +218,7 @@ func forcedDoc(t *testing.T) *report.Document {
 	return compareDoc(t, report.Regressed, nil, func(d *report.Document, c *report.CompareDetails) {
 		c.Mode, c.Base, c.Head, c.Forced, c.Method = "files", fileSide("base", 5), fileSide("head", 4), true, "exact permutation of runs"
 		c.Head.Runs[3].Valid, c.Head.Runs[3].Why = false, "cpu_throttled: 41 of 312 periods"
-		c.Differs = []report.CompareDiffers{{What: "option threads", Base: "2", Head: "4"}}
+		c.Differs = []report.CompareDiffers{{What: "threads", Base: "2", Head: "4"}}
 		m := report.CompareMetric{Name: "latency_p50", Unit: "s", Better: "lower", Gate: "latency_p50<=+5%", Verdict: report.Fail, Base: ptr(1.21e-3), Head: ptr(1.53e-3), Ratio: ptr(1.264),
 			RatioLo: ptr(1.19), RatioHi: ptr(1.34), PValue: ptr(0.008), Pairs: 3, Significant: true, Method: "permutation", Reason: "the whole interval lies above +5 %"}
 		batch := m
@@ -338,6 +337,11 @@ func TestCompareHeadline(t *testing.T) {
 	} {
 		d := report.New("compare")
 		d.Verdict = c.verdict
+		for _, m := range c.metrics {
+			if m.Gate != "" {
+				d.Gates = append(d.Gates, report.GateResult{Expr: m.Gate, Verdict: m.Verdict})
+			}
+		}
 		if got := newComparison(d, report.CompareDetails{Mode: c.mode, Metrics: c.metrics, Reason: "a reason."}).headline(); got != c.want {
 			t.Errorf("%s of %s: %q, want %q", c.verdict, c.mode, got, c.want)
 		}

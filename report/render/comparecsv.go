@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -54,10 +53,11 @@ func (s *testSuite) addComparison(d *report.Document, c report.CompareDetails, o
 	}
 	for _, g := range d.Gates {
 		x := testCase{Class: "infer.compare.gate", Name: clean(g.Expr)}
-		if i := slices.IndexFunc(v.gated, func(m report.CompareMetric) bool { return m.Gate == g.Expr }); i >= 0 {
-			m := v.gated[i]
+		if m, ok := v.metricOf(g); ok {
 			x.Properties = gateProperties(m)
-			g.Reason = strings.TrimSuffix(metricName(m)+" "+v.moved(m)+": "+g.Reason, ": ")
+			if !strings.HasPrefix(g.Reason, m.Name) {
+				g.Reason = strings.TrimSuffix(metricName(m)+" "+v.moved(m)+": "+g.Reason, ": ")
+			}
 		}
 		s.judge(&x, g, why, o)
 	}

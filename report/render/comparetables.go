@@ -15,26 +15,39 @@ func (v *comparison) gatesTable() section {
 	t := &table{cols: []column{{head: "gate", lead: true}, {head: "verdict", lead: true}, {head: "base", right: true, drop: 5}, {head: "head", right: true, drop: 2},
 		{head: "change", right: true}, {head: v.interval()}, {head: "p", right: true, drop: 4}, {head: "would catch", right: true, drop: 1},
 		{head: v.unit(), right: true, drop: 3}, {head: "reason", note: true}}}
-	for _, m := range v.gated {
-		change, between := changeText(m)
-		word := direction(m)
-		c := str(strings.TrimSpace(change + " " + word))
-		switch {
-		case change == "—":
-			c.tone = warn
-		case !m.Significant:
-			c = str("~ " + change)
-		default:
-			c.tone = directionTone(word)
-		}
-		t.rows = append(t.rows, []cell{code(m.Gate), {text: strings.ToUpper(m.Verdict), tone: gateTone(m.Verdict)}, str(sideText(m, m.Base)), str(sideText(m, m.Head)),
-			c, faint(between), str(chance(m)), str(effect(m)), str(fmt.Sprint(m.Pairs)), faint(m.Reason)})
+	for _, g := range v.d.Gates {
+		t.rows = append(t.rows, v.gateRow(g))
 	}
 	s := section{title: "Gates", table: t.compact()}
-	if len(t.rows) > 0 {
+	if len(v.gated) > 0 {
 		s.lines = []cell{faint(v.legend())}
 	}
 	return s
+}
+
+func (v *comparison) gateRow(g report.GateResult) []cell {
+	reason := g.Reason
+	if reason == v.Reason && v.d.Verdict == report.NotComparable {
+		reason = "" // it stands above, and is that of all
+	}
+	row := []cell{code(g.Expr), {text: strings.ToUpper(g.Verdict), tone: gateTone(g.Verdict)}, {}, {}, {}, {}, {}, {}, {}, faint(reason)}
+	m, ok := v.metricOf(g)
+	if !ok {
+		return row
+	}
+	change, between := changeText(m)
+	word := direction(m)
+	c := str(strings.TrimSpace(change + " " + word))
+	switch {
+	case change == "—":
+		c.tone = warn
+	case !m.Significant:
+		c = str("~ " + change)
+	default:
+		c.tone = directionTone(word)
+	}
+	copy(row[2:], []cell{str(sideText(m, m.Base)), str(sideText(m, m.Head)), c, faint(between), str(chance(m)), str(effect(m)), str(fmt.Sprint(m.Pairs))})
+	return row
 }
 
 // legend says what the columns of the gates mean.
@@ -45,7 +58,7 @@ func (v *comparison) legend() string {
 		text += "; would catch: the smallest change for the worse that is caught four times in five"
 	}
 	if has(func(m report.CompareMetric) bool { return m.PAdjusted != nil }) {
-		text += "; p: Holm-adjusted for " + plural(len(v.gated), "gate")
+		text += "; p: Holm-adjusted"
 	}
 	return text
 }
@@ -97,7 +110,7 @@ func (v *comparison) otherMetrics(o Options) section {
 		t.more = fmt.Sprintf("and %d more", n)
 	}
 	title := "Other metrics"
-	if len(v.gated) == 0 {
+	if len(v.d.Gates) == 0 {
 		title = "Metrics"
 	}
 	return section{title: title, table: t.compact()}

@@ -52,3 +52,6 @@ func Render(w io.Writer, d *report.Document, format string, o Options) error {
 	}
 	return fault.New(fault.Usage, "use one of "+strings.Join(Formats(), " "), "there is no format %q", format)
 }
+
+// Headline is the one line to read of d, without its verdict; "" where there is none.
+func Headline(d *report.Document) string { return clean(build(d, Options{}).title) }

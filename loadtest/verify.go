@@ -33,11 +33,13 @@ func Recompute(d *report.Document, samples []string) (report.Recomputed, error) 
 		return v.curve()
 	case len(samples) > 0:
 		v.from = fmt.Sprintf("the samples in %s", strings.Join(samples, ", "))
-		if v.x.Figures, err = figuresOf(d, x, samples); err != nil {
+		y, err := folded(d, x, samples)
+		if err != nil {
 			return report.Recomputed{}, err
 		}
+		v.x.Figures, v.x.Runs = y.Figures, y.Runs
 	default:
-		v.from = "the counts inside, not from samples"
+		v.from = "the counts inside (no samples are given)"
 		v.x.Figures = recounted(x.Figures)
 	}
 	return v.load()
@@ -76,7 +78,7 @@ func (v *verifying) load() (report.Recomputed, error) {
 	}
 	v.checks()
 	v.totals()
-	return v.recomputed(append(fields, "slo", "reading"), nil)
+	return v.recomputed(append(fields, "slo", "reading", "runs"), nil)
 }
 
 // recomputed is the outcome; err, where it is not nil, goes in its place.
@@ -145,7 +147,7 @@ func (v *verifying) checks() {
 	v.out.Validity.Checks = slices.DeleteFunc(scratch.Validity.Checks, func(c report.Check) bool { return c.Name == checkThrottled || c.Name == checkSteal })
 }
 
-// totals compares the parts of the window with each other: timeline and sections count the same requests.
+// totals compares the parts of the window with each other: timeline, sections and merged runs count the same requests.
 func (v *verifying) totals() {
 	var due, answered, dueSlices, answeredSlices int64
 	f := v.x.Figures
@@ -156,14 +158,22 @@ func (v *verifying) totals() {
 		dueSlices, answeredSlices = dueSlices+f.Timeline[i].Due, answeredSlices+f.Timeline[i].Answered
 	}
 	add := func(name string, written, recomputed int64) {
-		row := report.VerifiedNumber{Name: "details.figures.timeline " + name, Written: fmt.Sprint(written), Recomputed: fmt.Sprint(recomputed), State: report.NumberSame}
+		row := report.VerifiedNumber{Name: "details.figures." + name, Written: fmt.Sprint(written), Recomputed: fmt.Sprint(recomputed), State: report.NumberSame}
 		if written != recomputed {
 			row.State = report.NumberDiffers
 		}
 		v.rows = append(v.rows, row)
 	}
-	add("due", dueSlices, due)
-	add("answered", answeredSlices, answered)
+	add("timeline due", dueSlices, due)
+	add("timeline answered", answeredSlices, answered)
+	if len(v.x.Runs) == 0 {
+		return
+	}
+	var runs int64
+	for _, r := range v.x.Runs {
+		runs += r.N
+	}
+	add("sections due", due, runs)
 }
 
 // recounted returns f with what follows from other counts in it computed anew.
@@ -220,7 +230,7 @@ func (v *verifying) gatesOfMetrics(slos []report.LoadSLO) error {
 
 // curve compares the metrics of a sweep with its points, and those of a search with its trials: no counts are kept.
 func (v *verifying) curve() (report.Recomputed, error) {
-	v.from = "the points inside; a curve keeps neither counts nor samples"
+	v.from = "the points inside (a curve keeps no counts)"
 	for _, p := range v.x.Points {
 		for name, value := range map[string]*float64{
 			"throughput": &p.Throughput, "goodput": &p.Goodput, "error_rate": &p.ErrorRate, "latency_p50": p.P50, "latency_p90": p.P90, "latency_p99": p.P99,
@@ -246,8 +256,8 @@ func (v *verifying) curve() (report.Recomputed, error) {
 	return v.recomputed(nil, v.gatesOfMetrics(v.x.SLO))
 }
 
-// figuresOf folds the samples of a load anew.
-func figuresOf(d *report.Document, x *report.LoadDetails, paths []string) (*report.LoadFigures, error) {
+// folded are the details of a load with the figures that its samples make.
+func folded(d *report.Document, x *report.LoadDetails, paths []string) (*report.LoadDetails, error) {
 	var docs []*report.Document
 	for _, path := range paths {
 		s, err := Reread(path, nil, nil)
@@ -273,11 +283,7 @@ func figuresOf(d *report.Document, x *report.LoadDetails, paths []string) (*repo
 	if err != nil {
 		return nil, err
 	}
-	y, err := Details(whole)
-	if err != nil {
-		return nil, err
-	}
-	return y.Figures, nil
+	return Details(whole)
 }
 
 // sameOrigin refuses samples of another load than the document's.

@@ -231,21 +231,23 @@ func (v *verifier) checks() {
 		}
 		return "not ok"
 	}
+	again := slices.Clone(v.r.Document.Validity.Checks)
 	for _, c := range v.written.Validity.Checks {
-		i := slices.IndexFunc(v.r.Document.Validity.Checks, func(h Check) bool { return h.Name == c.Name })
+		i := slices.IndexFunc(again, func(h Check) bool { return h.Name == c.Name })
 		if i < 0 {
 			v.add(VerifiedNumber{Name: "check " + c.Name, Written: state(c), State: NumberLeft})
 			continue
 		}
-		h := v.r.Document.Validity.Checks[i]
+		h := again[i]
+		again = slices.Delete(again, i, i+1) // one name may stand for several
 		written, recomputed := state(c), state(h)
 		if c.OK == h.OK && !samePhrase(c.Detail, h.Detail) {
 			written, recomputed = c.Detail, h.Detail
 		}
 		v.compare("check "+c.Name, written, recomputed, written == recomputed)
 	}
-	written, again := v.written.Validity.Verdict, validityOf(v.written.Validity.Checks)
-	v.compare("validity", written, again, written == again)
+	written, follows := v.written.Validity.Verdict, validityOf(v.written.Validity.Checks)
+	v.compare("validity", written, follows, written == follows)
 }
 
 func validityOf(checks []Check) string {

@@ -348,7 +348,7 @@ func (v *load) loadText() []string {
 		}
 		parts = append(parts, text+" for "+seconds(x.For))
 	}
-	if !v.closed() {
+	if !v.closed() && len(v.Runs) == 0 { // each of merged runs has its own
 		parts = append(parts, "seed "+strconv.FormatUint(s.Seed, 10))
 	}
 	if len(s.SHA256) >= 12 {
@@ -359,6 +359,9 @@ func (v *load) loadText() []string {
 	}
 	if s.Merged > 1 {
 		parts = append(parts, fmt.Sprintf("merged from %d shards", s.Merged))
+	}
+	if n := len(v.Runs); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d runs", n))
 	}
 	return parts
 }

@@ -3,6 +3,7 @@ package decide
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"infer/report"
@@ -163,7 +164,7 @@ func loadFlags(c *report.DecisionConfig) string {
 		switch {
 		case len(c.Curve) > 1 && nameOf(p) != c.At:
 		case p.Rate > 0:
-			return fmt.Sprintf("--rps %.4g", p.Rate)
+			return "--rps " + strings.TrimSuffix(strconv.FormatFloat(p.Rate, 'f', 1, 64), ".0")
 		case p.Concurrency > 0:
 			return fmt.Sprintf("--concurrency %d", p.Concurrency)
 		}

@@ -188,10 +188,14 @@ func (c *config) addOriginal(g *grouping, from origin) {
 	}
 }
 
-// put sets a metric. The newer of two documents of a rank wins, with a warning where they are far apart; what a load test
-// or the configuration's own measurement tells replaces silently what others tell, of the same model measured otherwise.
+// put sets a metric. The newer of two documents of a rank wins, with a warning where they are far apart. The
+// configuration's own measurement replaces silently what others tell of its model; of what depends on the load, only a
+// load test is heard where there is one.
 func (c *config) put(g *grouping, m report.Metric, from origin) {
 	id := m.Name + "{" + report.LabelText(m.Labels) + "}"
+	if from.rank < loadTest && len(m.Labels) == 0 && atLoad(m.Name) && slices.ContainsFunc(c.own, func(s *source) bool { return s.load != nil }) {
+		return // its load test tells that
+	}
 	i := slices.IndexFunc(c.Metrics, func(o report.Metric) bool { return o.Name == m.Name && maps.Equal(o.Labels, m.Labels) })
 	if i < 0 {
 		c.Metrics = append(c.Metrics, m)

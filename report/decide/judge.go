@@ -17,12 +17,6 @@ type objective struct {
 	note string // what the limit follows from
 }
 
-// ofLoad reports whether it depends on how much load there is.
-func (o objective) ofLoad() bool {
-	return strings.HasPrefix(o.Metric, "latency_") && o.Metric != "latency_p50_base" || strings.HasPrefix(o.Metric, "service_") ||
-		slices.Contains([]string{"throughput", "goodput", "error_rate"}, o.Metric)
-}
-
 // same reports whether two gates ask for the same: times are continuous, so that < and <= do.
 func same(a, b report.Gate) bool {
 	return a.Metric == b.Metric && a.Op[0] == b.Op[0] && a.Limit == b.Limit && report.LabelText(a.Labels) == report.LabelText(b.Labels)
@@ -72,7 +66,7 @@ func judge(c *report.DecisionConfig, objectives []objective) {
 	c.AtSLO, c.Bound, c.At = nil, false, ""
 	var loaded []objective
 	for _, o := range objectives {
-		if o.ofLoad() {
+		if atLoad(o.Metric) {
 			loaded = append(loaded, o)
 		}
 	}
@@ -87,7 +81,7 @@ func judge(c *report.DecisionConfig, objectives []objective) {
 	p, verdicts := c.Curve[0], map[string]string{}
 	if len(c.Curve) > 1 {
 		p, verdicts = operatingPoint(c, loaded)
-		dropAtLoad(c)
+		c.Metrics = slices.DeleteFunc(c.Metrics, func(m report.Metric) bool { return len(m.Labels) == 0 && atLoad(m.Name) })
 		c.Metrics = append(c.Metrics, metricsAt(c, p)...)
 		c.At = nameOf(p)
 	} else {
@@ -169,7 +163,7 @@ func level(m report.Metric) *report.Level95 {
 func judgeAt(c *report.DecisionConfig, at string, metrics []report.Metric, objectives []objective) []report.DecisionObjective {
 	d := &report.Document{Metrics: metrics}
 	for _, m := range c.Metrics {
-		if d.Metric(m.Name, m.Labels) == nil && !(objective{Gate: report.Gate{Metric: m.Name}}).ofLoad() {
+		if d.Metric(m.Name, m.Labels) == nil && !atLoad(m.Name) {
 			d.Metrics = append(slices.Clip(d.Metrics), m)
 		}
 	}

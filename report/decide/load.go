@@ -216,7 +216,6 @@ func (c *config) fillPoints(g *grouping) {
 	if len(c.points) == 0 {
 		return
 	}
-	dropAtLoad(&c.DecisionConfig) // what others told was of the model without a load
 	if p := c.points[0]; len(c.points) == 1 {
 		for _, m := range orTrial(p.metrics, p.LoadPoint) {
 			c.put(g, m, origin{loadTest, p.from})
@@ -281,9 +280,8 @@ func orTrial(list []report.Metric, p report.LoadPoint) []report.Metric {
 	return list
 }
 
-// dropAtLoad takes away the metrics that depend on the load.
-func dropAtLoad(c *report.DecisionConfig) {
-	c.Metrics = slices.DeleteFunc(c.Metrics, func(m report.Metric) bool {
-		return len(m.Labels) == 0 && (slices.Contains(pointMetrics(), m.Name) || strings.HasPrefix(m.Name, "latency_") && m.Name != "latency_p50_base")
-	})
+// atLoad reports whether a metric depends on how much load there is.
+func atLoad(name string) bool {
+	return strings.HasPrefix(name, "latency_") && name != "latency_p50_base" || strings.HasPrefix(name, "service_") ||
+		slices.Contains([]string{"throughput", "goodput", "error_rate"}, name)
 }

@@ -48,7 +48,7 @@ func levers(c *report.DecisionConfig) []string {
 			continue
 		}
 		switch {
-		case (objective{Gate: g}).ofLoad():
+		case atLoad(g.Metric):
 			add(latencyLever(c))
 		case strings.HasPrefix(g.Metric, "accuracy"), strings.HasPrefix(g.Metric, "agreement"):
 			add("an accuracy budget, which leaves sensitive layers float (infer quantize --accuracy-budget)")
@@ -112,7 +112,7 @@ func towards(x *report.DecisionDetails, c *report.DecisionConfig) *report.NextSt
 	slo := searchable(x)
 	for _, o := range c.SLO {
 		g, err := report.ParseSLO(o.Expr)
-		load := err == nil && (objective{Gate: g}).ofLoad()
+		load := err == nil && atLoad(g.Metric)
 		switch {
 		case err != nil:
 		case o.Verdict == report.GateInconclusive && strings.HasPrefix(g.Metric, "accuracy"):
@@ -140,7 +140,7 @@ func searchable(x *report.DecisionDetails) string {
 	var flags []string
 	for _, e := range x.SLO {
 		g, err := report.ParseSLO(e)
-		if err == nil && g.Op[0] == '<' && len(g.Labels) == 0 && (g.Metric == "error_rate" || report.SamplesNeeded(g.Metric) > 0 || g.Metric == "latency_max") && (objective{Gate: g}).ofLoad() {
+		if err == nil && g.Op[0] == '<' && len(g.Labels) == 0 && (g.Metric == "error_rate" || report.SamplesNeeded(g.Metric) > 0 || g.Metric == "latency_max") && atLoad(g.Metric) {
 			flags = append(flags, "--slo "+quote(e))
 		}
 	}

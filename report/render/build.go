@@ -23,7 +23,7 @@ func build(d *report.Document, o Options) page {
 	p.verdict, p.tone = verdictText(d.Verdict)
 	add := func(ss ...section) {
 		for _, s := range ss {
-			if len(s.facts) > 0 || len(s.lines) > 0 || s.chart != nil || s.table != nil && len(s.table.rows) > 0 {
+			if !s.empty() {
 				p.sections = append(p.sections, s)
 			}
 		}

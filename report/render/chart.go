@@ -14,6 +14,15 @@ type chart interface {
 	svg(b *strings.Builder)
 }
 
+// narrowChart is a chart that can be drawn for a narrow screen, too, with letters of the size of the text.
+type narrowChart interface {
+	chart
+	narrow(b *strings.Builder)
+}
+
+// narrowWidth is that of a chart for a narrow screen.
+const narrowWidth = 360
+
 // axis is the range of values along one side of a chart, lo < hi; of a logarithmic one both are above 0.
 type axis struct {
 	lo, hi float64
@@ -119,7 +128,7 @@ func openChart(b *strings.Builder, id string, width, height float64, title, desc
 // xAxis draws the line below the plot, its ticks and what they measure.
 func (f frame) xAxis(b *strings.Builder, name string, q report.Quantity) {
 	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1[2]f"/>`+"\n", f.left, f.bottom, f.right)
-	ticks, step := f.x.ticks(8)
+	ticks, step := f.x.ticks(int(min(8, max(3, (f.right-f.left)/100))))
 	for _, v := range ticks {
 		fmt.Fprintf(b, `<text class="axis" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", f.atX(v), f.bottom+16, tickText(q, v, step))
 	}

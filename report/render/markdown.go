@@ -2,6 +2,7 @@ package render
 
 import (
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -19,7 +20,16 @@ func writeMarkdown(w io.Writer, p page) error {
 	if p.summary != "" {
 		b.WriteString("\n" + markdownText(p.summary) + "\n")
 	}
-	for _, s := range p.sections {
+	asideLast := func(a, b section) int { // what is folded away as an aside comes behind what is not
+		switch {
+		case a.aside == b.aside:
+			return 0
+		case a.aside:
+			return 1
+		}
+		return -1
+	}
+	for _, s := range slices.SortedStableFunc(slices.Values(p.sections), asideLast) {
 		if s.onlyChart() {
 			continue
 		}
@@ -41,16 +51,19 @@ func markdownSection(s section) string {
 	var b strings.Builder
 	b.WriteByte('\n')
 	switch {
-	case s.fold:
+	case s.fold || s.aside:
 		b.WriteString("<details><summary>" + markdownText(s.title) + "</summary>\n\n")
 	case s.title != "":
 		b.WriteString("### " + markdownText(s.title) + "\n\n")
 	}
+	for _, c := range s.cards {
+		b.WriteString("- " + markdownText(c.name) + ": **" + markdownText(c.value) + "** " + markdownText(c.note) + "\n")
+	}
 	for _, f := range s.facts {
 		b.WriteString("- " + markdownText(f.name) + ": " + markdownText(f.value) + "\n")
 	}
-	if s.table != nil && len(s.table.rows) > 0 {
-		if len(s.facts) > 0 {
+	if !s.table.empty() {
+		if len(s.facts)+len(s.cards) > 0 {
 			b.WriteByte('\n')
 		}
 		markdownTable(&b, s.table)
@@ -61,7 +74,10 @@ func markdownSection(s section) string {
 	for _, l := range s.lines {
 		b.WriteString("- " + markdownText(l.text) + "\n")
 	}
-	if s.fold {
+	for _, c := range s.code {
+		b.WriteString("\n" + markdownCode(c) + "\n")
+	}
+	if s.fold || s.aside {
 		b.WriteString("\n</details>\n")
 	}
 	return b.String()
@@ -70,6 +86,9 @@ func markdownSection(s section) string {
 func markdownTable(b *strings.Builder, t *table) {
 	var rule strings.Builder
 	for _, c := range t.cols {
+		if c.strip {
+			continue
+		}
 		b.WriteString("| " + markdownText(c.head) + " ")
 		if c.right {
 			rule.WriteString("|---:")
@@ -85,7 +104,10 @@ func markdownTable(b *strings.Builder, t *table) {
 			if i < len(row) {
 				x = row[i]
 			}
-			text := markdownText(x.text)
+			if t.cols[i].strip {
+				continue
+			}
+			text := markdownText(strings.TrimSpace(x.line() + " " + x.sub))
 			switch {
 			case t.cols[i].bar:
 				text = bars.bar(x.bar, 10)

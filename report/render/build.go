@@ -409,6 +409,8 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 		return decoded(d.Details, func(q report.QuantizeDetails) layout { return layQuantize(q, o) })
 	case "loadtest":
 		return decoded(d.Details, func(l report.LoadDetails) layout { return layLoad(d, l, o) })
+	case "report":
+		return decoded(d.Details, func(x report.DecisionDetails) layout { return layDecision(d, x, o) })
 	case "deploy":
 		return decoded(d.Details, func(x report.DeployDetails) layout {
 			return layout{summary: deploySummary(x), sections: deploySections(x), next: x.Next}

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,6 +56,15 @@ func logAround(values []float64) (axis, bool) {
 	room := max(1.05, math.Pow(a.hi/a.lo, 0.08))
 	a.lo, a.hi = a.lo/room, a.hi*room
 	return a, a.lo > 0 && a.lo < a.hi && !math.IsInf(a.hi/a.lo, 0)
+}
+
+// fitting returns the axis of all values, logarithmic where they span more than a factor of 5; false where they span
+// nothing that can be drawn.
+func fitting(values []float64) (axis, bool) {
+	if len(values) > 0 && slices.Min(values) > 0 && slices.Max(values) > 5*slices.Min(values) {
+		return logAround(values)
+	}
+	return around(values)
 }
 
 // part returns where v lies between the ends of a: 0 is lo, 1 is hi. Below a logarithmic axis it is 0.
@@ -121,7 +131,7 @@ func (f frame) atY(v float64) float64 { return f.bottom - f.y.part(v)*(f.bottom-
 
 // openChart begins a picture; id is that of no other picture of the page.
 func openChart(b *strings.Builder, id string, width, height float64, title, desc string) {
-	fmt.Fprintf(b, `<svg class="chart" viewBox="0 0 %g %g" role="img" aria-labelledby="%s-title %[3]s-desc"><title id="%[3]s-title">%s</title><desc id="%[3]s-desc">%s</desc>`+"\n",
+	fmt.Fprintf(b, `<svg class="chart" viewBox="0 0 %g %g" role="img" aria-labelledby="%[3]s-title %[3]s-desc"><title id="%[3]s-title">%[4]s</title><desc id="%[3]s-desc">%[5]s</desc>`+"\n",
 		width, height, id, htmlText(title), htmlText(desc))
 }
 

@@ -145,13 +145,21 @@ func (s scatter) axes() (x, y axis, ok bool) {
 			ys = append(ys, l.value)
 		}
 	}
-	x, okX := around(xs)
-	if s.even == nil && len(xs) > 0 && slices.Min(xs) > 0 && slices.Max(xs) > 5*slices.Min(xs) {
-		x, okX = logAround(xs)
+	x, okX := fitting(xs)
+	if s.even != nil {
+		x, okX = around(xs) // a ratio is read by its distance from 1
 	}
 	y, okY := around(ys)
 	return x, y, okX && okY
 }
+
+// logX reports whether the horizontal axis is logarithmic.
+func (s scatter) logX() bool {
+	x, _, _ := s.axes()
+	return x.log
+}
+
+func (s scatter) narrow(b *strings.Builder) { s.draw(b, s.id+"-narrow", narrowWidth, 400) }
 
 func (s scatter) svg(b *strings.Builder) { s.draw(b, s.id, chartWidth, 400) }
 

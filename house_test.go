@@ -78,6 +78,7 @@ var rooms = map[string][]string{
 	"internal/fault":              {},
 	"internal/progress":           {},
 	"internal/atomicfile":         {},
+	"internal/chromium":           {},
 	"testdata/arch":               {"model/onnx", "model/tensor"},
 	"testdata/odd/gen":            {"model/onnx", "model/tensor", "model"},
 	"configs":                     {},

@@ -69,7 +69,7 @@ func TestDecisionSorts(t *testing.T) {
 		t.Errorf("by p99: %s, want %s; it was written as %s", got, want, written)
 	}
 	for range 2 {
-		press("cost of 1 M")
+		press("per million")
 		if got := order(); got[4] != "distilled int8" {
 			t.Errorf("by cost: %s, and the one without a cost is not last", got)
 		}
@@ -79,7 +79,7 @@ func TestDecisionSorts(t *testing.T) {
 	}
 	var sorted string
 	c.Eval(`document.querySelector("[aria-sort]").textContent + document.querySelector("[aria-sort]").ariaSort`, &sorted)
-	if sorted != "cost of 1 Mdescending" {
+	if sorted != "per milliondescending" {
 		t.Errorf("the head says %q", sorted)
 	}
 }

@@ -138,7 +138,7 @@ func openChart(b *strings.Builder, id string, width, height float64, title, desc
 // xAxis draws the line below the plot, its ticks and what they measure.
 func (f frame) xAxis(b *strings.Builder, name string, q report.Quantity) {
 	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1[2]f"/>`+"\n", f.left, f.bottom, f.right)
-	ticks, step := f.x.ticks(int(min(8, max(3, (f.right-f.left)/100))))
+	ticks, step := f.x.ticks(int(min(8, max(4, (f.right-f.left)/100))))
 	for _, v := range ticks {
 		fmt.Fprintf(b, `<text class="axis" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", f.atX(v), f.bottom+16, tickText(q, v, step))
 	}

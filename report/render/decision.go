@@ -20,7 +20,7 @@ type decision struct {
 // the objectives, what else is there, what does it cost, where does the gain come from, and can it be believed.
 func layDecision(d *report.Document, x report.DecisionDetails, o Options) layout {
 	v := newDecision(d, x)
-	out := layout{title: strings.TrimRight(x.Headline, "."), next: x.Next, metricsLast: true, judged: x.SLO}
+	out := layout{title: strings.TrimRight(x.Headline, "."), summary: v.question(), next: x.Next, metricsLast: true, judged: x.SLO}
 	out.lead = []section{v.cards(), v.levers(), v.objectives(), v.pareto(), v.configurations(o), v.curves(), v.capacity(), v.steps(),
 		v.shares(o), v.tails(), v.start(), v.outcomes(), v.validity()}
 	for i := range out.lead {
@@ -62,6 +62,21 @@ func newDecision(d *report.Document, x report.DecisionDetails) *decision {
 	return v
 }
 
+// question says what was to be decided.
+func (v *decision) question() string {
+	if len(v.Configs) == 0 {
+		return ""
+	}
+	s := plural(len(v.Configs), "configuration")
+	if len(v.SLO) > 0 {
+		s += " by " + strings.Join(v.SLO, ", ")
+	}
+	if v.Demand > 0 {
+		s += "; " + rateOf(v.Demand) + " to plan for"
+	}
+	return s
+}
+
 func btoi(b bool) int {
 	if b {
 		return 1
@@ -94,9 +109,9 @@ func (v *decision) name(c report.DecisionConfig) cell {
 	x := str(c.Name)
 	switch {
 	case v.chosen(c):
-		x.tag = "chosen"
+		x.tag, x.tagTone = "chosen", good
 	case c.Name == v.Base:
-		x.tag = "base"
+		x.tag, x.tagTone = "base", dim
 	}
 	return x
 }

@@ -11,10 +11,9 @@ const configurationsTitle = "Configurations"
 
 // configurations is the table of all configurations, the best first, with what each changes against the base.
 func (v *decision) configurations(o Options) section {
-	t := &table{sortable: true, cols: []column{{head: "configuration", lead: true}, {head: "verdict"}, {head: "p99", right: true}, {head: "change", right: true, drop: 3},
-		{head: "rate", right: true}, {head: "change", right: true, drop: 5}, {head: "cost of 1 M", right: true}, {head: "change", right: true, drop: 4},
-		{head: v.qualityName(), right: true}, {head: "change", right: true, drop: 2}, {head: "memory", right: true, drop: 6}, {head: "size", right: true, drop: 7},
-		{head: "Pareto", drop: 1}, {head: "not valid", note: true}}}
+	t := &table{sortable: true, cols: []column{{head: "configuration", lead: true}, {head: "verdict"}, {head: "p99", right: true}, {head: "change", right: true, drop: 1},
+		{head: "rate", right: true}, {head: "change", right: true, drop: 4}, {head: "per million", right: true}, {head: "change", right: true, drop: 3},
+		{head: v.qualityName(), right: true}, {head: "change", right: true, drop: 2}, {head: "Pareto", drop: 5}, {head: "not valid", note: true}}}
 	shown := rowsToShow(len(v.ranked), 10, o)
 	for _, c := range v.ranked[:shown] {
 		rate, cost := cell{}, cell{}
@@ -29,10 +28,10 @@ func (v *decision) configurations(o Options) section {
 		}
 		row := []cell{v.name(c), verdictCell(c.Verdict), measured(metricOf(c, "latency_p99")), v.delta(c, "latency_p99"),
 			rate, v.delta(c, "throughput_at_slo"), cost, v.delta(c, "cost_per_million"),
-			measured(metricOf(c, v.Quality)), v.delta(c, v.Quality), measured(metricOf(c, "peak_rss")), measured(metricOf(c, "model_bytes")), pareto(c), {}}
+			measured(metricOf(c, v.Quality)), v.delta(c, v.Quality), pareto(c), {}}
 		if !c.Valid {
 			row[1].tone = warn
-			row[13] = cell{text: "not to be trusted: " + c.Why, tone: warn}
+			row[11] = cell{text: "not to be trusted: " + c.Why, tone: warn}
 		}
 		t.rows = append(t.rows, row)
 	}
@@ -48,7 +47,7 @@ func (v *decision) configurations(o Options) section {
 
 // legendText says how the table of configurations is read.
 func (v *decision) legendText() string {
-	parts := []string{"rate: the highest that was seen to hold every objective", "intervals are 95 %"}
+	parts := []string{"rate: the highest that was seen to hold every objective", "per million: the cost of as many inferences", "intervals are 95 %"}
 	if v.Base != "" && len(v.Configs) > 1 {
 		parts = append(parts, "change: against "+v.Base+", ~ where it cannot be told from noise")
 	}

@@ -11,8 +11,8 @@ import (
 
 // capacity is the table of what a configuration holds and costs, and how many replicas of it the demand takes.
 func (v *decision) capacity() section {
-	t := &table{cols: []column{{head: "configuration", shrink: true}, {head: "rate", right: true}, {head: ""}, {head: "cost of 1 M", right: true}, {head: "", bar: true, drop: 1},
-		{head: "replicas", right: true}, {head: "an hour", right: true}, {head: "of its rate", right: true, drop: 2}}}
+	t := &table{cols: []column{{head: "configuration", shrink: true}, {head: "rate", right: true}, {head: ""}, {head: "per million", right: true}, {head: "", bar: true, drop: 1},
+		{head: "replicas", right: true}, {head: "an hour", right: true}, {head: "load of each", right: true, drop: 2}}}
 	dearest := 0.0
 	for _, c := range v.ranked {
 		if c.Cost != nil {
@@ -36,7 +36,9 @@ func (v *decision) capacity() section {
 			if c.Hourly != nil {
 				row[6] = str(v.money(c, *c.Hourly))
 			}
-			row[7] = str(v.usedText(c))
+			if used, ok := v.used(c); ok {
+				row[7] = str(shareText(used))
+			}
 		}
 		t.rows = append(t.rows, row)
 	}
@@ -62,12 +64,12 @@ func without(rows [][]cell, i int) [][]cell {
 	return rows
 }
 
-// usedText is the share of what its replicas hold that the demand takes: the rest is the headroom to the knee.
-func (v *decision) usedText(c report.DecisionConfig) string {
-	if c.AtSLO == nil || c.AtSLO.Value <= 0 || v.Demand <= 0 {
-		return ""
+// used is the share of what its replicas hold that the demand takes: the rest is the headroom to the knee.
+func (v *decision) used(c report.DecisionConfig) (part float64, ok bool) {
+	if c.AtSLO == nil || c.AtSLO.Value <= 0 || v.Demand <= 0 || c.Replicas <= 0 {
+		return 0, false
 	}
-	return percent(v.Demand / (float64(c.Replicas) * c.AtSLO.Value))
+	return v.Demand / (float64(c.Replicas) * c.AtSLO.Value), true
 }
 
 // basis says what the figures of the table stand on.
@@ -82,7 +84,7 @@ func (v *decision) basis() []cell {
 		parts[0] += " (≥: nothing above it was tried)"
 	}
 	if v.Demand > 0 {
-		parts = append(parts, "of its rate: how much of it the demand takes from each replica; what is left is the headroom to the knee")
+		parts = append(parts, "load of each: the share of its rate that the demand takes; what is left is the headroom to the knee")
 	}
 	var prices []string
 	for _, p := range v.Price {
@@ -97,7 +99,7 @@ func (v *decision) basis() []cell {
 		if v.Use > 0 {
 			basis += ", planned to be used at " + percent(v.Use) + " of the rate"
 		}
-		parts = append(parts, basis, "cost of 1 M inferences: 1 000 000 × price / (3600 × rate"+map[bool]string{true: " × use", false: ""}[v.Use > 0]+")")
+		parts = append(parts, basis, "per million: the cost of as many inferences, 1e6 × price / (3600 × rate"+map[bool]string{true: " × use", false: ""}[v.Use > 0]+")")
 	}
 	return append(lines, faint(strings.Join(parts, "; ")))
 }
@@ -108,8 +110,8 @@ func (v *decision) capacityLine(c report.DecisionConfig) string {
 	if c.Hourly != nil {
 		s += ", " + v.money(c, *c.Hourly) + " an hour"
 	}
-	if used := v.usedText(c); used != "" {
-		s += "; each then has " + used + " of the rate that it was seen to hold"
+	if used, ok := v.used(c); ok {
+		s += "; each then runs at " + shareText(used) + " of the rate that it was seen to hold, " + shareText(1-used) + " below the knee"
 	}
 	return s + "."
 }

@@ -47,7 +47,7 @@ func (v *decision) curves() section {
 	if c.closed {
 		c.x = "throughput, requests a second"
 	}
-	s := section{title: "Latency and load", table: c.table()}
+	s := section{title: "Latency and load", table: c.table(), long: true}
 	if _, ok := c.frame(chartWidth); !ok {
 		return section{}
 	}
@@ -91,12 +91,14 @@ func (c curves) narrow(b *strings.Builder) { c.draw(b, "curves-narrow", narrowWi
 func (c curves) draw(b *strings.Builder, id string, width float64) {
 	f, _ := c.frame(width)
 	openChart(b, id, width, f.bottom+66, "Latency and load", c.description())
+	names := labels{bounds: box{f.left, width, f.top - 12, f.bottom}}
 	for _, l := range c.limits {
-		edge{expr: l.expr, value: l.value}.shade(b, f)
+		e := edge{expr: l.expr, value: l.value}
+		e.shade(b, f)
+		e.keep(f, &names)
 	}
 	f.yAxis(b, "p99 latency, logarithmic", report.Time)
 	f.xAxis(b, c.x, report.Rate)
-	names := labels{bounds: box{f.left, width, f.top - 12, f.bottom}}
 	for i, l := range c.lines {
 		var at []string
 		for _, p := range c.sorted(l.points) {

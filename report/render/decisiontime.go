@@ -51,7 +51,7 @@ func (v *decision) shares(o Options) section {
 		chart.bars = append(chart.bars, bar)
 		t.rows = append(t.rows, shareRows(c, o)...)
 	}
-	return section{title: chart.title, chart: chart, table: t}
+	return section{title: chart.title, chart: chart, table: t, long: true}
 }
 
 // shareRows are the operators of a configuration, those that take most first.

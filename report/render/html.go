@@ -81,6 +81,10 @@ func htmlSection(b *strings.Builder, s section) {
 		}
 	}
 	for _, l := range s.lines {
+		if l.tone == dim {
+			fmt.Fprintf(b, "<p class=\"note\">%s</p>\n", htmlText(l.text))
+			continue
+		}
 		fmt.Fprintf(b, "<p>%s</p>\n", htmlTone(l.tone, htmlText(l.text)))
 	}
 	if len(s.code) > 0 {

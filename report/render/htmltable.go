@@ -102,7 +102,7 @@ func htmlCell(c cell) string {
 	}
 	text = htmlTone(c.tone, text)
 	if c.tag != "" {
-		text += " " + htmlTag(good, c.tag)
+		text += " " + htmlTag(c.tagTone, c.tag)
 	}
 	if c.sub != "" {
 		text += "<small>" + htmlText(c.sub) + "</small>"

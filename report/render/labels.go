@@ -26,6 +26,11 @@ type labels struct {
 // take keeps a place free of names.
 func (l *labels) take(b box) { l.taken = append(l.taken, b) }
 
+// line keeps the place of a line, to the right or downward, free of names.
+func (l *labels) line(x1, y1, x2, y2 float64) {
+	l.take(box{min(x1, x2) - 1, max(x1, x2) + 1, min(y1, y2) - 1, max(y1, y2) + 1})
+}
+
 // places are where a name of width w may stand, from its point: beside it first, then above and below.
 func places(w float64) [][2]float64 {
 	return [][2]float64{{10, -6}, {-10 - w, -6}, {10, 18}, {-10 - w, 18}, {10, -20}, {-10 - w, -20}, {10, 32}, {-10 - w, 32}, {-w / 2, -10}, {-w / 2, 22}}

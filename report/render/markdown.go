@@ -107,7 +107,11 @@ func markdownTable(b *strings.Builder, t *table) {
 			if t.cols[i].strip {
 				continue
 			}
-			text := markdownText(strings.TrimSpace(x.line() + " " + x.sub))
+			text := x.line()
+			if !t.cols[i].group {
+				text = strings.TrimSpace(text + " " + x.sub)
+			}
+			text = markdownText(text)
 			switch {
 			case t.cols[i].bar:
 				text = bars.bar(x.bar, 10)

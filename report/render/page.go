@@ -79,15 +79,16 @@ type column struct {
 
 // cell is a text with a tone; in a bar column bar, in [0, 1], counts.
 type cell struct {
-	text  string
-	tone  tone
-	code  bool     // a name that can be typed: Markdown and HTML set it as code
-	tag   string   // a word about it, in parentheses behind it or, in HTML, as a label
-	sub   string   // what HTML sets small below it, and text has elsewhere
-	key   *float64 // what HTML sorts it by, nil: its text
-	bar   float64
-	ghost float64 // of a bar: what it was before, in [0, 1]; 0: not known
-	strip *strip
+	text    string
+	tone    tone
+	code    bool   // a name that can be typed: Markdown and HTML set it as code
+	tag     string // a word about it, in parentheses behind it or, in HTML, as a label
+	tagTone tone
+	sub     string   // what HTML sets small below it, and text has elsewhere
+	key     *float64 // what HTML sorts it by, nil: its text
+	bar     float64
+	ghost   float64 // of a bar: what it was before, in [0, 1]; 0: not known
+	strip   *strip
 }
 
 // line returns what c says in one line of text.

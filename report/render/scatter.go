@@ -173,17 +173,20 @@ func (s scatter) draw(b *strings.Builder, id string, width, height float64) {
 	l := labels{bounds: box{f.left, f.right + 16, f.top - 16, f.bottom}}
 	for _, e := range s.limits {
 		e.shade(b, f)
+		e.keep(f, &l)
 	}
 	f.yAxis(b, s.y.name, s.y.quantity)
 	f.xAxis(b, s.x.name, s.x.quantity)
 	if s.even != nil {
 		fmt.Fprintf(b, `<line class="mark" x1="%.1f" y1="%.1f" x2="%.1[1]f" y2="%.1[3]f"/>`+"\n", f.atX(*s.even), f.top, f.bottom)
 	}
-	s.frontLine(b, f)
+	s.frontLine(b, f, &l)
 	for _, p := range s.points {
 		p.draw(b, f)
 		x, y, r := f.atX(p.x), f.atY(p.y), 1.5+p.radius()
 		l.take(box{x - r, x + r, y - r, y + r})
+		l.line(f.atX(p.xLo), y, f.atX(p.xHi), y)
+		l.line(x, f.atY(p.yLo), x, f.atY(p.yHi))
 	}
 	for _, e := range s.limits {
 		e.name(b, f, &l)
@@ -256,7 +259,7 @@ func (p point) symbol(b *strings.Builder, x, y float64) {
 func round1(x float64) float64 { return math.Round(10*x) / 10 }
 
 // frontLine draws the Pareto front: from point to point, down and then to the right.
-func (s scatter) frontLine(b *strings.Builder, f frame) {
+func (s scatter) frontLine(b *strings.Builder, f frame, l *labels) {
 	var front []point
 	for _, p := range s.points {
 		if p.front {
@@ -270,7 +273,10 @@ func (s scatter) frontLine(b *strings.Builder, f frame) {
 	var at []string
 	for i, p := range front {
 		if i > 0 {
-			at = append(at, fmt.Sprintf("%.1f,%.1f", f.atX(front[i-1].x), f.atY(p.y)))
+			last := front[i-1]
+			l.line(f.atX(last.x), f.atY(last.y), f.atX(last.x), f.atY(p.y))
+			l.line(f.atX(last.x), f.atY(p.y), f.atX(p.x), f.atY(p.y))
+			at = append(at, fmt.Sprintf("%.1f,%.1f", f.atX(last.x), f.atY(p.y)))
 		}
 		at = append(at, fmt.Sprintf("%.1f,%.1f", f.atX(p.x), f.atY(p.y)))
 	}
@@ -329,12 +335,25 @@ func (e edge) shade(b *strings.Builder, f frame) {
 		f.left, from, f.right-f.left, max(0, to-from), y, f.right)
 }
 
-// name writes the objective along its line, on the side that misses it.
+// keep keeps the line of e free of names.
+func (e edge) keep(f frame, l *labels) {
+	if e.onX {
+		l.line(f.atX(e.value), f.top, f.atX(e.value), f.bottom)
+		return
+	}
+	l.line(f.left, f.atY(e.value), f.right, f.atY(e.value))
+}
+
+// name writes the objective along its line, on the side that misses it where there is room.
 func (e edge) name(b *strings.Builder, f frame, l *labels) {
 	w := letterWide * float64(columns(e.expr))
 	if e.onX {
 		x := f.atX(e.value)
-		for _, left := range []float64{x + 5, x - 5 - w} {
+		beside := []float64{x + 5, x - 5 - w}
+		if e.below {
+			slices.Reverse(beside)
+		}
+		for _, left := range beside {
 			for y := f.top + 12; y < f.bottom; y += letterHigh {
 				if l.try(b, e.expr, "edge", left, y, w) {
 					return
@@ -343,7 +362,11 @@ func (e edge) name(b *strings.Builder, f frame, l *labels) {
 		}
 		return
 	}
-	for _, y := range []float64{f.atY(e.value) + 14, f.atY(e.value) - 5} {
+	beside := []float64{f.atY(e.value) - 5, f.atY(e.value) + 14}
+	if e.below {
+		slices.Reverse(beside)
+	}
+	for _, y := range beside {
 		for x := f.left + 6; x+w < f.right; x += 24 {
 			if l.try(b, e.expr, "edge", x, y, w) {
 				return

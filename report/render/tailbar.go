@@ -80,7 +80,7 @@ func (s stack) height() float64 {
 // bar draws a bar and what is above it from y downward.
 func (s stacked) bar(b *strings.Builder, id string, bar stack, y, width float64) {
 	if bar.name != "" {
-		fmt.Fprintf(b, `<text x="0" y="%.1f">%s</text><text class="axis" x="%.1f" y="%.1[1]f" text-anchor="end">%s</text>`+"\n",
+		fmt.Fprintf(b, `<text x="0" y="%.1f">%s</text><text class="axis" x="%.1f" y="%.1[1]f" text-anchor="end">%[4]s</text>`+"\n",
 			y+16, htmlText(bar.name), width, htmlText(bar.note))
 	}
 	x, top := 0.0, y+bar.height()-26

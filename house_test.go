@@ -79,6 +79,7 @@ var rooms = map[string][]string{
 	"internal/progress":           {},
 	"internal/atomicfile":         {},
 	"internal/chromium":           {},
+	"internal/child":              {"internal/fault"},
 	"testdata/arch":               {"model/onnx", "model/tensor"},
 	"testdata/odd/gen":            {"model/onnx", "model/tensor", "model"},
 	"configs":                     {},

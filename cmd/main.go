@@ -99,6 +99,7 @@ the result goes to stdout, everything else to stderr.`,
 	root.AddCommand(
 		newInspectCmd(a, runInspect),
 		newProfileCmd(a, runProfile),
+		newCompareCmd(a, runCompare),
 		newPredictCmd(a, runPredict),
 		newQuantizeCmd(a, runQuantize),
 		newServeCmd(a, serve),

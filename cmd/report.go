@@ -39,6 +39,7 @@ The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the f
 	fs.StringArrayVar(&f.gates, "gate", nil, "judge by this threshold in place of its own; repeatable; exit 3 when missed")
 	fs.BoolVar(&f.strict, "strict", false, "exit 4 when a gate is inconclusive, too")
 	addOutputFlag(fs, &f.output)
+	a.gh.add(fs)
 	return c
 }
 
@@ -58,6 +59,7 @@ func runReport(_ context.Context, a *app, args []string, f reportFlags) error {
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
+	a.github(d)
 	if len(f.slos)+len(f.gates) == 0 {
 		return nil // it was judged when it was made, and is only shown
 	}

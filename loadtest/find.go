@@ -195,7 +195,7 @@ func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDet
 	}
 	f.judge(d, x, r)
 	if r.Max == nil && ctx.Err() == nil && !slices.ContainsFunc(r.Steps, func(s search.Step) bool { return s.Trusted && !s.Holds }) {
-		d.AddCheck(checkCPU, false, "%s", r.Reason) // no trial says anything about the server
+		d.AddCheck(CheckCPU, false, "%s", r.Reason) // no trial says anything about the server
 	}
 	d.Judge(f.o.Gates)
 	if ctx.Err() != nil {

@@ -80,7 +80,7 @@ func (r *reader) trustworthy(again string) *report.NextStep {
 	case failed[checkConnections] != "":
 		n := min(MaxConnections, 4*max(1, r.x.Generator.InFlight))
 		return step(fmt.Sprintf("%s --rps %s --connections %d%s", again, r.perSecond(1), n, objectivesText(r.slos)), "with as many connections as the server holds requests it sees the load that was due")
-	case failed[checkCPU] != "" || failed[checkLag] != "":
+	case failed[CheckCPU] != "" || failed[checkLag] != "":
 		if r.x.Schedule.Loop == "closed" {
 			return nil
 		}

@@ -11,7 +11,7 @@ import (
 const (
 	checkSent        = "connection_drops"
 	checkLag         = "send_lag"
-	checkCPU         = "generator_cpu"
+	CheckCPU         = "generator_cpu" // the generator, and not the server, was the bottleneck
 	checkThrottled   = "cpu_throttled"
 	checkSteal       = "steal"
 	checkConnections = "connections"
@@ -61,7 +61,7 @@ func check(d *report.Document, x *report.LoadDetails, local bool, u usage, least
 			blame(waited <= maxWaiting, "the server holds more requests than --connections allows, so it saw less load than was due"))
 	}
 	if !local {
-		d.AddCheck(checkCPU, x.Generator.CPU <= maxCPU, "the generator used %s of its CPUs, limit %s%s", percent(x.Generator.CPU), percent(maxCPU),
+		d.AddCheck(CheckCPU, x.Generator.CPU <= maxCPU, "the generator used %s of its CPUs, limit %s%s", percent(x.Generator.CPU), percent(maxCPU),
 			blame(x.Generator.CPU <= maxCPU, "the generator is the bottleneck, not the server"))
 	}
 	throttled, steal := 0.0, 0.0

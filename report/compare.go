@@ -15,7 +15,8 @@ type CompareDetails struct {
 	Metrics   []CompareMetric  `json:"metrics"`            // gated ones first, in the order of the gates
 	Shift     []ShiftPoint     `json:"shift,omitempty"`    // the change of latency at every percentile
 	Pairs     []ComparePair    `json:"pairs,omitempty"`    // live: all that was measured; the rest follows from it
-	Looks     []int            `json:"looks,omitempty"`    // live: after how many pairs the gates were judged
+	Looks     []CompareLook    `json:"looks,omitempty"`    // live: when the gates were judged; the last one decides
+	Cold      []ComparePair    `json:"cold,omitempty"`     // live: starts of fresh processes, one a side
 	Explain   *CompareExplain  `json:"explain,omitempty"`  // of --explain
 	Accuracy  *CompareAccuracy `json:"accuracy,omitempty"` // of both models on the same labelled rows
 	Baseline  *CompareBaseline `json:"baseline,omitempty"` // where base comes from, when it is a store of accepted runs
@@ -26,10 +27,17 @@ type CompareDetails struct {
 
 // CompareSide is one of the two things that are compared.
 type CompareSide struct {
-	Name  string       `json:"name"` // as typed
-	Kind  string       `json:"kind"` // "model", "server", "command" or "files"
-	Model *ModelRef    `json:"model,omitempty"`
-	Runs  []CompareRun `json:"runs,omitempty"` // files: the documents of this side
+	Name  string             `json:"name"` // as typed
+	Kind  string             `json:"kind"` // "model", "server", "command" or "files"
+	Model *ModelRef          `json:"model,omitempty"`
+	Facts map[string]float64 `json:"facts,omitempty"` // live: exact metrics, such as model_bytes
+	Runs  []CompareRun       `json:"runs,omitempty"`  // files: the documents of this side
+}
+
+// CompareLook is one judging of the gates by the pairs so far.
+type CompareLook struct {
+	Pairs int     `json:"pairs"`
+	Tail  float64 `json:"tail"` // probability that an interval of this look misses the truth on one side
 }
 
 // CompareRun is a document of a side.

@@ -90,6 +90,33 @@ func significant(x float64, n int) string {
 	return strconv.FormatFloat(x, 'f', max(0, n-before), 64)
 }
 
+// FormatChange writes a ratio of head to base as the change in percent: "+12.3 %", "-0.42 %".
+func FormatChange(ratio float64) string { return signed(100*(ratio-1)) + " %" }
+
+// FormatDifference writes a difference, in base units of q, with its sign: "+2 ms", of ratios in points: "-0.5 pt".
+func FormatDifference(q Quantity, v float64) string {
+	if q == Ratio {
+		return signed(100*v) + " pt"
+	}
+	s := scaleFor(q, v)
+	return signed(v/s.div) + suffix(v, s)
+}
+
+// signed writes x with its sign and three significant digits, not finer than a thousandth.
+func signed(x float64) string {
+	if math.Abs(x) < 5e-4 {
+		return "+0"
+	}
+	text := digits(x, 3)
+	if a := math.Abs(x); a < 1 {
+		text = strconv.FormatFloat(x, 'f', 3, 64)
+	}
+	if x > 0 {
+		return "+" + text
+	}
+	return text
+}
+
 // Text returns the value and the interval of m for people, both in the unit that fits the value:
 // "12.3 ms" and "[11.9, 13.1]". Without a value they are "—" and what it would take;
 // without an interval the second is "".
@@ -122,7 +149,7 @@ func (m *Metric) missing() string {
 // LabelText writes labels as a gate names them, "batch=8,threads=2" sorted by key; "" for none.
 func LabelText(labels map[string]string) string {
 	var parts []string
-	for _, k := range sortedKeys(labels) {
+	for _, k := range SortedKeys(labels) {
 		parts = append(parts, k+"="+labels[k])
 	}
 	return strings.Join(parts, ",")

@@ -103,4 +103,5 @@ func (m *Metric) validate() error {
 	return errors.Join(errs...)
 }
 
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+// SortedKeys returns the keys of m in order.
+func SortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

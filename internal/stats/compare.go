@@ -2,10 +2,8 @@ package stats
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 
-	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -63,24 +61,6 @@ func HodgesLehmann(a, b []float64, conf float64) Estimate {
 	return walsh(e, d, n*m/2, math.Sqrt(n*m*(n+m+1)/12))
 }
 
-// PairedShift returns the Hodges-Lehmann centre of paired differences d, the median of all Walsh averages, with the
-// interval that inverts the Wilcoxon signed-rank test (normal approximation). It needs six pairs for 95 %.
-func PairedShift(d []float64, conf float64) Estimate {
-	e := Estimate{N: len(d), Need: Need(0.5, conf), Confidence: conf}
-	if len(d) == 0 || !(conf > 0 && conf < 1) {
-		return e
-	}
-	s := thin(Sorted(d))
-	var w []float64
-	for i, x := range s {
-		for _, y := range s[i:] {
-			w = append(w, (x+y)/2)
-		}
-	}
-	n := float64(len(s))
-	return walsh(e, w, n*(n+1)/4, math.Sqrt(n*(n+1)*(2*n+1)/24))
-}
-
 // walsh fills e from all pairwise values d of a rank statistic with the given null mean and deviation.
 func walsh(e Estimate, d []float64, mean, sd float64) Estimate {
 	slices.Sort(d)
@@ -100,45 +80,6 @@ func thin(s []float64) []float64 {
 	out := make([]float64, maxPairs)
 	for i := range out {
 		out[i] = s[(2*i+1)*len(s)/(2*maxPairs)]
-	}
-	return out
-}
-
-// SignFlip returns the one-sided p-value of mean(d) > 0 for paired differences under random signs: exact up to 16
-// pairs, 1<<16 seeded draws above. No pairs give 1.
-func SignFlip(d []float64, seed uint64) float64 {
-	if len(d) == 0 {
-		return 1
-	}
-	seen := stat.Mean(d, nil)*float64(len(d)) - 1e-12*stat.Mean(absolute(d), nil)
-	r, draws := rand.New(rand.NewPCG(seed, 1)), 1<<min(len(d), 16)
-	hits := 0
-	for i := range draws {
-		var s float64
-		bits := uint64(i)
-		for j, v := range d {
-			if len(d) > 16 && j%64 == 0 {
-				bits = r.Uint64()
-			}
-			if bits>>(j%64)&1 == 1 {
-				v = -v
-			}
-			s += v
-		}
-		if s >= seen {
-			hits++
-		}
-	}
-	if len(d) > 16 {
-		return float64(hits+1) / float64(draws+1)
-	}
-	return float64(hits) / float64(draws)
-}
-
-func absolute(d []float64) []float64 {
-	out := make([]float64, len(d))
-	for i, v := range d {
-		out[i] = math.Abs(v)
 	}
 	return out
 }

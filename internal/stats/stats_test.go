@@ -138,13 +138,6 @@ func TestMannWhitney(t *testing.T) {
 	}
 }
 
-// Eight equal signs: only one of 2^8 sign patterns reaches the sum.
-func TestSignFlip(t *testing.T) {
-	if p := SignFlip([]float64{1, 2, 3, 4, 5, 6, 7, 8}, 1); p != 1.0/256 {
-		t.Errorf("p = %v", p)
-	}
-}
-
 // 5 of 10: centre 0.5, half width 1.96/(1+0.38416)·√(0.025+0.0096) = 0.2634.
 func TestWilson(t *testing.T) {
 	e := Wilson(5, 10, 0.95)

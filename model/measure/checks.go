@@ -85,15 +85,16 @@ func levelsApart(s *Series) float64 {
 	return (hi - lo) / lo
 }
 
-// dirty says that others disturbed s so much that its block should be measured again.
-func dirty(s *Series) bool {
+// Disturbed returns the names of the checks that say that others disturbed s: their load, the hypervisor, the quota.
+func Disturbed(s *Series) []string {
+	var names []string
 	for _, c := range Checks(s, 0) {
 		switch c.Name {
 		case "cpu_throttled", "run_queue_delay", "steal", "other_load", "major_faults":
 			if !c.OK {
-				return true
+				names = append(names, c.Name)
 			}
 		}
 	}
-	return false
+	return names
 }

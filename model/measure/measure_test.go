@@ -248,56 +248,6 @@ func TestProgressTotals(t *testing.T) {
 	}
 }
 
-func TestInterleave(t *testing.T) {
-	var seen []int
-	block := func(_ context.Context, i int) (*Series, error) {
-		seen = append(seen, i)
-		return &Series{Seconds: []float64{float64(i + 1)}, Class: Class([]string{"x", "y"}[min(1, len(seen)/3)])}, nil
-	}
-	first := func(s *Series) bool { return s.Class == "x" } // the first two blocks are disturbed
-	b, err := interleave(t.Context(), 2, InterleaveOptions{Blocks: 6}, first, block)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := []int{0, 1, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0}; !slices.Equal(seen, want) {
-		t.Errorf("order %v, want %v", seen, want)
-	}
-	if len(b.Repeated) != 1 || b.Disturbed != 0 || len(b.Series[0]) != 6 || len(b.Series[1]) != 6 {
-		t.Errorf("%+v", b)
-	}
-	if e := Ratio(b.Series[0], b.Series[1]); !e.OK || e.Value != 2 {
-		t.Errorf("ratio %+v", e)
-	}
-	always := func(*Series) bool { return true }
-	b, _ = interleave(t.Context(), 1, InterleaveOptions{Blocks: 4}, always, block)
-	if len(b.Repeated) != 2 || b.Disturbed != 4 || len(b.Series[0]) != 4 {
-		t.Errorf("never quiet: %d repeated, %d disturbed, %d kept", len(b.Repeated), b.Disturbed, len(b.Series[0]))
-	}
-}
-
-func TestInterleaveCancelled(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	n := 0
-	run := func(context.Context) error {
-		if n++; n == 25 {
-			cancel()
-		}
-		return nil
-	}
-	b, err := Interleave(ctx, []Run{run, run}, InterleaveOptions{Blocks: 8, BlockRuns: 5, MaxReruns: -1})
-	// Two rounds are 20 runs; the third is cut in its second block.
-	if err != nil || !b.Interrupted || len(b.Series[0]) != 2 || len(b.Series[1]) != 2 {
-		t.Errorf("error %v, %+v", err, b)
-	}
-}
-
-func TestRatioNeedsSix(t *testing.T) {
-	s := slices.Repeat([]*Series{{Seconds: []float64{1}}}, 5)
-	if e := Ratio(s, s); e.OK || e.Need != 6 {
-		t.Errorf("%+v", e)
-	}
-}
-
 func TestChecks(t *testing.T) {
 	quiet := Series{Class: Flat, Seconds: []float64{1, 1, 1}, Interference: host.Interference{Wall: 3, SelfCPU: 6}}
 	cpus := host.CPUs{Count: 2, Affinity: 2}

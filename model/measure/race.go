@@ -313,3 +313,18 @@ func (r *race) tell(begin time.Duration) {
 	r.o.Progress.Send(progress.Event{Phase: r.o.Phase, Done: min(r.now()-begin, r.o.MaxTime).Seconds(), Total: r.o.MaxTime.Seconds(), Unit: "s",
 		Note: fmt.Sprintf("%d rounds, %d of %d decided", r.rounds, decided, len(r.entrants)-1)})
 }
+
+// medianRatio returns the median of a/b over the rounds that both have, with its order-statistic interval.
+func medianRatio(a, b []float64, conf float64) stats.Estimate {
+	var ratios []float64
+	for i := range min(len(a), len(b)) {
+		if a[i] > 0 && b[i] > 0 {
+			ratios = append(ratios, a[i]/b[i])
+		}
+	}
+	e := stats.Quantile(stats.Sorted(ratios), 0.5, conf)
+	if len(ratios) > 0 {
+		e.Value = stats.Median(ratios)
+	}
+	return e
+}

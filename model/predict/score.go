@@ -22,35 +22,49 @@ type Accuracy struct {
 // Class is one class among the labels or the predictions.
 type Class struct{ ID, Rows, Correct, Predicted int64 }
 
-// Score compares the first output that holds classes with labels: an integer one of one element a row is the class
-// itself, a float one of several gives its arg-max.
+// Score compares what Predicted says with labels, one a row.
 func Score(files []File, labels []int64) (*Accuracy, error) {
+	output, width, predicted, err := predicted(files)
+	if err != nil {
+		return nil, err
+	}
+	if len(predicted) != len(labels) {
+		return nil, fault.New(fault.Usage, "the labels must be those of the input's rows",
+			"%d labels for %d rows", len(labels), len(predicted))
+	}
+	a := tally(output, predicted, labels)
+	for _, l := range labels {
+		if width > 0 && (l < 0 || l >= width) {
+			a.Unknown++
+		}
+	}
+	return a, nil
+}
+
+// Predicted returns the class of every row by the first output that holds classes: an integer one of one element a row
+// is the class itself, a float one of several gives its arg-max.
+func Predicted(files []File) ([]int64, error) {
+	_, _, ids, err := predicted(files)
+	return ids, err
+}
+
+// predicted is Predicted with the output that was read, and how many classes it has scores for; 0: it is the class.
+func predicted(files []File) (output string, width int64, ids []int64, err error) {
 	for _, f := range files {
-		width, err := f.Shape[1:].Elements()
-		if err != nil {
-			return nil, err
+		if width, err = f.Shape[1:].Elements(); err != nil {
+			return "", 0, nil, err
 		}
 		direct := f.DType.IsInt() && width == 1
 		if !direct && !(f.DType.IsFloat() && width > 1) {
 			continue
 		}
-		predicted, err := classes(f, direct)
-		if err != nil {
-			return nil, err
+		if direct {
+			width = 0
 		}
-		if len(predicted) != len(labels) {
-			return nil, fault.New(fault.Usage, "the labels must be those of the input's rows",
-				"%d labels for %d rows", len(labels), len(predicted))
-		}
-		a := tally(f.Output, predicted, labels)
-		for _, l := range labels {
-			if !direct && (l < 0 || l >= width) {
-				a.Unknown++
-			}
-		}
-		return a, nil
+		ids, err = classes(f, direct)
+		return f.Output, width, ids, err
 	}
-	return nil, fault.New(fault.Usage, "leave --labels out, or take labels.npy out of the data", "no output holds a class or scores by class")
+	return "", 0, nil, fault.New(fault.Usage, "leave --labels out, or take labels.npy out of the data", "no output holds a class or scores by class")
 }
 
 // scoreChunk rows are read at a time, so that memory stays bounded.

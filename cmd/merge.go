@@ -10,7 +10,7 @@ import (
 
 // mergeRuns merges documents into one: the shards of a load test, runs of the same load, or profiles of the same model.
 // What differs between them is refused by name.
-func mergeRuns(docs []*report.Document, paths []string, slos, gates []report.Gate) (*report.Document, error) {
+func mergeRuns(docs []*report.Document, ops []operand, slos, gates []report.Gate) (*report.Document, error) {
 	if len(docs) < 2 {
 		return nil, fault.New(fault.Usage, "give several runs of one measurement", "--merge has one document, and nothing to merge it with")
 	}
@@ -20,7 +20,7 @@ func mergeRuns(docs []*report.Document, paths []string, slos, gates []report.Gat
 			continue // several machines may have made them, each its own part: loadtest.Merge knows what must be alike
 		}
 		if err := alike(docs[0], d); err != nil {
-			return nil, fault.Wrap(err, "merge %q with %q", paths[0], paths[i+1])
+			return nil, fault.Wrap(err, "merge %q with %q", ops[0].path, ops[i+1].path)
 		}
 	}
 	switch docs[0].Kind {

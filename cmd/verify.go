@@ -10,14 +10,15 @@ import (
 	"infer/profile"
 	"infer/report"
 	"infer/report/compare"
+	"infer/report/decide"
 )
 
 // runVerify verifies a document and shows what came of it.
-func (f *reportFlags) runVerify(a *app, args []string) error {
-	if f.merge || len(f.slos)+len(f.gates) > 0 {
-		return fault.New(fault.Usage, "verify first, then call infer report again", "--verify checks what is written, and --merge, --slo and --gate would make it another document")
+func (f *reportFlags) runVerify(a *app, ops []operand) error {
+	if f.merge || f.judges() {
+		return fault.New(fault.Usage, "verify first, then call infer report again", "--verify checks what is written, and --merge, --slo, --gate and what a decision asks for would make it another document")
 	}
-	d, differs := verify(args)
+	d, differs := verify(ops)
 	if d == nil {
 		return differs
 	}
@@ -28,11 +29,11 @@ func (f *reportFlags) runVerify(a *app, args []string) error {
 	return differs
 }
 
-// verify computes the numbers of the first document among args anew from its raw data: from what is inside, and from the
+// verify computes the numbers of the first document among ops anew from its raw data: from what is inside, and from the
 // other arguments, which are samples or the documents that it was made of. It returns the document, which says what came
 // of it, with an error that names the first number that does not follow; without a document it could not be verified at all.
-func verify(args []string) (*report.Document, error) {
-	raw, err := sortRaw(args)
+func verify(ops []operand) (*report.Document, error) {
+	raw, err := sortRaw(ops)
 	if err != nil {
 		return nil, err
 	}
@@ -67,9 +68,10 @@ type rawData struct {
 	samples  []string        // paths
 }
 
-func sortRaw(args []string) (*rawData, error) {
+func sortRaw(ops []operand) (*rawData, error) {
 	r := &rawData{}
-	for _, path := range args {
+	for _, op := range ops {
+		path := op.path
 		if sample.IsFile(path) {
 			r.samples = append(r.samples, path)
 			continue
@@ -94,7 +96,7 @@ func sortRaw(args []string) (*rawData, error) {
 // recompute computes what follows from the raw data, by the kind of the document.
 func (r *rawData) recompute() (report.Recomputed, error) {
 	d := r.document.Doc
-	if len(r.samples) > 0 && d.Kind != "loadtest" {
+	if len(r.samples) > 0 && d.Kind != "loadtest" && d.Kind != "report" {
 		return report.Recomputed{}, fault.New(fault.Usage, "give samples with the load test that wrote them", "%q are samples of a load test, and the document is of kind %s", r.samples[0], d.Kind)
 	}
 	switch d.Kind {
@@ -111,8 +113,32 @@ func (r *rawData) recompute() (report.Recomputed, error) {
 		return profile.Recompute(d, runs)
 	case "compare":
 		return compare.Recompute(d, r.others)
+	case "report":
+		sources, err := r.sources()
+		if err != nil {
+			return report.Recomputed{}, err
+		}
+		return decide.Recompute(d, sources)
 	}
 	return report.Recomputed{}, fault.New(fault.Unsupported, "give a load test with its samples, a profile, a comparison or a decision with its documents", "a document of kind %s holds no raw data that its numbers follow from", d.Kind)
+}
+
+// sources are what a decision was made of: documents, and load tests as their samples.
+func (r *rawData) sources() (list []decide.Input, err error) {
+	for _, in := range r.others {
+		list = append(list, decide.Input{Path: in.Path, SHA256: in.SHA256, Doc: in.Doc})
+	}
+	for _, path := range r.samples {
+		in := decide.Input{Path: path}
+		if in.Doc, in.SHA256, err = readResult(path); err != nil {
+			return nil, err
+		}
+		if in.SHA256, err = fileHash(path); err != nil {
+			return nil, err
+		}
+		list = append(list, in)
+	}
+	return list, nil
 }
 
 func pathsText(list []compare.Input) string {

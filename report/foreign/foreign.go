@@ -4,7 +4,6 @@ package foreign
 
 import (
 	"bytes"
-	"path/filepath"
 	"regexp"
 
 	"infer/internal/fault"
@@ -34,10 +33,10 @@ func formats() []format {
 		{"vegeta results in JSON lines", re(`^\{\s*"attack"\s*:`), readVegetaJSON},
 		{"vegeta results in CSV", re(`^\d{15,19},\d{1,3},-?\d+,\d+,\d+,`), readVegetaCSV},
 
-		{"Locust history CSV", re(`^"?Timestamp"?,"?User Count"?,"?Type"?,`), instead("it is Locust's history: its percentiles are of ten seconds each", "give the file that ends in _stats.csv")},
-		{"Locust failures CSV", re(`^"?(?:Method"?,"?Name"?,"?Error"?,|Count"?,"?Message"?,"?Traceback"?,)`), instead("it is Locust's list of failures", "give the file that ends in _stats.csv")},
-		{"vegeta binary results", re(`(?s)^.{3,8}\x06Result\x01`), instead("it is vegeta's binary stream of results", "vegeta encode --to json FILE > results.json")},
-		{"vegeta text report", re(`^Requests\s+\[total, rate, throughput\]`), instead("it is vegeta's report for people, whose figures are rounded", "vegeta report -type=json FILE > report.json")},
+		{"Locust history CSV", re(`^"?Timestamp"?,"?User Count"?,"?Type"?,`), instead("its percentiles are of the last seconds before each line, not of the run", "give the file that ends in _stats.csv")},
+		{"Locust failures CSV", re(`^"?(?:Method"?,"?Name"?,"?Error"?,|Count"?,"?Message"?,"?Traceback"?,)`), instead("it holds no latencies", "give the file that ends in _stats.csv")},
+		{"vegeta binary results", re(`(?s)^.{3,8}\x06Result\x01`), instead("only vegeta itself reads them", "vegeta encode --to json FILE > results.json")},
+		{"vegeta text report", re(`^Requests\s+\[total, rate, throughput\]`), instead("its figures are rounded, for people", "vegeta report -type=json FILE > report.json")},
 	}
 }
 
@@ -47,9 +46,8 @@ func instead(why, hint string) func([]byte) (*load, error) {
 }
 
 // Detect returns the name of the format of b, such as "wrk text", by its first 64 KiB; ok is false where it is none of
-// the tools'. Read still refuses what is damaged, and a few files that hold too little, with a hint at the right one. The
-// name of the file says nothing that its contents do not.
-func Detect(b []byte, _ string) (format string, ok bool) {
+// the tools'. Read still refuses what is damaged, and a few files that hold too little, with a hint at the right one.
+func Detect(b []byte) (format string, ok bool) {
 	f := detect(b)
 	if f == nil {
 		return "", false
@@ -73,34 +71,30 @@ func trimmed(b []byte) []byte {
 	return bytes.TrimLeft(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), " \t\r\n")
 }
 
-// Read reads b, a whole file called name, as a document of kind "loadtest". Its metrics are those that the tool wrote or
-// that follow from what it wrote, in base units; a percentile has an interval where the tool told the latency of every
-// request. Warnings say from when on the tool counts latency, and what else its figures are. The manifest names the tool
-// in place of this program, and knows nothing of the machine, as no tool tells it. The document was created when the first
-// request was sent where the tool tells that, else now.
+// Read reads b, a whole file, as a document of kind "loadtest". Its metrics are those that the tool wrote or that follow
+// from what it wrote, in base units; a percentile has an interval where the tool told the latency of every request.
+// Warnings say from when on the tool counts latency, and what else its figures are. The manifest names the tool in place
+// of this program, and knows nothing of the machine, as no tool tells it. The document was created when the first request
+// was sent where the tool tells that, else now.
 //
 // Where the tool did not say how many requests stand behind a figure, its n is 0.
 //
 // What is none of the formats, truncated, or empty is a fault.Usage error that names what is missing.
-func Read(b []byte, name string) (*report.Document, error) {
-	what := "the result"
-	if name != "" {
-		what = filepath.Base(name)
-	}
+func Read(b []byte) (*report.Document, error) {
 	f := detect(b)
 	if f == nil {
 		return nil, fault.New(fault.Usage, "give perf_analyzer's -f or --profile-export-file, Locust's _stats.csv, the output of wrk, or vegeta's JSON report or encoded results",
-			"read %q: it is of no load generator that is known here", what)
+			"it is of no load generator that is known here")
 	}
 	if len(b) > report.MaxBytes {
-		return nil, fault.New(fault.Usage, "give a shorter run", "read %q: it is larger than %d MiB", what, report.MaxBytes>>20)
+		return nil, fault.New(fault.Usage, "give a shorter run", "%s: it is larger than %d MiB", f.name, report.MaxBytes>>20)
 	}
 	l, err := f.read(trimmed(b))
 	if err != nil {
-		return nil, fault.Wrap(err, "read %q (%s)", what, f.name)
+		return nil, fault.Wrap(err, "%s", f.name)
 	}
 	d, err := l.document(f.name)
-	return d, fault.Wrap(err, "read %q (%s)", what, f.name)
+	return d, fault.Wrap(err, "%s", f.name)
 }
 
 // missing is the error about a file that lacks something.

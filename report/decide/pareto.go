@@ -50,7 +50,7 @@ func markFront(x *report.DecisionDetails) {
 			if i == j || !placed(c) || !placed(o) || c.Dominated != "" {
 				continue
 			}
-			quick := quicker(*metricOf(o, latency), *metricOf(c, latency))
+			quick := quicker(o, c, latency)
 			good := moreAccurate(o, c, x.Quality)
 			if quick >= 0 && good >= 0 && quick+good > 0 {
 				c.Front, c.Dominated = false, o.Name
@@ -59,22 +59,32 @@ func markFront(x *report.DecisionDetails) {
 	}
 }
 
-// quicker is 1 where a is a lower time than b for sure, -1 where b is, 0 where they cannot be told apart.
-func quicker(a, b report.Metric) int {
-	q := stats.Quotient(estimate(a), estimate(b))
+// quicker is 1 where a has a lower latency than b for sure, -1 where b has, 0 where they cannot be told apart: latency
+// grows with the load, so that a lower one at a lower load says nothing.
+func quicker(a, b *report.DecisionConfig, latency string) int {
+	q := stats.Quotient(estimate(*metricOf(a, latency)), estimate(*metricOf(b, latency)))
 	switch {
 	case !q.OK:
 		return 0
-	case q.Hi < 1-runNoise:
+	case q.Hi < 1-runNoise && !lessLoad(a, b):
 		return 1
-	case q.Lo > 1/(1-runNoise):
+	case q.Lo > 1/(1-runNoise) && !lessLoad(b, a):
 		return -1
 	}
 	return 0
 }
 
+// lessLoad reports whether a was measured at a lower load than b.
+func lessLoad(a, b *report.DecisionConfig) bool {
+	x, y := metricOf(a, "throughput"), metricOf(b, "throughput")
+	return x != nil && y != nil && *x.Value*rowsOf(a) < (1-runNoise)**y.Value*rowsOf(b)
+}
+
 // moreAccurate is 1 where a is more accurate than b for sure, -1 where b is, 0 where they cannot be told apart.
 func moreAccurate(a, b *report.DecisionConfig, name string) int {
+	if sameModel(a, b) {
+		return 0
+	}
 	d := stats.Difference(estimate(*metricOf(a, name)), estimate(*metricOf(b, name)))
 	if da, db := metricOf(a, "accuracy_drop"), metricOf(b, "accuracy_drop"); name == "accuracy_top1" && da != nil && db != nil {
 		switch { // counted on the same rows, a difference is known better than from two accuracies

@@ -5,8 +5,13 @@ import (
 	"infer/report"
 )
 
-// isBase is the method of what the base has by definition: no loss of accuracy against itself.
-const isBase = "the base itself"
+// isBase is the method of what the base's model has by definition: no loss of accuracy against itself.
+const isBase = "the model of the base"
+
+// sameModel reports whether two configurations run one model for sure.
+func sameModel(a, b *report.DecisionConfig) bool {
+	return a.Model != nil && b.Model != nil && a.Model.SHA256 != "" && a.Model.SHA256 == b.Model.SHA256
+}
 
 // addDrop gives every configuration its loss of accuracy against the base: counted on the same rows where a quantization
 // did so, else the difference of two accuracies (Newcombe). from is the hash of the model that a drop in the document is
@@ -24,7 +29,7 @@ func addDrop(configs []report.DecisionConfig, from map[string]string) {
 		c := &configs[i]
 		own := metricOf(c, "accuracy_top1")
 		switch drop := metricOf(c, "accuracy_drop"); {
-		case i == 0:
+		case i == 0 || sameModel(c, base):
 			m := report.Exact("accuracy_drop", 0)
 			m.N, m.Method = accuracy.N, isBase
 			setMetric(c, m)

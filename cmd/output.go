@@ -75,13 +75,13 @@ func (a *app) emit(d *report.Document, file string) error {
 	}
 	color := a.std.UseColor(a.out.color, a.std.OutTTY)
 	return render.Render(a.std.Out, d, a.out.format, render.Options{
-		Width: a.std.Width, Styles: styles(term.NewPalette(a.std.Out, color)), Top: a.top, Strict: a.strict,
+		Width: a.std.Width, Styles: styles(term.NewPalette(a.std.Out, color)), Top: a.top, Strict: a.strict, ID: a.gh.id,
 	})
 }
 
 func (a *app) writeReport(path string, d *report.Document, format string) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
-		return render.Render(w, d, format, render.Options{Top: a.top, Strict: a.strict})
+		return render.Render(w, d, format, render.Options{Top: a.top, Strict: a.strict, ID: a.gh.id})
 	})
 }
 

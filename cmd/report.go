@@ -49,6 +49,7 @@ with. It exits 3 where none meets the objectives. The decision, read again, can 
 	fs.BoolVar(&f.strict, "strict", false, "exit 4 when a gate is inconclusive, too")
 	f.decide.add(fs)
 	addOutputFlag(fs, &f.output)
+	a.gh.add(fs)
 	return c
 }
 
@@ -80,6 +81,7 @@ func runReport(_ context.Context, a *app, args []string, f reportFlags) error {
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
+	a.github(d)
 	if decided := len(ops) > 1 && d.Kind == "report"; !decided && !f.judges() {
 		return nil // it was judged when it was made, and is only shown
 	}

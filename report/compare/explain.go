@@ -172,53 +172,45 @@ const listed = 3
 
 // readNodes says in words what moved most.
 func readNodes(x *report.CompareExplain) string {
-	var parts []string
 	var moved []report.ExplainRow
 	for _, r := range x.Rows {
 		if r.State != added && r.State != removed && r.Change != 0 && !noise(r) {
 			moved = append(moved, r)
 		}
 	}
-	groups := []string{
+	text := totalText(x.Total, "the nodes of a run take")
+	for _, group := range []string{
 		readGroup(pick(x.Rows, added), "was added and takes", "were added and take", "the increase"),
 		readGroup(pick(x.Rows, removed), "was removed that took", "were removed that took", "the decrease"),
-	}
-	for _, g := range groups {
-		if g != "" {
-			parts = append(parts, g)
+	} {
+		if group != "" {
+			text += ". " + group
 		}
 	}
-	if len(moved) > 0 {
-		var names []string
-		for _, r := range moved[:min(listed, len(moved))] {
-			names = append(names, nodeName(r)+" "+report.FormatDifference(report.Time, r.Change)+", "+percent(r.Share)+" of the "+direction(r.Change))
-		}
-		parts = append(parts, fmt.Sprintf("of the nodes on both sides %d moved beyond the noise of the two profiles: %s", len(moved), strings.Join(names, "; ")))
-	} else {
-		parts = append(parts, "of the nodes on both sides none moved beyond the noise of the two profiles")
+	if len(moved) == 0 {
+		return text + ". Of the nodes on both sides none moved beyond the noise of the two profiles"
 	}
-	return totalText(x.Total, "the nodes of a run") + ". " + sentence(parts)
+	var names []string
+	for _, r := range moved[:min(listed, len(moved))] {
+		names = append(names, nodeName(r)+" "+report.FormatDifference(report.Time, r.Change)+", "+percent(r.Share)+" of the "+direction(r.Change))
+	}
+	return fmt.Sprintf("%s. Of the nodes on both sides %d moved beyond the noise of the two profiles: %s", text, len(moved), strings.Join(names, "; "))
 }
 
 // totalText says how a whole moved.
 func totalText(t report.ExplainRow, what string) string {
-	text := fmt.Sprintf("%s take %s in head and %s in base", what, seconds(*t.Head), seconds(*t.Base))
+	text := fmt.Sprintf("%s %s in head and %s in base", capital(what), seconds(*t.Head), seconds(*t.Base))
 	if *t.Base > 0 {
 		text += " (" + report.FormatChange(*t.Head / *t.Base) + ")"
 	}
 	if noise(t) {
 		text += ", within noise"
 	}
-	return strings.ToUpper(text[:1]) + text[1:]
+	return text
 }
 
-func sentence(parts []string) string {
-	text := strings.Join(parts, ". ")
-	for _, p := range parts {
-		text = strings.Replace(text, ". "+p, ". "+strings.ToUpper(p[:1])+p[1:], 1)
-	}
-	return strings.ToUpper(text[:1]) + text[1:] + "."
-}
+// capital makes the first letter of a sentence one.
+func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 func pick(rows []report.ExplainRow, state string) []report.ExplainRow {
 	return slices.DeleteFunc(slices.Clone(rows), func(r report.ExplainRow) bool { return r.State != state })

@@ -3,7 +3,6 @@ package compare
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"infer/internal/stats"
 	"infer/report"
@@ -88,15 +87,14 @@ func orTold(v float64, told *float64) float64 {
 
 // readPhases says in words which phase moved the mean most, and which the slowest requests.
 func readPhases(x *report.CompareExplain, base, head *report.LoadDetails) string {
-	text := totalText(x.Total, "a request of mean latency")
-	text = strings.Replace(text, " take ", " takes ", 1)
+	text := totalText(x.Total, "a request takes on average")
 	if r := x.Rows[0]; r.Change != 0 {
-		text += fmt.Sprintf(". %s moved most: %s, %s of the %s", strings.ToUpper(r.Name[:1])+r.Name[1:], report.FormatDifference(report.Time, r.Change), percent(r.Share), direction(r.Change))
+		text += fmt.Sprintf(". %s moved most: %s, %s of the %s", capital(r.Name), report.FormatDifference(report.Time, r.Change), percent(r.Share), direction(r.Change))
 	}
 	if tail := readTail(base, head); tail != "" {
 		text += ". " + tail
 	}
-	return text + "."
+	return text
 }
 
 // readTail says which phase of the slowest requests moved most; "" where a side does not tell.

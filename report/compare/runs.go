@@ -158,10 +158,10 @@ func (o Options) assume(c *change, base, head []*report.Metric, scale func(float
 		s.Down, s.Up = math.Inf(1), math.Inf(1)
 		c.note = "a run tells no interval of it"
 	case !steady:
-		sd, half := c.noiseBetween(base, head, scale)
+		text, half := c.noiseBetween(base, head, scale)
 		s, c.assumed = s.Widened(half, o.Confidence()), true
 		c.note = fmt.Sprintf("%s: a spread of %s between runs is assumed, and only what is %d times that beyond the limit decides",
-			runsText(len(base), len(head)), report.FormatValue(report.Ratio, sd), beyond)
+			runsText(len(base), len(head)), text, beyond)
 	}
 	o.student(c, s)
 	if c.assumed {
@@ -169,14 +169,16 @@ func (o Options) assume(c *change, base, head []*report.Metric, scale func(float
 	}
 }
 
-// noiseBetween returns the standard deviation of the ratio of two runs that is assumed, and how far from no change its
-// multiple reaches on the scale of c.
-func (c *change) noiseBetween(base, head []*report.Metric, scale func(float64) float64) (sd, half float64) {
-	if c.difference {
-		return runNoise, beyond * runNoise * max(math.Abs(c.base), math.Abs(c.head))
+// noiseBetween returns the standard deviation of the change between two runs that is assumed, in words, and how far from
+// no change its multiple reaches on the scale of c.
+func (c *change) noiseBetween(base, head []*report.Metric, scale func(float64) float64) (text string, half float64) {
+	seen := math.Sqrt2 * max(spread(base, scale), spread(head, scale))
+	if !c.difference {
+		sd := max(runNoise, seen)
+		return report.FormatValue(report.Ratio, sd), math.Log1p(beyond * sd)
 	}
-	sd = max(runNoise, math.Sqrt2*max(spread(base, scale), spread(head, scale)))
-	return sd, math.Log1p(beyond * sd)
+	sd := max(runNoise*max(math.Abs(c.base), math.Abs(c.head)), seen)
+	return report.FormatValue(c.q, sd), beyond * sd
 }
 
 func runsText(base, head int) string {

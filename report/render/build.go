@@ -23,13 +23,13 @@ func build(d *report.Document, o Options) page {
 	p.verdict, p.tone = verdictText(d.Verdict)
 	add := func(ss ...section) {
 		for _, s := range ss {
-			if len(s.facts) > 0 || len(s.lines) > 0 || s.chart != nil || s.table != nil && len(s.table.rows) > 0 {
+			if !s.empty() {
 				p.sections = append(p.sections, s)
 			}
 		}
 	}
 	l, err := layDetails(d, o)
-	p.summary, p.badge, p.next = l.summary, l.badge, l.next
+	p.summary, p.badge, p.next, p.rows = l.summary, l.badge, l.next, l.rows
 	if l.title != "" {
 		p.title = l.title
 	}
@@ -393,6 +393,7 @@ type layout struct {
 	metricsLast bool      // the sections show the metrics better than their table, which comes folded at the end
 	foldChecks  bool      // the checks of validity are no news: they are folded away
 	judged      []string  // gates that sections show
+	rows        int       // of a table in Markdown, 0 for all
 	next        *report.NextStep
 }
 
@@ -409,6 +410,10 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 		return decoded(d.Details, func(q report.QuantizeDetails) layout { return layQuantize(q, o) })
 	case "loadtest":
 		return decoded(d.Details, func(l report.LoadDetails) layout { return layLoad(d, l, o) })
+	case "compare":
+		return decoded(d.Details, func(c report.CompareDetails) layout { return layCompare(d, c, o) })
+	case "report":
+		return decoded(d.Details, func(x report.DecisionDetails) layout { return layDecision(d, x, o) })
 	case "deploy":
 		return decoded(d.Details, func(x report.DeployDetails) layout {
 			return layout{summary: deploySummary(x), sections: deploySections(x), next: x.Next}

@@ -1,16 +1,18 @@
 package render
 
 import (
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
 // markdownLimit keeps a report below the largest comment that code hosts take, 65536 characters.
 const markdownLimit = 60000
 
-func writeMarkdown(w io.Writer, p page) error {
+func writeMarkdown(w io.Writer, p page, id string) error {
 	var b strings.Builder
-	b.WriteString("<!-- infer:report:" + markdownText(p.kind) + " -->\n")
+	b.WriteString("<!-- " + Marker(p.kind, id) + " -->\n")
 	b.WriteString("**" + markdownText(p.verdict) + "** — " + markdownText(p.title))
 	if p.badge.text != "" {
 		b.WriteString(" — " + markdownText(p.badge.text))
@@ -19,11 +21,20 @@ func writeMarkdown(w io.Writer, p page) error {
 	if p.summary != "" {
 		b.WriteString("\n" + markdownText(p.summary) + "\n")
 	}
-	for _, s := range p.sections {
+	asideLast := func(a, b section) int { // what is folded away as an aside comes behind what is not
+		switch {
+		case a.aside == b.aside:
+			return 0
+		case a.aside:
+			return 1
+		}
+		return -1
+	}
+	for _, s := range slices.SortedStableFunc(slices.Values(p.sections), asideLast) {
 		if s.onlyChart() {
 			continue
 		}
-		part := markdownSection(s)
+		part := markdownSection(s.first(p.rows))
 		if b.Len()+len(part) > markdownLimit {
 			b.WriteString("\n*The rest is left out: the report is too long for Markdown.*\n")
 			break
@@ -37,20 +48,49 @@ func writeMarkdown(w io.Writer, p page) error {
 	return err
 }
 
+// Marker is what the hidden first line of the Markdown of a kind holds, by which a comment is found again to be updated:
+// "infer:report:compare", or with an id "infer:report:compare:ID". Letters, digits, dots, dashes and underscores stay.
+func Marker(kind, id string) string {
+	m := "infer:report:" + kind
+	if id != "" {
+		m += ":" + id
+	}
+	return strings.Map(func(r rune) rune {
+		if r == ':' || r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+			return r
+		}
+		return '?'
+	}, m)
+}
+
+// first returns s with at most n rows in its table, 0 for all.
+func (s section) first(n int) section {
+	if s.table == nil || n <= 0 || len(s.table.rows) <= n {
+		return s
+	}
+	t := *s.table
+	t.rows, t.more = t.rows[:n], fmt.Sprintf("and %d more rows", len(t.rows)-n)
+	s.table = &t
+	return s
+}
+
 func markdownSection(s section) string {
 	var b strings.Builder
 	b.WriteByte('\n')
 	switch {
-	case s.fold:
+	case s.fold || s.aside:
 		b.WriteString("<details><summary>" + markdownText(s.title) + "</summary>\n\n")
 	case s.title != "":
 		b.WriteString("### " + markdownText(s.title) + "\n\n")
 	}
+	for _, c := range s.cards {
+		b.WriteString("- " + markdownText(c.name) + ": **" + markdownText(c.value) + "** " + markdownText(c.note) + "\n")
+	}
 	for _, f := range s.facts {
 		b.WriteString("- " + markdownText(f.name) + ": " + markdownText(f.value) + "\n")
 	}
-	if s.table != nil && len(s.table.rows) > 0 {
-		if len(s.facts) > 0 {
+	if !s.table.empty() {
+		if len(s.facts)+len(s.cards) > 0 {
 			b.WriteByte('\n')
 		}
 		markdownTable(&b, s.table)
@@ -61,7 +101,10 @@ func markdownSection(s section) string {
 	for _, l := range s.lines {
 		b.WriteString("- " + markdownText(l.text) + "\n")
 	}
-	if s.fold {
+	for _, c := range s.code {
+		b.WriteString("\n" + markdownCode(c) + "\n")
+	}
+	if s.fold || s.aside {
 		b.WriteString("\n</details>\n")
 	}
 	return b.String()
@@ -70,6 +113,9 @@ func markdownSection(s section) string {
 func markdownTable(b *strings.Builder, t *table) {
 	var rule strings.Builder
 	for _, c := range t.cols {
+		if c.strip {
+			continue
+		}
 		b.WriteString("| " + markdownText(c.head) + " ")
 		if c.right {
 			rule.WriteString("|---:")
@@ -85,7 +131,14 @@ func markdownTable(b *strings.Builder, t *table) {
 			if i < len(row) {
 				x = row[i]
 			}
-			text := markdownText(x.text)
+			if t.cols[i].strip {
+				continue
+			}
+			text := x.line()
+			if !t.cols[i].group {
+				text = strings.TrimSpace(text + " " + x.sub)
+			}
+			text = markdownText(text)
 			switch {
 			case t.cols[i].bar:
 				text = bars.bar(x.bar, 10)

@@ -263,8 +263,8 @@ func warnings(d *report.Document, x *report.DecisionDetails) {
 		if len(c.Curve) > 0 {
 			perRequest[rowsOf(c)] = true
 			loads[cmp.Or(c.At, nameOf(c.Curve[0]))] = true
-		} else if c.AtSLO != nil && len(x.SLO) > 0 {
-			d.Warn("%s has no load test: its latency and throughput are those of one caller after the other, with no queue", c.Name)
+		} else if metricOf(c, "latency_p50") != nil {
+			d.Warn("%s has no load test: its latency is that of one caller after the other, with no queue", c.Name)
 		}
 		if c.AtSLO != nil && len(x.Price) > 0 && c.Cost == nil {
 			d.Warn("there is no price for %s", c.Name)

@@ -120,7 +120,7 @@ func decide(d *report.Document, x *report.DecisionDetails, o Options) error {
 			m.Method = isBase
 			setMetric(c, m)
 		}
-		judge(c, objectives)
+		judge(c, objectives, loadTested(x.Configs))
 		plan(c, x)
 	}
 	markFront(x)

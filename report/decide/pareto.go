@@ -26,7 +26,11 @@ func quality(configs []report.DecisionConfig) string {
 
 // latencyName is the metric of the front's other axis: p99, or p50 where not every configuration has a p99.
 func latencyName(configs []report.DecisionConfig) string {
+	loaded := loadTested(configs)
 	for i := range configs {
+		if loaded && len(configs[i].Curve) == 0 {
+			continue
+		}
 		if metricOf(&configs[i], "latency_p99") == nil && metricOf(&configs[i], "latency_p50") != nil {
 			return "latency_p50"
 		}
@@ -36,11 +40,11 @@ func latencyName(configs []report.DecisionConfig) string {
 
 // markFront says of every configuration that can be believed whether another one dominates it: is better in accuracy or
 // latency, beyond the interval of the difference and the noise between runs, and not worse in the other. What no interval
-// tells apart is tied, and both are on the front.
+// tells apart is tied, and both are on the front. Where there are load tests, what has none has no place.
 func markFront(x *report.DecisionDetails) {
-	latency := latencyName(x.Configs)
+	latency, loaded := latencyName(x.Configs), loadTested(x.Configs)
 	placed := func(c *report.DecisionConfig) bool {
-		return c.Valid && metricOf(c, latency) != nil && metricOf(c, x.Quality) != nil
+		return c.Valid && len(c.Curve) > 0 == loaded && metricOf(c, latency) != nil && metricOf(c, x.Quality) != nil
 	}
 	for i := range x.Configs {
 		c := &x.Configs[i]

@@ -79,8 +79,10 @@ func setMetric(c *report.DecisionConfig, m report.Metric) {
 // memory. What one of them lacks is left out.
 func change(base, head *report.DecisionConfig) []report.CompareMetric {
 	list := []report.CompareMetric{}
-	for _, name := range []string{"latency_p50", "latency_p99"} {
-		list = appendRatio(list, metricOf(base, name), metricOf(head, name))
+	if len(base.Curve) > 0 == (len(head.Curve) > 0) { // a latency without a load is not that of one with it
+		for _, name := range []string{"latency_p50", "latency_p99"} {
+			list = appendRatio(list, metricOf(base, name), metricOf(head, name))
+		}
 	}
 	list = appendRatio(list, ofLevel("throughput_at_slo", "1/s", "higher", base.AtSLO), ofLevel("throughput_at_slo", "1/s", "higher", head.AtSLO))
 	list = appendRatio(list, ofLevel("cost_per_million", "1", "lower", base.Cost), ofLevel("cost_per_million", "1", "lower", head.Cost))
@@ -111,9 +113,10 @@ func appendRatio(list []report.CompareMetric, base, head *report.Metric) []repor
 		return list
 	}
 	m := report.CompareMetric{Name: head.Name, Unit: head.Unit, Better: head.Better, Base: base.Value, Head: head.Value, Pairs: 1, Method: "single run"}
-	q := stats.Quotient(estimate(*head), estimate(*base))
+	a, b := estimate(*head), estimate(*base)
+	q := stats.Quotient(a, b)
 	m.Ratio = &q.Value
-	switch exact := q.OK && q.Lo == q.Hi; {
+	switch exact := q.OK && a.Lo == a.Hi && b.Lo == b.Hi; {
 	case exact:
 		m.Significant = q.Value != 1
 		m.Method = "exact"

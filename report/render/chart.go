@@ -28,6 +28,7 @@ const narrowWidth = 360
 type axis struct {
 	lo, hi float64
 	log    bool
+	units  bool // ticks of a time say their unit; it is not in the name of the axis
 }
 
 // around returns the axis of all values with room at both ends; false where they span nothing that can be drawn.
@@ -96,7 +97,8 @@ func (a axis) ticks(n int) (at []float64, step float64) {
 	return at, step
 }
 
-// logTicks returns at most about n round values: 1, 2 and 5 times powers of ten, or the powers alone, or some of them.
+// logTicks returns at most about n round values: 1, 2 and 5 times powers of ten, or 1 and 3 times, or the powers alone, or
+// some of them.
 func (a axis) logTicks(n int) []float64 {
 	if a.hi < 4*a.lo {
 		at, _ := axis{lo: a.lo, hi: a.hi}.ticks(n)
@@ -114,6 +116,9 @@ func (a axis) logTicks(n int) []float64 {
 		return at
 	}
 	at := list(1, 1, 2, 5)
+	if len(at) > n+2 {
+		at = list(1, 1, 3)
+	}
 	for every := 1; len(at) > n+2; every++ {
 		at = list(every, 1)
 	}
@@ -138,7 +143,10 @@ func openChart(b *strings.Builder, id string, width, height float64, title, desc
 // xAxis draws the line below the plot, its ticks and what they measure.
 func (f frame) xAxis(b *strings.Builder, name string, q report.Quantity) {
 	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1[2]f"/>`+"\n", f.left, f.bottom, f.right)
-	ticks, step := f.x.ticks(int(min(8, max(4, (f.right-f.left)/100))))
+	ticks, step := f.x.ticks(int(min(8, max(3, (f.right-f.left)/75))))
+	if f.x.units {
+		step = 0
+	}
 	for _, v := range ticks {
 		fmt.Fprintf(b, `<text class="axis" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", f.atX(v), f.bottom+16, tickText(q, v, step))
 	}

@@ -293,3 +293,16 @@ func TestGoldenDecision(t *testing.T) {
 		}
 	}
 }
+
+// The pictures of decisions, each twice: for a wide and a narrow screen. The page stays below 300 KB.
+func TestDecisionCharts(t *testing.T) {
+	for name, want := range map[string]int{"decision-chosen": 8, "decision-none": 2, "decision-open": 4} {
+		page := render(t, decisionDocs(t)[name], "html", Options{})
+		if n := charts(t, page); n != want {
+			t.Errorf("%s has %d charts, want %d", name, n, want)
+		}
+		if len(page) > 300_000 {
+			t.Errorf("%s has %d bytes", name, len(page))
+		}
+	}
+}

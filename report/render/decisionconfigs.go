@@ -31,7 +31,7 @@ func (v *decision) configurations(o Options) section {
 			measured(metricOf(c, v.Quality)), v.delta(c, v.Quality), pareto(c), {}}
 		if !c.Valid {
 			row[1].tone = warn
-			row[11] = cell{text: "not to be trusted: " + c.Why, tone: warn}
+			row[11] = cell{text: "not to be trusted", tone: warn}
 		}
 		t.rows = append(t.rows, row)
 	}
@@ -93,7 +93,7 @@ func pareto(c report.DecisionConfig) cell {
 
 // pareto is the picture of accuracy against latency, with the objectives on both.
 func (v *decision) pareto() section {
-	s := scatter{id: "pareto", title: "Accuracy against latency", all: true, x: side{"p99 latency", report.Time}, y: side{v.qualityName(), report.Ratio},
+	s := scatter{id: "pareto", title: "Accuracy against latency", all: true, x: side{"p99 latency", report.Time}, lower: true, y: side{v.qualityName(), report.Ratio},
 		names: map[role]string{}}
 	largest := v.sizes(&s)
 	for _, c := range v.Configs {
@@ -116,8 +116,8 @@ func (v *decision) pareto() section {
 	if _, _, ok := s.axes(); !ok || len(s.points) < 2 {
 		return section{}
 	}
-	if s.x.name += ", logarithmic"; !s.logX() {
-		s.x.name = "p99 latency"
+	if s.logX() {
+		s.x.name += ", logarithmic"
 	}
 	return section{title: s.title, chart: s}
 }

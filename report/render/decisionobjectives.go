@@ -9,12 +9,11 @@ func (v *decision) objectives() section {
 	t := &table{cols: []column{{head: "objective", group: true}, {head: "configuration", shrink: true}, {head: "verdict"}, {head: "measured", right: true}, {head: ""},
 		{head: "headroom", right: true, drop: 1}, {head: "against the limit", strip: true}, {head: "n", right: true, drop: 2}, {head: "why", note: true}}}
 	for i, expr := range v.SLO {
+		shared := v.axisOf(i)
 		head := code(expr)
-		head.sub = v.limitText(i)
-		if shared.log {
+		if head.sub = v.limitText(i); shared.log {
 			head.sub = joined(head.sub, "logarithmic scale")
 		}
-		shared := v.axisOf(i)
 		for _, c := range v.ranked {
 			if i >= len(c.SLO) {
 				continue
@@ -33,12 +32,10 @@ func (v *decision) objectives() section {
 			if x.Headroom != nil {
 				row[5] = str(signedShare(*x.Headroom))
 			}
-			if x.Verdict == report.GateInconclusive || x.Measured == nil {
-				row[8] = faint(x.Reason)
-			}
+			row[8] = faint(unexplained(x))
 			if !c.Valid {
 				row[2].tone = warn
-				row[8].text = joined(row[8].text, "not to be trusted: "+c.Why)
+				row[8] = cell{text: joined("not to be trusted", row[8].text), tone: warn}
 			}
 			t.rows = append(t.rows, row)
 			head = cell{}
@@ -50,6 +47,16 @@ func (v *decision) objectives() section {
 		s.lines = []cell{faint("headroom: the share of the limit that is left; inconclusive: the limit lies inside the interval, so neither can be said")}
 	}
 	return s
+}
+
+// unexplained is the reason of a verdict where the figures beside it do not say it: they do where the interval holds the
+// limit, or where nothing was measured.
+func unexplained(x report.DecisionObjective) string {
+	m := x.Measured
+	if x.Verdict != report.GateInconclusive || m == nil || m.Value != nil && m.Lo != nil && m.Hi != nil && *m.Lo <= x.Limit && x.Limit <= *m.Hi {
+		return ""
+	}
+	return x.Reason
 }
 
 // limitText is the limit of the i-th objective in the unit that fits it.

@@ -20,15 +20,16 @@ func (b box) meets(o box) bool {
 // labels writes names beside points, each where it hides nothing.
 type labels struct {
 	bounds box
-	taken  []box
+	taken  []box // by symbols and names
+	lines  []box // that a name may cross where it has no better place
 }
 
 // take keeps a place free of names.
 func (l *labels) take(b box) { l.taken = append(l.taken, b) }
 
-// line keeps the place of a line, to the right or downward, free of names.
+// line keeps a line, along the axes, free of names where that is possible.
 func (l *labels) line(x1, y1, x2, y2 float64) {
-	l.take(box{min(x1, x2) - 1, max(x1, x2) + 1, min(y1, y2) - 1, max(y1, y2) + 1})
+	l.lines = append(l.lines, box{min(x1, x2) - 1, max(x1, x2) + 1, min(y1, y2) - 1, max(y1, y2) + 1})
 }
 
 // places are where a name of width w may stand, from its point: beside it first, then above and below.
@@ -39,9 +40,11 @@ func places(w float64) [][2]float64 {
 // write writes a name of a class near x, y and takes its place; false where all places are taken.
 func (l *labels) write(b *strings.Builder, name, class string, x, y float64) bool {
 	w := letterWide * float64(columns(name))
-	for _, at := range places(w) {
-		if l.try(b, name, class, x+at[0], y+at[1], w) {
-			return true
+	for _, cross := range []bool{false, true} {
+		for _, at := range places(w) {
+			if l.try(b, name, class, x+at[0], y+at[1], w, cross) {
+				return true
+			}
 		}
 	}
 	return false
@@ -60,7 +63,7 @@ func (l *labels) writeFar(b *strings.Builder, name, class string, x, y float64) 
 			if dx < 0 {
 				left -= w
 			}
-			if l.try(b, name, class, left, y+dy, w) {
+			if l.try(b, name, class, left, y+dy, w, true) {
 				fmt.Fprintf(b, `<line class="leader" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`+"\n", x, y, x+dx, y+dy-4)
 				return
 			}
@@ -68,10 +71,12 @@ func (l *labels) writeFar(b *strings.Builder, name, class string, x, y float64) 
 	}
 }
 
-// try writes a name with its left end at x and its letters standing on y; false where that is taken.
-func (l *labels) try(b *strings.Builder, name, class string, x, y, w float64) bool {
+// try writes a name with its left end at x and its letters standing on y; false where that is taken, or where it would
+// cross a line and must not.
+func (l *labels) try(b *strings.Builder, name, class string, x, y, w float64, cross bool) bool {
 	n := box{x, x + w, y - letterHigh + 3, y + 3}
-	if n.left < l.bounds.left || n.right > l.bounds.right || n.top < l.bounds.top || n.bottom > l.bounds.bottom || slices.ContainsFunc(l.taken, n.meets) {
+	if n.left < l.bounds.left || n.right > l.bounds.right || n.top < l.bounds.top || n.bottom > l.bounds.bottom || slices.ContainsFunc(l.taken, n.meets) ||
+		!cross && slices.ContainsFunc(l.lines, n.meets) {
 		return false
 	}
 	l.take(n)

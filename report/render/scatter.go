@@ -15,6 +15,7 @@ type scatter struct {
 	id     string // of the elements of the picture
 	title  string
 	x, y   side
+	lower  bool     // less of x is better
 	even   *float64 // where on x nothing is gained, nil: nowhere
 	limits []edge
 	points []point
@@ -150,6 +151,7 @@ func (s scatter) axes() (x, y axis, ok bool) {
 		x, okX = around(xs) // a ratio is read by its distance from 1
 	}
 	y, okY := around(ys)
+	x.units = s.x.quantity == report.Time
 	return x, y, okX && okY
 }
 
@@ -258,7 +260,8 @@ func (p point) symbol(b *strings.Builder, x, y float64) {
 
 func round1(x float64) float64 { return math.Round(10*x) / 10 }
 
-// frontLine draws the Pareto front: from point to point, down and then to the right.
+// frontLine draws the Pareto front: what can be had, from point to point in steps. A point that others beat, though not
+// by more than the intervals, is on the front and not on its line.
 func (s scatter) frontLine(b *strings.Builder, f frame, l *labels) {
 	var front []point
 	for _, p := range s.points {
@@ -266,21 +269,25 @@ func (s scatter) frontLine(b *strings.Builder, f frame, l *labels) {
 			front = append(front, p)
 		}
 	}
-	if len(front) < 2 {
-		return
+	slices.SortStableFunc(front, func(a, c point) int { return cmp.Or(cmp.Compare(a.x, c.x), cmp.Compare(c.y, a.y)) })
+	if !s.lower {
+		slices.Reverse(front)
 	}
-	slices.SortStableFunc(front, func(a, c point) int { return cmp.Compare(a.x, c.x) })
 	var at []string
-	for i, p := range front {
-		if i > 0 {
-			last := front[i-1]
-			l.line(f.atX(last.x), f.atY(last.y), f.atX(last.x), f.atY(p.y))
-			l.line(f.atX(last.x), f.atY(p.y), f.atX(p.x), f.atY(p.y))
-			at = append(at, fmt.Sprintf("%.1f,%.1f", f.atX(last.x), f.atY(p.y)))
+	var last point
+	for _, p := range front {
+		if len(at) > 0 && p.y <= last.y {
+			continue
+		}
+		if len(at) > 0 {
+			l.line(f.atX(last.x), f.atY(last.y), f.atX(p.x), f.atY(last.y))
+			l.line(f.atX(p.x), f.atY(last.y), f.atX(p.x), f.atY(p.y))
+			at = append(at, fmt.Sprintf("%.1f,%.1f", f.atX(p.x), f.atY(last.y)))
 		}
 		at = append(at, fmt.Sprintf("%.1f,%.1f", f.atX(p.x), f.atY(p.y)))
+		last = p
 	}
-	fmt.Fprintf(b, `<polyline class="front" points="%s"/>`+"\n", strings.Join(at, " "))
+	polyline(b, "front", at)
 }
 
 // labels writes the names of the points that matter, each where it hides no other; those that are not dominated first.
@@ -306,6 +313,9 @@ func (s scatter) labels(b *strings.Builder, f frame, l *labels) {
 func (s scatter) keys() []key {
 	var keys []key
 	for _, p := range []point{{base: true}, {chosen: true}, {front: true}, {}, {grey: true}} {
+		if i := slices.IndexFunc(s.points, func(q point) bool { return q.role() == roleBase && q.front }); p.base && i >= 0 && s.lower {
+			p.front = true // it is drawn as one that is
+		}
 		if text := s.names[p.role()]; text != "" {
 			keys = append(keys, key{p.symbol, text})
 		}
@@ -355,7 +365,7 @@ func (e edge) name(b *strings.Builder, f frame, l *labels) {
 		}
 		for _, left := range beside {
 			for y := f.top + 12; y < f.bottom; y += letterHigh {
-				if l.try(b, e.expr, "edge", left, y, w) {
+				if l.try(b, e.expr, "edge", left, y, w, false) {
 					return
 				}
 			}
@@ -368,7 +378,7 @@ func (e edge) name(b *strings.Builder, f frame, l *labels) {
 	}
 	for _, y := range beside {
 		for x := f.left + 6; x+w < f.right; x += 24 {
-			if l.try(b, e.expr, "edge", x, y, w) {
+			if l.try(b, e.expr, "edge", x, y, w, false) {
 				return
 			}
 		}

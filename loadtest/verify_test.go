@@ -259,3 +259,27 @@ func TestRecomputeCurve(t *testing.T) {
 		t.Errorf("%+v", v.First())
 	}
 }
+
+// FuzzRecompute: no document, however it was changed, makes verifying or merging fail in another way than by an error.
+func FuzzRecompute(f *testing.F) {
+	t := &testing.T{}
+	var b bytes.Buffer
+	if err := report.Write(&b, run(t, 1, nil)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		d, err := report.Read(bytes.NewReader(raw))
+		if err != nil || d.Validate() != nil {
+			return
+		}
+		if r, err := Recompute(d, nil); err == nil {
+			_, _ = d.Verify(r)
+		}
+		other := *d
+		other.Created = d.Created.Add(time.Minute)
+		if m, err := MergeRuns([]*report.Document{d, &other}, nil, nil); err == nil {
+			_ = report.Write(&bytes.Buffer{}, m)
+		}
+	})
+}

@@ -260,8 +260,17 @@ func tamper(t *testing.T, d *report.Document, runs []*report.Document) {
 			}
 		}
 	}
+	for what, change := range changes(d) {
+		if v := verify(change); v.Differs == 0 {
+			t.Errorf("%s: not found", what)
+		}
+	}
+}
+
+// changes are changes of one number of d each, by what they change.
+func changes(d *report.Document) map[string]func(tree map[string]any) {
 	details := func(tree map[string]any) map[string]any { return tree["details"].(map[string]any) }
-	for what, change := range map[string]func(tree map[string]any){
+	return map[string]func(tree map[string]any){
 		"n":       func(tree map[string]any) { tree["metrics"].([]any)[0].(map[string]any)["n"] = 3 },
 		"gate":    func(tree map[string]any) { tree["gates"].([]any)[0].(map[string]any)["verdict"] = "fail" },
 		"verdict": func(tree map[string]any) { tree["verdict"] = "inconclusive" },
@@ -277,9 +286,32 @@ func tamper(t *testing.T, d *report.Document, runs []*report.Document) {
 		"its buckets": func(tree map[string]any) {
 			details(tree)["latency_histogram"].(map[string]any)["buckets"] = []any{[]any{3000, 7}}
 		},
-	} {
-		if v := verify(change); v.Differs == 0 {
-			t.Errorf("%s: not found", what)
-		}
 	}
+}
+
+// FuzzRecompute: no document, however it was changed, makes verifying or merging fail in another way than by an error.
+func FuzzRecompute(f *testing.F) {
+	t := &testing.T{}
+	var b bytes.Buffer
+	if err := report.Write(&b, profiled(t, 1, 40, 1)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add([]byte(`{"schema":"infer.report/v1","kind":"profile","details":{"latency_histogram":{"sub_bits":7,"min_exp":-34,"buckets":[[1,18446744073709551615]]}}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		d, err := report.Read(bytes.NewReader(raw))
+		if err != nil || d.Validate() != nil {
+			return
+		}
+		if r, err := Recompute(d, nil); err == nil {
+			if _, err := d.Verify(r); err != nil {
+				t.Error(err)
+			}
+		}
+		other := *d
+		other.Created = d.Created.Add(time.Minute)
+		if m, err := Merge([]*report.Document{d, &other}, nil); err == nil {
+			_ = report.Write(&bytes.Buffer{}, m)
+		}
+	})
 }

@@ -251,7 +251,9 @@ func explainLive(ctx context.Context, base, head *liveSide, x *report.CompareDet
 	if ctx.Err() != nil {
 		return nil
 	}
-	x.Explain = compare.ExplainNodes(b.nodes, h.nodes)
+	if x.Explain = compare.ExplainNodes(b.nodes, h.nodes); x.Explain == nil {
+		return nil // the provider tells no nodes
+	}
 	x.Explain.Reading = fmt.Sprintf("%s (profiled passes of %d and %d runs)", x.Explain.Reading, b.runs, h.runs)
 	return nil
 }

@@ -100,6 +100,9 @@ func outcome(d *report.Document, strict bool) error {
 	case 3:
 		return fault.New(fault.Gate, "the document's gates say by how much", "a gate was missed: %s", failedGates(d))
 	default:
+		if d.Verdict == report.NotComparable {
+			return fault.New(fault.Untrusted, "compare like with like; name with --vary what is meant to differ, or pass --force", "%s", whyNot(d))
+		}
 		hint := untrustedHint(d)
 		if strict {
 			hint += ", or leave out --strict"
@@ -124,6 +127,15 @@ func untrustedHint(d *report.Document) string {
 		}
 	}
 	return "measure longer"
+}
+
+// whyNot says why two things were not compared.
+func whyNot(d *report.Document) string {
+	x, err := detailsOf[report.CompareDetails](d)
+	if err != nil {
+		return "not comparable"
+	}
+	return x.Reason
 }
 
 func failedGates(d *report.Document) string {

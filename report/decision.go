@@ -22,6 +22,7 @@ type DecisionDetails struct {
 	Outcomes []Outcome        `json:"outcomes,omitempty"` // of --outcome
 	Steps    []DecisionStep   `json:"steps,omitempty"`    // what each configuration gains over the one before it
 	Sources  []CompareRun     `json:"sources"`            // the documents
+	Notes    []string         `json:"notes,omitempty"`    // warnings about the documents, whatever is decided; they are among those of the document, too
 	Levers   []string         `json:"levers,omitempty"`   // what may help where no configuration meets the objectives
 	Next     *NextStep        `json:"next,omitempty"`
 }
@@ -31,6 +32,7 @@ type DecisionConfig struct {
 	Name      string              `json:"name"`
 	Model     *ModelRef           `json:"model,omitempty"`
 	What      string              `json:"what,omitempty"`    // threads, batching, protocol: what sets it apart
+	Target    string              `json:"target,omitempty"`  // the begin of a command that loads it again: "infer loadtest http://localhost:8000"
 	Machine   string              `json:"machine,omitempty"` // fingerprint
 	Host      string              `json:"host,omitempty"`    // of that machine, in words
 	Metrics   []Metric            `json:"metrics"`           // of all its documents; latency from the load test where there is one

@@ -73,7 +73,7 @@ func (f *decisionFlags) options(slos []report.Gate) (decide.Options, error) {
 func readOutcomes(path string) ([]report.Outcome, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "", "--outcome: %w", err)
+		return nil, fault.New(fault.Usage, "give a CSV with the columns variant,metric,value,n", "--outcome: %w", err)
 	}
 	defer file.Close()
 	list, err := decide.ParseOutcomes(file)

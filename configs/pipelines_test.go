@@ -268,7 +268,7 @@ func brief(gates string) map[string]string {
 
 // quick are settings with which a comparison with wide gates is decided in seconds.
 func quick(gates string) map[string]string {
-	return map[string]string{"INFER_MODULE": "example/infer", "INFER_VERSION": "v1", "GATES": gates, "PAIRS": "6", "BLOCK": "60ms", "MAX_TIME": "30s"}
+	return map[string]string{"INFER_MODULE": "example/infer", "INFER_VERSION": "v1", "GATES": gates, "PAIRS": "6", "BLOCK": "60ms", "MAX_TIME": "20s"}
 }
 
 // TestComparePipeline runs the workflow of a pull request: what passes, what regresses, what cannot be compared and what

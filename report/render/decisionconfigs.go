@@ -100,7 +100,7 @@ func (v *decision) pareto() section {
 		if x == nil || y == nil || x.Value == nil || y.Value == nil {
 			continue
 		}
-		p := point{name: c.Name, x: *x.Value, y: *y.Value, front: c.Front, grey: c.Dominated != "", chosen: v.chosen(c), base: c.Name == v.Base}
+		p := point{name: c.Name, x: *x.Value, y: *y.Value, front: c.Front, grey: c.Dominated != "", chosen: v.chosen(c), base: c.Name == v.Base, doubt: !c.Valid}
 		p.xLo, p.xHi = metricEnds(*x)
 		p.yLo, p.yHi = metricEnds(*y)
 		p.label = fmt.Sprintf("%s: p99 %s, %s %s", c.Name, textOf(x), v.qualityName(), textOf(y))
@@ -122,7 +122,7 @@ func (v *decision) pareto() section {
 }
 
 func roleName(r role) string {
-	return [...]string{roleOther: "neither on the front nor dominated, as far as the intervals tell", roleGrey: "dominated", roleFront: "Pareto front",
+	return [...]string{roleOther: "neither on the front nor dominated, as far as the intervals tell", roleGrey: "dominated", roleDoubt: "not to be trusted", roleFront: "Pareto front",
 		roleBase: "base", roleChosen: "chosen"}[r]
 }
 

@@ -165,7 +165,7 @@ func shortComparison(t *testing.T, args []string) []string {
 				t.Fatal(r.err)
 			}
 		}
-		out = append(out, strings.ReplaceAll(arg, "--http :{port}", "--http 127.0.0.1:{port} --grpc off --metrics off"))
+		out = append(out, strings.ReplaceAll(arg, "--http :{port}", "--http 127.0.0.1:{port}"))
 	}
 	if live {
 		out = append(out, "--pairs", "2", "--block", "100ms", "--max-time", "2s")

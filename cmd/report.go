@@ -5,9 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"infer/internal/fault"
 	"infer/loadtest"
-	"infer/loadtest/sample"
 	"infer/report"
 	"infer/report/decide"
 )
@@ -111,7 +109,7 @@ func (f *reportFlags) judges() bool { return len(f.slos)+len(f.gates) > 0 || f.d
 func (f *reportFlags) document(a *app, ops []operand, o decide.Options) (*report.Document, error) {
 	var docs []*report.Document
 	for _, op := range ops {
-		d, err := f.read(op.path)
+		d, _, err := readResult(op.path)
 		if err != nil {
 			return nil, err
 		}
@@ -175,19 +173,4 @@ func allShards(docs []*report.Document) bool {
 		}
 	}
 	return true
-}
-
-// read reads one file: samples of a load test, or a document.
-func (f *reportFlags) read(path string) (*report.Document, error) {
-	if sample.IsFile(path) {
-		return loadtest.Reread(path, nil, nil)
-	}
-	d, err := report.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.Validate(); err != nil {
-		return nil, fault.New(fault.Usage, "it was changed by hand, or damaged", "report %q: %w", path, err)
-	}
-	return d, nil
 }

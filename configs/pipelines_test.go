@@ -261,7 +261,7 @@ const (
 
 // quick are settings with which a comparison takes a second.
 func quick(gates string) map[string]string {
-	return map[string]string{"INFER_MODULE": "example/infer", "INFER_VERSION": "v1", "GATES": gates, "PAIRS": "6", "BLOCK": "60ms", "MAX_TIME": "3s"}
+	return map[string]string{"INFER_MODULE": "example/infer", "INFER_VERSION": "v1", "GATES": gates, "PAIRS": "6", "BLOCK": "60ms", "MAX_TIME": "30s"}
 }
 
 // TestComparePipeline runs the workflow of a pull request: what passes, what regresses, what cannot be compared and what

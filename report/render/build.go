@@ -35,6 +35,7 @@ func build(d *report.Document, o Options) page {
 	}
 	add(l.lead...)
 	s := subject(d)
+	s.title = l.about
 	s.facts = append(slices.Clip(l.subject), s.facts...)
 	add(s)
 	if !l.metricsLast {
@@ -413,6 +414,7 @@ type layout struct {
 	badge       cell      // behind the title
 	summary     string    // the outcome in a sentence, "" for none
 	lead        []section // before the subject: the answer
+	about       string    // title of the subject, "" for none
 	subject     []fact    // what was measured, before what every document says of it
 	sections    []section
 	last        []section // behind everything else

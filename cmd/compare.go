@@ -89,7 +89,7 @@ func (f *compareFlags) addSides(fs *pflag.FlagSet) {
 
 func (f *compareFlags) addJudging(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.gates, "gate", nil, "threshold: a change ('latency_p99<=+5%', 'accuracy_top1>=-0.5pt') or a limit of the head ('latency_p99<20ms'); repeatable; exit 3 when missed")
-	fs.Float64Var(&f.opts.Alpha, "alpha", f.opts.Alpha, "how often an interval may miss the truth, over all looks at the pairs together")
+	fs.Float64Var(&f.opts.Alpha, "alpha", f.opts.Alpha, "how often a gate may fail though nothing is worse, over all looks at the pairs together")
 	fs.StringVar(&f.minEffect, "min-effect", "1%", "change that does not matter, however certain")
 	fs.StringSliceVar(&f.opts.Vary, "vary", nil, "what may differ between the sides, such as `provider,threads`")
 	fs.Lookup("vary").DefValue = ""

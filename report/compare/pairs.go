@@ -16,11 +16,11 @@ func Pairs(d *report.Document, x *report.CompareDetails, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	tail := o.Alpha / 2
+	tail := o.Alpha
 	if n := len(x.Looks); n > 0 {
 		tail = x.Looks[n-1].Tail
 	}
-	x.Mode, x.Alpha, x.MinEffect, x.Accepted = "live", o.Alpha, o.MinEffect, o.Accepted
+	x.Mode, x.Alpha, x.Confidence, x.MinEffect, x.Accepted = "live", o.Alpha, 1-2*o.Alpha, o.MinEffect, o.Accepted
 	x.Method = fmt.Sprintf("%d pairs of blocks in turns, exact signed-rank test, Hodges-Lehmann shift; judged %s, with an error of %s",
 		len(x.Pairs), times(max(1, len(x.Looks))), report.FormatValue(report.Ratio, o.Alpha))
 	x.Metrics = o.measured(x, tail)

@@ -65,7 +65,10 @@ func (v *comparison) legend() string {
 
 // interval is the head of the interval columns.
 func (v *comparison) interval() string {
-	if v.Alpha > 0 && v.Alpha < 1 {
+	switch {
+	case v.Confidence > 0:
+		return "[" + percent(v.Confidence) + " CI]"
+	case v.Alpha > 0 && v.Alpha < 1:
 		return "[" + percent(1-v.Alpha) + " CI]"
 	}
 	return "[interval]"

@@ -20,6 +20,7 @@ type app struct {
 	std    term.Streams
 	args   []string // the command line, for the manifest
 	out    outputFlags
+	gh     githubFlags
 	cfg    *config
 	log    *slog.Logger
 	bar    *term.Bar
@@ -96,6 +97,9 @@ func (a *app) prepare(c *cobra.Command, _ []string) error {
 		return err
 	}
 	if err := a.out.validate(); err != nil {
+		return err
+	}
+	if err := a.gh.validate(); err != nil {
 		return err
 	}
 	var level slog.Level

@@ -34,7 +34,7 @@ type result struct {
 	out, err string
 }
 
-// infer runs the program in this process with an environment of its own: the real one less INFER_*, plus env.
+// infer runs the program in this process with an environment of its own: the real one less INFER_* and GITHUB_*, plus env.
 func infer(t *testing.T, env map[string]string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -42,7 +42,7 @@ func infer(t *testing.T, env map[string]string, args ...string) result {
 		if v, ok := env[k]; ok {
 			return v, true
 		}
-		if strings.HasPrefix(k, "INFER_") {
+		if strings.HasPrefix(k, "INFER_") || strings.HasPrefix(k, "GITHUB_") {
 			return "", false
 		}
 		return os.LookupEnv(k)

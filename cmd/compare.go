@@ -69,6 +69,7 @@ Exit codes: 0 ok or inconclusive, 3 regressed, 4 not comparable or not trustwort
 	f.addJudging(fs)
 	f.addLoad(fs)
 	addOutputFlag(fs, &f.output)
+	a.gh.add(fs)
 	f.load.engine.add(fs)
 	f.load.bind.add(fs)
 	f.load.data.add(fs)
@@ -169,5 +170,6 @@ func (f *compareFlags) finish(a *app, d *report.Document) error {
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
+	a.github(d)
 	return outcome(d, f.strict)
 }

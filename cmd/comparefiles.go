@@ -50,6 +50,8 @@ func (f *compareFlags) operands(args []string) (bases, heads []string, err error
 	bases, heads = list(f.bases), list(f.heads)
 	const hint = "give BASE.json HEAD.json, or --base FILE… --head FILE…, or --a TARGET --b TARGET"
 	switch {
+	case f.update != "never" && f.baseline == "":
+		return nil, nil, fault.New(fault.Usage, "pass --baseline too", "--update-baseline %s has no store to update", f.update)
 	case f.baseline != "" && len(bases) > 0:
 		return nil, nil, fault.New(fault.Usage, "give one of them", "--baseline and --base both name the base")
 	case f.baseline != "":
@@ -65,9 +67,6 @@ func (f *compareFlags) operands(args []string) (bases, heads []string, err error
 	}
 	if len(heads) == 0 || len(bases) == 0 && f.baseline == "" {
 		return nil, nil, fault.New(fault.Usage, hint, "there is nothing to compare: a side has no result")
-	}
-	if f.update != "never" && f.baseline == "" {
-		return nil, nil, fault.New(fault.Usage, "pass --baseline too", "--update-baseline %s has no store to update", f.update)
 	}
 	return bases, heads, nil
 }

@@ -195,8 +195,8 @@ func (f *compareFlags) coldPairs(ctx context.Context, a *app, base, head *liveSi
 	if !asked || base.cold == nil || head.cold == nil {
 		return nil
 	}
-	o := measure.PairOptions{MaxTime: f.maxTime, Seed: f.load.data.Seed, Progress: a.progress(), Phase: "cold starts"}
-	const starts = 8 // the least whose test tells a change at the usual level from chance, and two more
+	const starts = 8 // two more than the least whose test can tell a change at the usual level from chance
+	o := measure.PairOptions{MaxTime: time.Minute, Seed: f.load.data.Seed, Progress: a.progress(), Phase: "cold starts"}
 	pairs, err := measure.Pairs(ctx, base.cold, head.cold, o, func(p []measure.Pair[report.CompareBlock], _ int) bool { return len(p) == starts })
 	for _, p := range pairs {
 		x.Cold = append(x.Cold, pairOf(p))

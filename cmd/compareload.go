@@ -45,7 +45,7 @@ func (f *compareFlags) openLoad(ctx context.Context, a *app, target string, e en
 	s := &liveSide{block: l.block, close: r.close}
 	s.describe = func(d *report.Document) error { return r.describe(d, flags.opts) }
 	s.CompareSide = report.CompareSide{Name: target, Kind: "server"}
-	s.inputs = map[string]string{"payloads": rig.Target.PayloadHash}
+	s.inputs = askedFor(r, rig)
 	if r.model != nil && r.session != nil {
 		if s.CompareSide, err = describeModel(target, r.model, r.data); err != nil {
 			r.close()
@@ -54,6 +54,20 @@ func (f *compareFlags) openLoad(ctx context.Context, a *app, target string, e en
 		s.inputs = inputsOf(r.model, r.data)
 	}
 	return s, nil
+}
+
+// askedFor returns what a request carries: the inputs that the server tells, else the digest of the payloads.
+func askedFor(r *loadRig, rig *loadtest.Rig) map[string]string {
+	out := map[string]string{}
+	if r.remote != nil {
+		for _, p := range r.remote.Model.Inputs {
+			out[p.Name] = fmt.Sprintf("%v %v", p.DType, p.Shape)
+		}
+	}
+	if sum := rig.Target.PayloadHash; len(out) == 0 && sum != "" {
+		out["payloads"] = "sha256 " + sum[:min(12, len(sum))]
+	}
+	return out
 }
 
 // openCommand starts a command: a server to load, or a program to time.

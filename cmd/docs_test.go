@@ -30,7 +30,7 @@ func TestDocsCommands(t *testing.T) {
 				line, _, _ = strings.Cut(strings.TrimSpace(line), " #")
 				if strings.HasPrefix(line, "infer ") {
 					seen++
-					readCommand(t, filepath.Base(file), strings.Fields(line)[1:])
+					readCommand(t, filepath.Base(file), words(line)[1:])
 				}
 			}
 		}

@@ -57,7 +57,7 @@ func TestHelpExamples(t *testing.T) {
 	if err := os.Mkdir("models", 0o750); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"model.onnx", "other.onnx", "a.onnx", "b.onnx", "models/model.onnx"} {
+	for _, name := range []string{"model.onnx", "other.onnx", "a.onnx", "b.onnx", "base.onnx", "head.onnx", "models/model.onnx"} {
 		if err := os.WriteFile(name, model, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -112,13 +112,16 @@ func runExample(t *testing.T, line string) {
 	if args[0] == "loadtest" {
 		args = shortLoad(t, args)
 	}
+	if args[0] == "compare" {
+		args = shortComparison(t, args)
+	}
 	if args[0] == "report" {
 		if _, err := os.Stat("run.json"); err != nil {
 			infer(t, passedOn(), "loadtest", "model.onnx", "--rps", "300", "--duration", "300ms", "-o", "run.json", "--format", "json")
 		}
 	}
 	// A shared machine may be too noisy for --strict (4); the gates themselves must hold.
-	loads := args[0] == "loadtest" || args[0] == "report" // a shared machine may be too noisy for these as well, or too slow for their objectives
+	loads := args[0] == "loadtest" || args[0] == "report" || args[0] == "compare" // a shared machine may be too noisy for these as well, or too slow for their objectives
 	if r := infer(t, passedOn(), args...); r.code != 0 && !(r.code == 4 && strings.Contains(line, "--strict")) && !(loads && (r.code == 3 || r.code == 4)) {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}
@@ -142,6 +145,30 @@ func shortLoad(t *testing.T, args []string) []string {
 		}
 	}
 	return append(out, "--duration", "300ms", "--warm-up", "100ms", "--max-time", "4s", "--no-progress")
+}
+
+// shortComparison makes the results that an example compares, starts the servers that it loads, and makes the blocks short.
+func shortComparison(t *testing.T, args []string) []string {
+	t.Helper()
+	t.Setenv(asInfer, "1") // exec:infer is this binary
+	out, live := []string{}, false
+	for _, arg := range args {
+		live = live || arg == "--a"
+		if strings.HasPrefix(arg, "http://localhost") {
+			_, address, _ := serverProcess(t, "model.onnx")
+			arg = "http://" + address
+		}
+		if strings.HasSuffix(arg, ".json") {
+			if r := infer(t, passedOn(), "profile", "model.onnx", "--runs", "400", "--cold", "0", "--format", "json", "-o", arg); r.code != 0 {
+				t.Fatal(r.err)
+			}
+		}
+		out = append(out, strings.ReplaceAll(arg, "--http :{port}", "--http 127.0.0.1:{port} --grpc off --metrics off"))
+	}
+	if live {
+		out = append(out, "--pairs", "2", "--block", "100ms", "--max-time", "2s")
+	}
+	return out
 }
 
 // rpcProcess starts infer serve with gRPC alone and returns its address.

@@ -56,6 +56,7 @@ func runLoadtest(ctx context.Context, a *app, args []string, f loadtestFlags) er
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
+	a.github(d)
 	if err := outcome(d, f.strict); err != nil {
 		return err
 	}

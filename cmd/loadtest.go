@@ -84,6 +84,7 @@ model's own signature, or of --input.`,
 	f.target.add(fs)
 	f.addJudging(fs)
 	addOutputFlag(fs, &f.output)
+	a.gh.add(fs)
 	f.engine.add(fs)
 	f.bind.add(fs)
 	f.data.add(fs)

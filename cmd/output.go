@@ -75,13 +75,13 @@ func (a *app) emit(d *report.Document, file string) error {
 	}
 	color := a.std.UseColor(a.out.color, a.std.OutTTY)
 	return render.Render(a.std.Out, d, a.out.format, render.Options{
-		Width: a.std.Width, Styles: styles(term.NewPalette(a.std.Out, color)), Top: a.top, Strict: a.strict,
+		Width: a.std.Width, Styles: styles(term.NewPalette(a.std.Out, color)), Top: a.top, Strict: a.strict, ID: a.gh.id,
 	})
 }
 
 func (a *app) writeReport(path string, d *report.Document, format string) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
-		return render.Render(w, d, format, render.Options{Top: a.top, Strict: a.strict})
+		return render.Render(w, d, format, render.Options{Top: a.top, Strict: a.strict, ID: a.gh.id})
 	})
 }
 
@@ -100,6 +100,9 @@ func outcome(d *report.Document, strict bool) error {
 	case 3:
 		return fault.New(fault.Gate, "the document's gates say by how much", "a gate was missed: %s", failedGates(d))
 	default:
+		if d.Verdict == report.NotComparable {
+			return fault.New(fault.Untrusted, "compare like with like; name with --vary what is meant to differ, or pass --force", "%s", whyNot(d))
+		}
 		hint := untrustedHint(d)
 		if strict {
 			hint += ", or leave out --strict"
@@ -124,6 +127,15 @@ func untrustedHint(d *report.Document) string {
 		}
 	}
 	return "measure longer"
+}
+
+// whyNot says why two things were not compared.
+func whyNot(d *report.Document) string {
+	x, err := detailsOf[report.CompareDetails](d)
+	if err != nil {
+		return "not comparable"
+	}
+	return x.Reason
 }
 
 func failedGates(d *report.Document) string {

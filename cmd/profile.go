@@ -58,6 +58,7 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 	fs.StringArrayVar(&f.gates, "gate", nil, "threshold that must hold, such as 'latency_p99<20ms'; repeatable; exit 3 when missed")
 	fs.BoolVar(&f.strict, "strict", false, "exit 4 when the measurement is not to be trusted or a gate is inconclusive")
 	addOutputFlag(fs, &f.output)
+	a.gh.add(fs)
 	f.engine.add(fs)
 	f.bind.add(fs)
 	f.data.add(fs)
@@ -106,6 +107,7 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
+	a.github(d)
 	return outcome(d, f.strict)
 }
 

@@ -9,6 +9,7 @@ import (
 	"infer/loadtest"
 	"infer/loadtest/sample"
 	"infer/report"
+	"infer/report/decide"
 )
 
 // reportFlags are the flags of infer report.
@@ -17,28 +18,38 @@ type reportFlags struct {
 	gates  []string
 	strict bool
 	output string
+	decide decisionFlags
 }
 
 func newReportCmd(a *app, run func(context.Context, *app, []string, reportFlags) error) *cobra.Command {
 	var f reportFlags
 	c := &cobra.Command{
-		Use:   "report RUN...",
-		Short: "Show results again in any format, from documents or samples, and merge shards",
+		Use:   "report [NAME=]RUN...",
+		Short: "Show results again in any format, merge shards, and decide which configuration to deploy",
 		Long: `report reads results that infer wrote (--format json, --report FILE.json or FILE.html), or the samples of a load test
 (--samples-out), and shows them in any format; that is exit 0, whatever their verdict. With --slo and --gate it judges
 anew, from the figures inside, and the exit code says the outcome.
 
-The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the figures are those of the whole load.`,
+The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the figures are those of the whole load.
+
+Several other results are decided between: which configuration to deploy by the objectives (--slo, else those of the
+load tests), with the Pareto front of accuracy against latency, throughput within the objectives, cost and capacity. NAME=
+says which results belong together; without it each load test is a configuration, and profiles, quantizations and
+predictions are facts about all configurations of their model. The first configuration is what the others are compared
+with. It exits 3 where none meets the objectives. The decision, read again, can be judged by others.`,
 		Example: `  infer report run.json --format markdown
-  infer report run.json --slo 'p99<20ms' --report run.html`,
+  infer report run.json --slo 'p99<20ms' --report run.html
+  infer report fp32=fp32.json int8=int8.json --slo 'p99<200ms' --price 0.40/h --rps 500 --report decision.html`,
 		Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
 	}
 	fs := c.Flags()
-	fs.StringArrayVar(&f.slos, "slo", nil, "judge a load test by this objective in place of its own, such as 'p99<20ms'; repeatable; exit 3 when missed")
+	fs.StringArrayVar(&f.slos, "slo", nil, "judge by this objective in place of those of the load tests, such as 'p99<20ms' or 'accuracy_drop<=0.5pt'; repeatable; exit 3 when missed")
 	fs.StringArrayVar(&f.gates, "gate", nil, "judge by this threshold in place of its own; repeatable; exit 3 when missed")
 	fs.BoolVar(&f.strict, "strict", false, "exit 4 when a gate is inconclusive, too")
+	f.decide.add(fs)
 	addOutputFlag(fs, &f.output)
+	a.gh.add(fs)
 	return c
 }
 
@@ -47,10 +58,22 @@ func runReport(_ context.Context, a *app, args []string, f reportFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := a.checkOutputs(nil, args, outputFile{"--output", f.output}); err != nil {
+	o, err := f.decide.options(slos)
+	if err != nil {
 		return err
 	}
-	d, err := f.document(args, slos)
+	ops, err := operands(args)
+	if err != nil {
+		return err
+	}
+	reads := []string{f.decide.outcomes}
+	for _, op := range ops {
+		reads = append(reads, op.path)
+	}
+	if err := a.checkOutputs(nil, reads, outputFile{"--output", f.output}); err != nil {
+		return err
+	}
+	d, err := f.document(a, ops, o)
 	if err != nil {
 		return err
 	}
@@ -58,54 +81,82 @@ func runReport(_ context.Context, a *app, args []string, f reportFlags) error {
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
-	if len(f.slos)+len(f.gates) == 0 {
+	a.github(d)
+	if decided := len(ops) > 1 && d.Kind == "report"; !decided && !f.judges() {
 		return nil // it was judged when it was made, and is only shown
 	}
 	return outcome(d, f.strict)
 }
 
-// document reads what the arguments name into one document.
-func (f *reportFlags) document(args []string, slos []report.Gate) (*report.Document, error) {
+// judges reports whether anything is asked for but to show what is there.
+func (f *reportFlags) judges() bool { return len(f.slos)+len(f.gates) > 0 || f.decide.asked() }
+
+// document reads what the operands name into one document: as it is, merged, judged anew, or a decision between them.
+func (f *reportFlags) document(a *app, ops []operand, o decide.Options) (*report.Document, error) {
 	var docs []*report.Document
-	for _, path := range args {
-		d, err := f.read(path)
+	for _, op := range ops {
+		d, err := f.read(op.path)
 		if err != nil {
 			return nil, err
 		}
 		docs = append(docs, d)
 	}
-	gates, err := report.ParseGates(docs[0].Kind, f.gates)
+	decided := f.decide.asked() || len(docs) > 1 && !allShards(docs) || docs[0].Kind == "report"
+	kind := docs[0].Kind
+	if decided {
+		kind = "report"
+	}
+	gates, err := report.ParseGates(kind, f.gates)
 	if err != nil {
 		return nil, err
 	}
-	if len(docs) > 1 {
-		for i, d := range docs {
-			if d.Kind != "loadtest" {
-				return nil, fault.New(fault.Usage, "give one document, or the shards of one load test", "%q is of kind %s: several documents are merged where they are load tests", args[i], d.Kind)
-			}
-		}
-		return loadtest.Merge(docs, slos, gates)
+	switch {
+	case len(docs) == 1 && !f.judges():
+		return docs[0], nil
+	case len(docs) == 1 && kind == "report" && docs[0].Kind == "report":
+		o.SLO = append(o.SLO, gates...)
+		return a.rejudged(docs[0], o)
+	case decided:
+		o.SLO = append(o.SLO, gates...)
+		return a.decision(ops, docs, o)
+	case len(docs) > 1:
+		return loadtest.Merge(docs, o.SLO, gates)
+	case kind == "loadtest":
+		return f.rejudgedLoad(a, ops, docs[0], o, gates)
 	}
 	d := docs[0]
-	if len(slos)+len(gates) == 0 {
-		return d, nil
-	}
-	if d.Kind == "loadtest" {
-		x, err := loadtest.Details(d)
-		if err != nil {
-			return nil, err
-		}
-		return d, loadtest.Rejudge(d, x, slos, gates)
-	}
-	if len(slos) > 0 {
-		return nil, fault.New(fault.Usage, "use --gate", "--slo judges load tests, and %q is of kind %s", args[0], d.Kind)
-	}
 	d.Gates = nil
 	if d.Verdict == report.FailedGate || d.Verdict == report.Inconclusive {
 		d.Verdict = report.OK
 	}
-	d.Judge(gates)
+	d.Judge(append(o.SLO, gates...))
 	return d, nil
+}
+
+// rejudgedLoad judges a load test anew by its figures. A search or a sweep has none for each of its loads, and is decided
+// about: at the highest load that holds.
+func (f *reportFlags) rejudgedLoad(a *app, ops []operand, d *report.Document, o decide.Options, gates []report.Gate) (*report.Document, error) {
+	x, err := loadtest.Details(d)
+	if err != nil {
+		return nil, err
+	}
+	if len(x.Points) > 0 && len(gates) == 0 {
+		return a.decision(ops, []*report.Document{d}, o)
+	}
+	return d, loadtest.Rejudge(d, x, o.SLO, gates)
+}
+
+// allShards reports whether documents are shards of a load, which are merged.
+func allShards(docs []*report.Document) bool {
+	for _, d := range docs {
+		if d.Kind != "loadtest" {
+			return false
+		}
+		if x, err := loadtest.Details(d); err != nil || x.Schedule.Shard == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // read reads one file: samples of a load test, or a document.

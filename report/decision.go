@@ -1,5 +1,12 @@
 package report
 
+import (
+	"math"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
 // DecisionDetails is the details of kind "report": what several runs say together about which configuration to deploy.
 // Times are seconds, sizes bytes, rates 1/s, shares in [0, 1].
 type DecisionDetails struct {
@@ -11,9 +18,11 @@ type DecisionDetails struct {
 	Price    []DecisionPrice  `json:"price,omitempty"`    // the basis of every cost
 	Demand   float64          `json:"demand,omitempty"`   // rate to plan for, 1/s (--rps)
 	Use      float64          `json:"utilization"`        // share of its capacity that a replica is planned to be used at
+	Quality  string           `json:"quality,omitempty"`  // the metric of the Pareto chart's accuracy: "accuracy_top1" or "agreement_top1"; "": no configuration has one
 	Outcomes []Outcome        `json:"outcomes,omitempty"` // of --outcome
 	Steps    []DecisionStep   `json:"steps,omitempty"`    // what each configuration gains over the one before it
 	Sources  []CompareRun     `json:"sources"`            // the documents
+	Notes    []string         `json:"notes,omitempty"`    // warnings about the documents, whatever is decided; they are among those of the document, too
 	Levers   []string         `json:"levers,omitempty"`   // what may help where no configuration meets the objectives
 	Next     *NextStep        `json:"next,omitempty"`
 }
@@ -23,14 +32,17 @@ type DecisionConfig struct {
 	Name      string              `json:"name"`
 	Model     *ModelRef           `json:"model,omitempty"`
 	What      string              `json:"what,omitempty"`    // threads, batching, protocol: what sets it apart
+	Target    string              `json:"target,omitempty"`  // the begin of a command that loads it again: "infer loadtest http://localhost:8000"
 	Machine   string              `json:"machine,omitempty"` // fingerprint
 	Host      string              `json:"host,omitempty"`    // of that machine, in words
 	Metrics   []Metric            `json:"metrics"`           // of all its documents; latency from the load test where there is one
 	SLO       []DecisionObjective `json:"slo"`               // as DecisionDetails.SLO
 	Verdict   string              `json:"verdict"`           // pass, fail or inconclusive: the worst of SLO
 	Valid     bool                `json:"valid"`
-	Why       string              `json:"why,omitempty"` // not valid
-	Front     bool                `json:"pareto"`        // no other is better in accuracy and not worse in p99, or the other way round, as far as the intervals tell
+	Why       string              `json:"why,omitempty"`    // not valid
+	At        string              `json:"at,omitempty"`     // the load that Metrics are of, where its load tests have several: "600 /s"
+	Judged    []LoadSLO           `json:"judged,omitempty"` // what its load tests themselves say of objectives; At is the labels of the point, "rps=600"
+	Front     bool                `json:"pareto"`           // no other is better in accuracy and not worse in p99, or the other way round, as far as the intervals tell
 	Dominated string              `json:"dominated_by,omitempty"`
 	AtSLO     *Level95            `json:"throughput_at_slo,omitempty"`   // 1/s, highest that was seen to hold every objective
 	Bound     bool                `json:"throughput_is_bound,omitempty"` // AtSLO is no limit: nothing above it was tried
@@ -58,9 +70,10 @@ type DecisionObjective struct {
 
 // DecisionPrice is what an hour of a machine costs.
 type DecisionPrice struct {
-	Config string  `json:"config,omitempty"` // "": all that have none of their own
-	Hour   float64 `json:"per_hour"`
-	Basis  string  `json:"basis"` // as typed, with the date on which it was given
+	Config   string  `json:"config,omitempty"` // "": all that have none of their own
+	Hour     float64 `json:"per_hour"`
+	Currency string  `json:"currency,omitempty"` // sign or code as typed, "$" or "EUR"
+	Basis    string  `json:"basis"`              // as typed, with the date on which it was given
 }
 
 // DecisionStep is what one configuration changes against the one before it.
@@ -78,6 +91,22 @@ type Outcome struct {
 	N       int64    `json:"n"`
 	Lo      *float64 `json:"lo,omitempty"` // 95 % interval; nil: n and value alone do not tell it
 	Hi      *float64 `json:"hi,omitempty"`
-	Method  string   `json:"method,omitempty"` // "wilson"
+	Method  string   `json:"method,omitempty"` // "wilson" of a share, "t" of a mean with SD, "given"
+	SD      *float64 `json:"sd,omitempty"`     // standard deviation of the N values
 	Change  *Level95 `json:"change,omitempty"` // against the base configuration
+}
+
+// FormatMoney writes an amount for people: "$0.034" or "12.40 EUR". Currency is that of a DecisionPrice; "" is none.
+func FormatMoney(currency string, v float64) string {
+	text := significant(v, 3)
+	if a := math.Abs(v); a >= 1 {
+		text = strconv.FormatFloat(v, 'f', 2, 64)
+	}
+	switch {
+	case currency == "":
+		return text
+	case strings.ContainsFunc(currency, unicode.IsLetter):
+		return text + " " + currency
+	}
+	return currency + text
 }

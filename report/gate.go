@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"infer/internal/fault"
 )
@@ -28,6 +30,7 @@ const gateHint = "write METRIC OP VALUE, for example latency_p99<20ms, throughpu
 
 var (
 	gateShape   = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_.]*)\s*(?:\{([^{}]*)\})?\s*(<=|>=|<|>)\s*([^<>=\s].*)$`)
+	nameShape   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.]*`)
 	numberShape = regexp.MustCompile(`^([0-9]{0,40}\.?[0-9]{1,40}(?:[eE][+-]?[0-9]{1,3})?)\s*(\S*)$`)
 )
 
@@ -42,7 +45,7 @@ func parseGate(expr, kind string) (Gate, error) {
 	g := Gate{Expr: strings.TrimSpace(expr)}
 	m := gateShape.FindStringSubmatch(g.Expr)
 	if m == nil {
-		return Gate{}, fault.New(fault.Usage, gateHint, "gate %q is not METRIC OP VALUE with one of < <= > >=", expr)
+		return Gate{}, fault.New(fault.Usage, gateHint, "gate %q is not METRIC OP VALUE with one of < <= > >=: it breaks off at character %d", expr, character(expr, breaks(g.Expr)))
 	}
 	known, ok := KnownByName(m[1])
 	if !ok {
@@ -53,10 +56,41 @@ func parseGate(expr, kind string) (Gate, error) {
 	if g.Labels, err = parseLabels(m[2]); err != nil {
 		return Gate{}, fault.Wrap(err, "gate %q", expr)
 	}
-	if err := g.parseValue(m[4], known.Quantity); err != nil {
-		return Gate{}, fault.Wrap(err, "gate %q", expr)
+	if at, err := g.parseValue(m[4], known.Quantity); err != nil {
+		return Gate{}, fault.Wrap(err, "gate %q, at character %d", expr, character(expr, len(g.Expr)-len(m[4])+at))
 	}
 	return g, nil
+}
+
+// breaks returns the offset in expr, without blanks around it, at which it stops being METRIC OP VALUE.
+func breaks(expr string) int {
+	name := nameShape.FindString(expr)
+	at := len(name)
+	if name == "" {
+		return 0
+	}
+	skip := func() { at += len(expr[at:]) - len(strings.TrimLeft(expr[at:], " \t")) }
+	skip()
+	if strings.HasPrefix(expr[at:], "{") {
+		end := strings.IndexByte(expr[at:], '}')
+		if end < 0 {
+			return at
+		}
+		at += end + 1
+		skip()
+	}
+	if rest := expr[at:]; rest != "" && strings.ContainsRune("<>", rune(rest[0])) {
+		at++
+		at += len(expr[at:]) - len(strings.TrimPrefix(expr[at:], "="))
+		skip()
+	}
+	return at
+}
+
+// character returns the number of the character of expr, from 1, that stands at an offset of it without the blanks before it.
+func character(expr string, offset int) int {
+	lead := len(expr) - len(strings.TrimLeftFunc(expr, unicode.IsSpace))
+	return utf8.RuneCountInString(expr[:min(len(expr), lead+offset)]) + 1
 }
 
 // ParseSLO is ParseGate for --slo: mean, p50, p90, p95, p99 and max stand for latency_mean … latency_max,
@@ -162,8 +196,9 @@ func parseLabels(s string) (map[string]string, error) {
 	return labels, nil
 }
 
-// parseValue parses the right-hand side: a number with the sign of a relative gate and a unit of q.
-func (g *Gate) parseValue(text string, q Quantity) error {
+// parseValue parses the right-hand side: a number with the sign of a relative gate and a unit of q. at is the offset in
+// text of what is wrong.
+func (g *Gate) parseValue(text string, q Quantity) (at int, err error) {
 	value, sign := strings.TrimSpace(text), 1.0
 	if value != "" && (value[0] == '+' || value[0] == '-') {
 		g.Relative = true
@@ -172,29 +207,30 @@ func (g *Gate) parseValue(text string, q Quantity) error {
 		}
 		value = strings.TrimSpace(value[1:])
 	}
+	at = strings.LastIndex(text, value)
 	m := numberShape.FindStringSubmatch(value)
 	if m == nil {
-		return fault.New(fault.Usage, gateHint, "%q is no number with a unit", text)
+		return at, fault.New(fault.Usage, gateHint, "%q is no number with a unit", text)
 	}
 	by, ok := unitsOf(q)[m[2]]
 	if g.Percent = m[2] == "%" && g.Relative; g.Percent {
 		by, ok = 0.01, true
 	}
 	if !ok {
-		return wrongUnit(g, q, text, m[2])
+		return at + len(value) - len(m[2]), wrongUnit(g, q, text, m[2])
 	}
 	x, err := times(m[1], by)
 	if err != nil {
-		return fault.New(fault.Usage, gateHint, "%q is out of range", text)
+		return at, fault.New(fault.Usage, gateHint, "%q is out of range", text)
 	}
 	if q == Ratio && !g.Relative && x > 1 {
-		return fault.New(fault.Usage, "write a percentage like 76% or a ratio like 0.76", "%s is a ratio from 0 to 1, and %q is more", g.Metric, text)
+		return at, fault.New(fault.Usage, "write a percentage like 76% or a ratio like 0.76", "%s is a ratio from 0 to 1, and %q is more", g.Metric, text)
 	}
 	if g.Percent && sign < 0 && x > 1 {
-		return fault.New(fault.Usage, "", "%q is a fall by more than everything", text)
+		return at, fault.New(fault.Usage, "", "%q is a fall by more than everything", text)
 	}
 	g.Limit = sign * x
-	return nil
+	return at, nil
 }
 
 // times returns number × by, rounded once: 9 × 1e-3 in float64 is not 0.009, and a gate of 9ms must be.

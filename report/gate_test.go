@@ -94,6 +94,19 @@ func TestParseGateRefuses(t *testing.T) {
 	}
 }
 
+// What is wrong is pointed at: by the number of its character, from 1.
+func TestParseGatePoints(t *testing.T) {
+	for expr, want := range map[string]int{
+		"": 1, "<20ms": 1, "latency_p99": 12, "latency_p99<": 13, "latency_p99=20ms": 12, "latency_p99<<20ms": 13, "  latency_p99 ~ 5": 15,
+		"latency_p99{batch=8<20ms": 12, "latency_p99{batch=8}": 21, "latency_p50 <=+ 5 %%": 19, "latency_p99<20MB": 15, "latency_p99<x": 13, "latency_p99<=+5 µ": 17,
+	} {
+		_, err := ParseGate(expr)
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("at character %d", want)) {
+			t.Errorf("%q: %v, want character %d", expr, err, want)
+		}
+	}
+}
+
 func TestParseSLO(t *testing.T) {
 	for expr, metric := range map[string]string{"p99<20ms": "latency_p99", "mean <= 1ms": "latency_mean", "max<1s": "latency_max",
 		"p50{batch=8}<1s": "latency_p50", "max_rps>=10": "max_rps", "accuracy_top1>=76%": "accuracy_top1", "peak_rss<1GB": "peak_rss"} {

@@ -5,14 +5,15 @@ type QuantizeDetails struct {
 	Mode        string              `json:"mode"`   // "auto", "static", "dynamic", "weight-only", "fp16", "bf16"
 	Target      string              `json:"target"` // "cpu:vnni", "tensorrt", …
 	TargetWhy   string              `json:"target_why,omitempty"`
-	Output      string              `json:"output,omitempty"`    // the file that was written; "" where none was
-	Record      string              `json:"record,omitempty"`    // quant.json beside it
-	Chosen      string              `json:"chosen,omitempty"`    // name of the candidate that was written, or that came nearest
-	Reason      string              `json:"reason"`              // why this one, or "kept float because …"
-	Original    QuantizeCandidate   `json:"original"`            // the model as it was given
-	Candidates  []QuantizeCandidate `json:"candidates"`          // what was tried, in that order
-	NotTried    []NotTried          `json:"not_tried,omitempty"` //
-	Passes      []PassCount         `json:"passes,omitempty"`    // graph preparation: those that changed something
+	Output      string              `json:"output,omitempty"`        // the file that was written; "" where none was
+	OutputHash  string              `json:"output_sha256,omitempty"` // hex, of that file and its external data, as in the manifest of whatever runs it
+	Record      string              `json:"record,omitempty"`        // quant.json beside it
+	Chosen      string              `json:"chosen,omitempty"`        // name of the candidate that was written, or that came nearest
+	Reason      string              `json:"reason"`                  // why this one, or "kept float because …"
+	Original    QuantizeCandidate   `json:"original"`                // the model as it was given
+	Candidates  []QuantizeCandidate `json:"candidates"`              // what was tried, in that order
+	NotTried    []NotTried          `json:"not_tried,omitempty"`     //
+	Passes      []PassCount         `json:"passes,omitempty"`        // graph preparation: those that changed something
 	Calibration *Calibration        `json:"calibration,omitempty"`
 	Held        *HeldOut            `json:"held_out,omitempty"`   // the rows that accuracy was measured on
 	Groups      []QuantizeGroup     `json:"groups,omitempty"`     // what is quantized together, with its measured error and gain

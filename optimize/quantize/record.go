@@ -76,6 +76,7 @@ func (q *quantizer) writeRecord(path, output string, c *candidate) error {
 		return err
 	}
 	q.compareReplay(sum)
+	q.details.OutputHash = sum
 	source, err := q.task.Model.Digest()
 	if err != nil {
 		return err

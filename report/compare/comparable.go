@@ -62,8 +62,9 @@ func differs(base, head []fact, vary []string) (list []report.CompareDiffers, wa
 	for _, v := range vary {
 		names = append(names, varyName(v))
 	}
-	allowed := func(f fact) bool {
-		return slices.ContainsFunc(f.vary, func(v string) bool { return slices.Contains(names, v) })
+	allowed := func(b, h fact) bool {
+		may := func(f fact, n string) bool { return f.what == "" || slices.Contains(f.vary, n) }
+		return slices.ContainsFunc(names, func(n string) bool { return may(b, n) && may(h, n) })
 	}
 	var onlyBase, onlyHead []string
 	one, other := find(base, machine), find(head, machine)
@@ -75,7 +76,7 @@ func differs(base, head []fact, vary []string) (list []report.CompareDiffers, wa
 		}
 		switch group, _, part := strings.Cut(known.what, ": "); {
 		case part && one.told() && one.value == other.value: // of one machine, whose fingerprint leaves out what does not matter
-		case known.what == machine && (!b.told() || !h.told()), !b.told() && !h.told():
+		case !b.told() && !h.told():
 		case !h.told():
 			onlyBase = append(onlyBase, group)
 		case !b.told():
@@ -86,7 +87,7 @@ func differs(base, head []fact, vary []string) (list []report.CompareDiffers, wa
 			warnings = append(warnings, known.what+" differs: base has "+x+", head has "+y)
 		default:
 			x, y := texts(b, h)
-			list = append(list, report.CompareDiffers{What: known.what, Base: x, Head: y, Allowed: allowed(known)})
+			list = append(list, report.CompareDiffers{What: known.what, Base: x, Head: y, Allowed: allowed(b, h)})
 		}
 	}
 	for side, groups := range map[string][]string{"base": onlyBase, "head": onlyHead} {
@@ -139,8 +140,14 @@ func find(list []fact, what string) fact {
 
 // difference says what differs in words.
 func difference(d report.CompareDiffers) string {
+	if strings.Contains(d.What, among) {
+		return d.What + " is " + d.Base + " and " + d.Head
+	}
 	return d.What + " is " + d.Base + " in base and " + d.Head + " in head"
 }
+
+// among sets what differs within a side apart from what differs between the sides.
+const among = " among the "
 
 // barring returns the differences that --vary does not allow.
 func barring(list []report.CompareDiffers) []report.CompareDiffers {

@@ -46,6 +46,7 @@ func short(digest string) string { return digest[:min(12, len(digest))] }
 const (
 	machine = "machine" // with the fingerprint as its value
 	input   = "input "  // before the name of one
+	random  = "random"  // the source of data that the seed makes
 )
 
 // factsOf lists what a document tells of how it was made, but for the model.
@@ -103,8 +104,8 @@ func inputFacts(d *report.Document) []fact {
 		if f.value == "" && f.exact != "" {
 			f.value = "data"
 		}
-		if data.Source == "random" {
-			f.vary = append(f.vary, "seed") // it is what the seed makes it
+		if data.Source == random {
+			f.vary = append(f.vary, "seed")
 		}
 		facts = append(facts, f)
 	}
@@ -155,9 +156,12 @@ func loadFacts(d *report.Document, x *report.LoadDetails) []fact {
 	if scenario == "" && s.Loop != "" {
 		scenario = "server"
 	}
-	payload := fact{what: "payload", value: count(int64(t.Payloads)), exact: t.PayloadHash, vary: []string{"payload", "data", "seed"}}
+	payload := fact{what: "payload", value: count(int64(t.Payloads)), exact: t.PayloadHash, vary: []string{"payload", "data"}}
 	if payload.value != "" {
 		payload.value += " payloads"
+	}
+	if data := d.Manifest.Data; data != nil && data.Source == random {
+		payload.vary = append(payload.vary, "seed")
 	}
 	window := fact{what: "duration", near: x.Window.Seconds, vary: []string{"duration"}, soft: s.Loop == "closed"} // a closed loop may end by requests
 	if x.Window.Seconds > 0 && d.Verdict != report.Interrupted {

@@ -21,13 +21,20 @@ func Pairs(d *report.Document, x *report.CompareDetails, o Options) error {
 		tail = x.Looks[n-1].Tail
 	}
 	x.Mode, x.Alpha, x.MinEffect, x.Accepted = "live", o.Alpha, o.MinEffect, o.Accepted
-	x.Method = fmt.Sprintf("%d pairs of blocks in turns, exact signed-rank test, Hodges-Lehmann shift; %d looks share an error of %s",
-		len(x.Pairs), max(1, len(x.Looks)), report.FormatValue(report.Ratio, o.Alpha))
+	x.Method = fmt.Sprintf("%d pairs of blocks in turns, exact signed-rank test, Hodges-Lehmann shift; judged %s, with an error of %s",
+		len(x.Pairs), times(max(1, len(x.Looks))), report.FormatValue(report.Ratio, o.Alpha))
 	x.Metrics = o.measured(x, tail)
 	x.Shift = shift(x.Pairs, o.Confidence())
 	addMetrics(d, x)
 	checkPairs(d, x)
 	return o.settle(d, x)
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // valid returns the pairs of which both blocks can be believed.

@@ -1,23 +1,16 @@
 package compare
 
-import (
-	"strings"
-
-	"infer/report"
-)
+import "infer/report"
 
 // Refuse settles d where base and head differ in what they must have in common (x.Differs): its verdict is
 // not_comparable and no gate is judged. With o.Force they are compared all the same, and d says so. It reports whether
 // it has refused.
 func Refuse(d *report.Document, x *report.CompareDetails, o Options) (refused bool, err error) {
-	var list []string
-	for _, diff := range barring(x.Differs) {
-		list = append(list, difference(diff))
-	}
-	if len(list) == 0 {
+	bars := barring(x.Differs)
+	if len(bars) == 0 {
 		return false, nil
 	}
-	why := strings.Join(list, "; ")
+	why := differences(bars)
 	if o.Force {
 		x.Forced = true
 		d.Warn("compared by force, although they differ: %s", why)

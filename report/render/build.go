@@ -29,7 +29,7 @@ func build(d *report.Document, o Options) page {
 		}
 	}
 	l, err := layDetails(d, o)
-	p.summary, p.badge, p.next = l.summary, l.badge, l.next
+	p.summary, p.badge, p.next, p.rows = l.summary, l.badge, l.next, l.rows
 	if l.title != "" {
 		p.title = l.title
 	}
@@ -393,6 +393,7 @@ type layout struct {
 	metricsLast bool      // the sections show the metrics better than their table, which comes folded at the end
 	foldChecks  bool      // the checks of validity are no news: they are folded away
 	judged      []string  // gates that sections show
+	rows        int       // of a table in Markdown, 0 for all
 	next        *report.NextStep
 }
 
@@ -409,6 +410,8 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 		return decoded(d.Details, func(q report.QuantizeDetails) layout { return layQuantize(q, o) })
 	case "loadtest":
 		return decoded(d.Details, func(l report.LoadDetails) layout { return layLoad(d, l, o) })
+	case "compare":
+		return decoded(d.Details, func(c report.CompareDetails) layout { return layCompare(d, c, o) })
 	case "deploy":
 		return decoded(d.Details, func(x report.DeployDetails) layout {
 			return layout{summary: deploySummary(x), sections: deploySections(x), next: x.Next}

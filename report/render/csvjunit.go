@@ -13,34 +13,39 @@ import (
 )
 
 // writeCSV writes one metric a row (RFC 4180). Numbers are in base units and in full; what is missing is empty. The
-// points of a latency-throughput curve are metrics with labels.
+// points of a latency-throughput curve are metrics with labels. A comparison has other columns: both sides of a metric.
 func writeCSV(w io.Writer, d *report.Document) error {
+	if c, err := compareDetails(d); d.Kind == "compare" && err == nil {
+		return writeCompareCSV(w, c)
+	}
 	c := stdcsv.NewWriter(w)
 	c.UseCRLF = true
-	number := func(v *float64) string {
-		if v == nil {
-			return ""
-		}
-		if *v == math.Trunc(*v) && math.Abs(*v) < 1e15 {
-			return strconv.FormatFloat(*v, 'f', 0, 64)
-		}
-		return strconv.FormatFloat(*v, 'g', -1, 64)
-	}
 	if err := c.Write([]string{"name", "labels", "value", "unit", "lo", "hi", "confidence", "n", "method"}); err != nil {
 		return err
 	}
 	for _, m := range append(slices.Clip(d.Metrics), loadMetrics(d)...) {
 		confidence := ""
 		if m.Confidence != 0 {
-			confidence = number(&m.Confidence)
+			confidence = inFull(&m.Confidence)
 		}
-		row := []string{m.Name, report.LabelText(m.Labels), number(m.Value), m.Unit, number(m.Lo), number(m.Hi), confidence, strconv.Itoa(m.N), m.Method}
+		row := []string{m.Name, report.LabelText(m.Labels), inFull(m.Value), m.Unit, inFull(m.Lo), inFull(m.Hi), confidence, strconv.Itoa(m.N), m.Method}
 		if err := c.Write(row); err != nil {
 			return err
 		}
 	}
 	c.Flush()
 	return c.Error()
+}
+
+// inFull writes a number with all its digits, "" for nil.
+func inFull(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	if *v == math.Trunc(*v) && math.Abs(*v) < 1e15 {
+		return strconv.FormatFloat(*v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(*v, 'g', -1, 64)
 }
 
 // The elements of JUnit's XML as continuous-integration servers read it.
@@ -50,6 +55,7 @@ type (
 		Name     string      `xml:"name,attr"`
 		Tests    int         `xml:"tests,attr"`
 		Failures int         `xml:"failures,attr"`
+		Errors   int         `xml:"errors,attr,omitempty"`
 		Skipped  int         `xml:"skipped,attr"`
 		Suites   []testSuite `xml:"testsuite"`
 	}
@@ -58,15 +64,25 @@ type (
 		Timestamp string     `xml:"timestamp,attr"`
 		Tests     int        `xml:"tests,attr"`
 		Failures  int        `xml:"failures,attr"`
+		Errors    int        `xml:"errors,attr,omitempty"`
 		Skipped   int        `xml:"skipped,attr"`
 		Cases     []testCase `xml:"testcase"`
 	}
 	testCase struct {
-		Class   string   `xml:"classname,attr"`
-		Name    string   `xml:"name,attr"`
-		Failure *message `xml:"failure,omitempty"`
-		Skipped *message `xml:"skipped,omitempty"`
-		Output  string   `xml:"system-out,omitempty"`
+		Class      string      `xml:"classname,attr"`
+		Name       string      `xml:"name,attr"`
+		Properties *properties `xml:"properties,omitempty"`
+		Error      *message    `xml:"error,omitempty"`
+		Failure    *message    `xml:"failure,omitempty"`
+		Skipped    *message    `xml:"skipped,omitempty"`
+		Output     string      `xml:"system-out,omitempty"`
+	}
+	properties struct {
+		List []property `xml:"property"`
+	}
+	property struct {
+		Name  string `xml:"name,attr"`
+		Value string `xml:"value,attr"`
 	}
 	message struct {
 		Type    string `xml:"type,attr,omitempty"`
@@ -75,9 +91,14 @@ type (
 )
 
 // writeJUnit writes the verdict, the gates and the validity checks as test cases. An inconclusive gate is skipped,
-// or a failure when the run is strict; a check that is not ok is a failure when the run exits 4 and skipped else.
+// or a failure when the run is strict; a check that is not ok is a failure when the run exits 4 and skipped else. A
+// comparison has its gates alone.
 func writeJUnit(w io.Writer, d *report.Document, o Options) error {
 	s := testSuite{Name: "infer " + d.Kind, Timestamp: d.Created.UTC().Format("2006-01-02T15:04:05")}
+	if c, err := compareDetails(d); d.Kind == "compare" && err == nil {
+		s.addComparison(d, c, o)
+		return s.write(w)
+	}
 	exit := report.ExitCode(d, o.Strict)
 	add := func(class, name, kind, text string, ok, fails bool) {
 		c := testCase{Class: "infer." + d.Kind + "." + class, Name: clean(name)}
@@ -110,8 +131,13 @@ func writeJUnit(w io.Writer, d *report.Document, o Options) error {
 	for _, c := range d.Validity.Checks {
 		add("validity", c.Name, "invalid", c.Detail, c.OK, exit == 4)
 	}
+	return s.write(w)
+}
+
+// write writes s as the only suite of a file.
+func (s testSuite) write(w io.Writer) error {
 	s.Tests = len(s.Cases)
-	all := testSuites{Name: s.Name, Tests: s.Tests, Failures: s.Failures, Skipped: s.Skipped, Suites: []testSuite{s}}
+	all := testSuites{Name: s.Name, Tests: s.Tests, Failures: s.Failures, Errors: s.Errors, Skipped: s.Skipped, Suites: []testSuite{s}}
 	b, err := xml.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return err

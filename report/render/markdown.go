@@ -1,6 +1,7 @@
 package render
 
 import (
+	"fmt"
 	"io"
 	"strings"
 )
@@ -8,9 +9,9 @@ import (
 // markdownLimit keeps a report below the largest comment that code hosts take, 65536 characters.
 const markdownLimit = 60000
 
-func writeMarkdown(w io.Writer, p page) error {
+func writeMarkdown(w io.Writer, p page, id string) error {
 	var b strings.Builder
-	b.WriteString("<!-- infer:report:" + markdownText(p.kind) + " -->\n")
+	b.WriteString("<!-- " + Marker(p.kind, id) + " -->\n")
 	b.WriteString("**" + markdownText(p.verdict) + "** — " + markdownText(p.title))
 	if p.badge.text != "" {
 		b.WriteString(" — " + markdownText(p.badge.text))
@@ -23,7 +24,7 @@ func writeMarkdown(w io.Writer, p page) error {
 		if s.onlyChart() {
 			continue
 		}
-		part := markdownSection(s)
+		part := markdownSection(s.first(p.rows))
 		if b.Len()+len(part) > markdownLimit {
 			b.WriteString("\n*The rest is left out: the report is too long for Markdown.*\n")
 			break
@@ -35,6 +36,32 @@ func writeMarkdown(w io.Writer, p page) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// Marker is what the hidden first line of the Markdown of a kind holds, by which a comment is found again to be updated:
+// "infer:report:compare", or with an id "infer:report:compare:ID". Letters, digits, dots, dashes and underscores stay.
+func Marker(kind, id string) string {
+	m := "infer:report:" + kind
+	if id != "" {
+		m += ":" + id
+	}
+	return strings.Map(func(r rune) rune {
+		if r == ':' || r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+			return r
+		}
+		return '?'
+	}, m)
+}
+
+// first returns s with at most n rows in its table, 0 for all.
+func (s section) first(n int) section {
+	if s.table == nil || n <= 0 || len(s.table.rows) <= n {
+		return s
+	}
+	t := *s.table
+	t.rows, t.more = t.rows[:n], fmt.Sprintf("and %d more rows", len(t.rows)-n)
+	s.table = &t
+	return s
 }
 
 func markdownSection(s section) string {

@@ -17,6 +17,7 @@ type page struct {
 	badge    cell   // behind the title, "" for none
 	summary  string // the outcome in a sentence, "" for none
 	sections []section
+	rows     int // of a table in Markdown, 0 for all
 	next     *report.NextStep
 }
 

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"infer/report"
 )
@@ -44,8 +42,7 @@ func quantizeSummary(q report.QuantizeDetails) string {
 	case q.Output != "" && q.Chosen != "" && q.Reason != "":
 		s = q.Chosen + ": " + q.Reason
 	case q.Reason != "":
-		r, n := utf8.DecodeRuneInString(q.Reason)
-		s = string(unicode.ToUpper(r)) + q.Reason[n:]
+		s = capital(q.Reason)
 		if q.Chosen != "" {
 			s += "; nearest came " + q.Chosen
 		}

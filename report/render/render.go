@@ -26,6 +26,7 @@ type Options struct {
 	ASCII  bool   // text of ASCII characters only, for terminals without UTF-8
 	Top    int    // rows of long tables; 0: what the document asks for, else 15
 	Strict bool   // as the run: what is a failure in JUnit
+	ID     string // Markdown: ends the hidden marker, by which a comment is found again; "" for a workflow with one report of a kind
 }
 
 // Render writes d to w in a format of Formats; another one is a fault.Usage error.
@@ -41,7 +42,7 @@ func Render(w io.Writer, d *report.Document, format string, o Options) error {
 	case "json":
 		return report.Write(w, d)
 	case "markdown":
-		return writeMarkdown(w, build(d, o))
+		return writeMarkdown(w, build(d, o), o.ID)
 	case "html":
 		return writeHTML(w, build(d, o), d)
 	case "csv":
@@ -51,3 +52,6 @@ func Render(w io.Writer, d *report.Document, format string, o Options) error {
 	}
 	return fault.New(fault.Usage, "use one of "+strings.Join(Formats(), " "), "there is no format %q", format)
 }
+
+// Headline is the one line to read of d, without its verdict; "" where there is none.
+func Headline(d *report.Document) string { return clean(build(d, Options{}).title) }

@@ -192,6 +192,7 @@ func TestWidth(t *testing.T) {
 	docs["profile"], docs["inspect"], docs["nodes"] = profileDoc(t), inspectDoc(t), nodesDoc(t)
 	maps.Copy(docs, quantizeDocs(t))
 	maps.Copy(docs, loadDocs(t))
+	maps.Copy(docs, compareDocs(t))
 	for name, d := range docs {
 		for _, width := range []int{60, 80, 100, 200} {
 			for i, l := range strings.Split(render(t, d, "text", Options{Width: width}), "\n") {
@@ -224,7 +225,7 @@ func hostileDoc(t *testing.T) *report.Document {
 }
 
 func TestHostileNames(t *testing.T) {
-	for name, d := range map[string]*report.Document{"profile": hostileDoc(t), "quantize": hostileQuantizeDoc(t), "loadtest": hostileLoadDoc(t)} {
+	for name, d := range map[string]*report.Document{"profile": hostileDoc(t), "quantize": hostileQuantizeDoc(t), "loadtest": hostileLoadDoc(t), "compare": hostileCompareDoc(t)} {
 		t.Run(name, func(t *testing.T) { harmless(t, d) })
 	}
 }
@@ -285,7 +286,7 @@ func dropCode(s string) string {
 }
 
 func TestReadBack(t *testing.T) {
-	for _, d := range []*report.Document{profileDoc(t), hostileDoc(t), quantizeDoc(t), hostileQuantizeDoc(t), loadDocs(t)["loadtest-missed"], hostileLoadDoc(t)} {
+	for _, d := range []*report.Document{profileDoc(t), hostileDoc(t), quantizeDoc(t), hostileQuantizeDoc(t), loadDocs(t)["loadtest-missed"], hostileLoadDoc(t), regressedDoc(t), hostileCompareDoc(t)} {
 		for _, format := range []string{"json", "html"} {
 			got, err := report.Read(strings.NewReader(render(t, d, format, Options{})))
 			if err != nil {
@@ -302,7 +303,7 @@ func TestReadBack(t *testing.T) {
 	}
 	load := loadDoc(t, run{rate: 500, seconds: 10}, func(_ *report.Document, l *report.LoadDetails) { l.Target.URL = "" })
 	load.Manifest.Command = nil // or the page has an address as text
-	for _, d := range []*report.Document{profileDoc(t), load} {
+	for _, d := range []*report.Document{profileDoc(t), load, regressedDoc(t)} {
 		page := strings.ReplaceAll(render(t, d, "html", Options{}), "url(#", "") // a pattern of the page itself
 		for _, remote := range []string{"http:", "https:", "src=", "@import", "url("} {
 			if strings.Contains(page, remote) {
@@ -384,8 +385,8 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // A document without anything, and one whose details have another shape, still give a page.
 func TestPoorDocuments(t *testing.T) {
-	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "loadtest", "?"} {
-		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1,"candidates":3,"target":4}`} {
+	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "loadtest", "compare", "?"} {
+		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1,"candidates":3,"target":4,"metrics":5}`} {
 			d := &report.Document{Kind: kind, Details: []byte(details)}
 			for _, f := range Formats() {
 				if out := render(t, d, f, Options{}); out == "" {
@@ -445,6 +446,10 @@ func FuzzRender(f *testing.F) {
 		"predict": `{"classes":[{"rows":-1,"correct":5}],"correct":1}`,
 		"quantize": `{"chosen":"a","candidates":[{"name":"a","speedup":{"value":1e308,"lo":-1e308,"hi":1e308,"n":-1},"sqnr_db":-1e308,"gained":-5,"p_value":7},{"speedup":{"value":0},"sqnr_db":0}],
 			"explain":{"bins":[0,1e-320,1],"counts":[18446744073709551615,18446744073709551615],"tensors":[{}]},"calibration":{"nan":-1},"fusion":{},"conversion":{},"nodes":[{}],"groups":[{"error":-1}],"phases":[{"seconds":-1e308},{}]}`,
+		"compare": `{"mode":"live","alpha":-1e308,"metrics":[{"name":"latency_p99","unit":"s","better":"lower","gate":"latency_p99<=-100%","verdict":"inconclusive","base":1e-320,"head":1e308,"ratio":1e308,"ratio_lo":-1,"ratio_hi":1e308,"mde":-1e308,"p_value":-1,"pairs":-5},
+			{"name":"a","difference":1e308,"difference_lo":-1e308,"difference_hi":0},{}],"shift":[{"percentile":5,"ratio":0},{"ratio":1e-320,"lo":1,"hi":-1},{"ratio":1,"lo":1,"hi":1e308},{"ratio":2}],"looks":[1],
+			"pairs":[{"base":{"at":-1e308,"values":{"latency_p99":1e-300}},"head":{"values":{"latency_p99":1e300}}},{"base":{"at":1,"values":{"latency_p99":1}},"head":{"at":1,"values":{"latency_p99":2},"invalid":"x"}},{}],
+			"explain":{"rows":[{"share":-1e308},{"change":1e308}]},"accuracy":{"rows":-1,"gained":5},"baseline":{"newest":"9999"},"accepted":[{"until":-1e308}],"base":{"runs":[{"sha256":"a"}]},"differs":[{}]}`,
 		"runtime": `{"libraries":[{}],"findings":[{"level":"\u0000"}]}`,
 		"loadtest": `{"schedule":{"loop":"open","stages":[{"from":-1e308,"to":1e308,"for":1e308}]},"window":{"seconds":1e308},"tail":{"n":-1,"rest":1,"generator":1},"faults":[{"count":-1}],"slo":[{"expr":"p99<1ms","n":-1,"missed":5}],
 			"points":[{"p99":1e-320,"throughput":1e308},{"p99":1e308,"p99_lo":-1,"p99_hi":1,"concurrency":1}],"figures":{"timeline":[{"p50":1e-300,"p99":1,"max":-1,"failed":-1,"seconds":1},{"at":1,"p50":0,"p99":0,"max":1e308,"seconds":1}],"slowest":[{}],

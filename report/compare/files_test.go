@@ -1,0 +1,555 @@
+package compare
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"infer/internal/fault"
+	"infer/internal/stats"
+	"infer/report"
+)
+
+func inputs(docs ...*report.Document) []Input {
+	var out []Input
+	for i, d := range docs {
+		out = append(out, Input{Path: fmt.Sprintf("%s%d.json", d.Kind, i+1), Doc: d})
+	}
+	return out
+}
+
+func gatesOf(t testing.TB, exprs ...string) Options {
+	t.Helper()
+	o := DefaultOptions
+	for _, e := range exprs {
+		g, err := report.ParseGate(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Gates = append(o.Gates, g)
+	}
+	return o
+}
+
+// compared compares, and checks what holds for every comparison.
+func compared(t testing.TB, base, head []Input, o Options) (*report.Document, *report.CompareDetails) {
+	t.Helper()
+	d, err := Files(base, head, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	x := &report.CompareDetails{}
+	if err := json.Unmarshal(d.Details, x); err != nil {
+		t.Fatal(err)
+	}
+	if x.Mode != "files" || x.Reason == "" || x.Method == "" || len(d.Gates) < len(o.Gates) {
+		t.Errorf("details lack something: %+v", x)
+	}
+	return d, x
+}
+
+// with is a profile whose metrics are these.
+func with(t testing.TB, ms ...report.Metric) *report.Document {
+	return profiled(t, func(d *report.Document) { d.Metrics = ms })
+}
+
+// runsOf are profiles, one for each p50, a minute apart.
+func runsOf(t testing.TB, from time.Time, values ...float64) []Input {
+	var docs []*report.Document
+	for i, v := range values {
+		d := with(t, timed("latency_p50", v, v/200))
+		d.Created = from.Add(time.Duration(i) * time.Minute)
+		docs = append(docs, d)
+	}
+	return inputs(docs...)
+}
+
+var day = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// One run a side cannot tell a change from noise: what is not beyond the limit by three times 10 % is open, in either
+// direction.
+func TestSingleRun(t *testing.T) {
+	for _, c := range []struct {
+		ratio float64
+		gate  string
+		want  string
+		code  int
+	}{
+		{1, "latency_p50<=+5%", report.GateInconclusive, 0},
+		{1, "latency_p50<=+1000%", report.Pass, 0},
+		{1, "latency_p50<=-99%", report.Fail, 3},
+		{1.34, "latency_p50<=+5%", report.GateInconclusive, 0}, // 1.05 × 1.3 = 1.365
+		{1.39, "latency_p50<=+5%", report.Fail, 3},
+		{0.83, "latency_p50<=+5%", report.GateInconclusive, 0}, // 1.05 / 1.3 = 0.808
+		{0.79, "latency_p50<=+5%", report.Pass, 0},
+		{2, "latency_p50<=+1ms", report.Fail, 3}, // 2 ms to 4 ms
+		{1, "latency_p50<=+1ms", report.Pass, 0}, // at most 0.6 ms
+		{1, "latency_p50<=+0.5ms", report.GateInconclusive, 0},
+		{1, "latency_p50<=-5ms", report.Fail, 3}, // of 2 ms
+	} {
+		d, x := compared(t, inputs(profiled(t, nil)), inputs(with(t, timed("latency_p50", 0.002*c.ratio, 0.00001))), gatesOf(t, c.gate))
+		m := x.Metrics[0]
+		if m.Verdict != c.want || d.Gates[0].Verdict != c.want || report.ExitCode(d, false) != c.code || m.Method != "single run" || m.Pairs != 1 {
+			t.Errorf("%v %s: %s, %s", c.ratio, c.gate, m.Verdict, m.Reason)
+		}
+		if !strings.Contains(m.Reason, "spread of 10 %") || m.MDE != nil {
+			t.Errorf("the assumption is not said: %s", m.Reason)
+		}
+	}
+	_, x := compared(t, inputs(profiled(t, nil)), inputs(profiled(t, nil)), gatesOf(t, "latency_p50<=+5%"))
+	if x.Next == nil || !strings.HasPrefix(x.Next.Command, "infer compare --a m.onnx --b m.onnx --gate 'latency_p50<=+5%'") {
+		t.Errorf("next step %+v", x.Next)
+	}
+}
+
+// A change the other way round is the same change.
+func TestMirror(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	near := func(a, b *float64) bool { return a != nil && b != nil && math.Abs(*a**b-1) < 1e-9 }
+	for range 60 {
+		var sides [2][]Input
+		for i := range sides {
+			values := make([]float64, 1+r.IntN(7))
+			for j := range values {
+				values[j] = 0.002 * math.Exp(0.2*r.NormFloat64())
+			}
+			sides[i] = runsOf(t, day, values...)
+		}
+		_, x := compared(t, sides[0], sides[1], gatesOf(t, "latency_p50<=+25%"))
+		_, y := compared(t, sides[1], sides[0], gatesOf(t, "latency_p50>=-20%")) // 1/1.25
+		m, n := x.Metrics[0], y.Metrics[0]
+		if !near(m.Ratio, n.Ratio) || !near(m.RatioLo, n.RatioHi) || !near(m.RatioHi, n.RatioLo) || m.Method != n.Method || m.Significant != n.Significant {
+			t.Fatalf("%d and %d runs: %s %v [%v %v], mirrored %s %v [%v %v]", len(sides[0]), len(sides[1]), m.Method, *m.Ratio, *m.RatioLo, *m.RatioHi, n.Method, *n.Ratio, *n.RatioLo, *n.RatioHi)
+		}
+		if !(*m.RatioLo <= *m.Ratio && *m.Ratio <= *m.RatioHi) {
+			t.Errorf("%v is outside [%v, %v]", *m.Ratio, *m.RatioLo, *m.RatioHi)
+		}
+	}
+}
+
+// Which method compares how many runs a side.
+func TestMethods(t *testing.T) {
+	many := func(n int) []Input {
+		var v []float64
+		for i := range n {
+			v = append(v, 0.002*(1+0.01*float64(i%5)))
+		}
+		return runsOf(t, day, v...)
+	}
+	for _, c := range []struct {
+		base, head int
+		alpha      float64
+		want       string
+	}{
+		{1, 1, 0.05, "single run"}, {2, 1, 0.05, "few runs"}, {3, 3, 0.05, "few runs"}, {4, 4, 0.05, "permutation"}, {8, 8, 0.05, "permutation"},
+		{5, 1, 0.05, "prediction"}, {1, 5, 0.05, "prediction"}, {10, 3, 0.05, "prediction"}, {4, 1, 0.05, "few runs"},
+		{4, 4, 0.01, "few runs"}, {5, 5, 0.01, "permutation"}, // the least p-value of 4 and 4 is 1/70 a side, of 5 and 5 1/252
+	} {
+		o := gatesOf(t, "latency_p50<=+5%")
+		o.Alpha = c.alpha
+		_, x := compared(t, many(c.base), many(c.head), o)
+		if m := x.Metrics[0]; m.Method != c.want || m.Pairs != min(c.base, c.head) {
+			t.Errorf("%d and %d runs at %v: %s, want %s", c.base, c.head, c.alpha, m.Method, c.want)
+		}
+	}
+	same := runsOf(t, day, 0.002, 0.002, 0.002, 0.002, 0.002)
+	if _, x := compared(t, same, many(1), gatesOf(t, "latency_p50<=+5%")); x.Metrics[0].Method != "few runs" {
+		t.Errorf("runs without any spread tell it by %s", x.Metrics[0].Method)
+	}
+}
+
+func TestSeveralRuns(t *testing.T) {
+	base := runsOf(t, day, 0.00200, 0.00201, 0.00199, 0.00202)
+	d, x := compared(t, base, runsOf(t, day.Add(time.Hour), 0.00221, 0.00219, 0.00222, 0.00220), gatesOf(t, "latency_p50<=+5%"))
+	m := x.Metrics[0]
+	if d.Verdict != report.Regressed || *m.PValue > 1.0/70+1e-12 || *m.PAdjusted != *m.PValue || m.MDE == nil || *m.MDE > 0.05 {
+		t.Errorf("%s, %+v: %s", d.Verdict, m, m.Reason)
+	}
+	if !strings.Contains(strings.Join(d.Warnings, "\n"), "before those of the other") || !strings.Contains(x.Method, "permutation test on the mean logarithms of 4 and 4 runs") {
+		t.Errorf("method %q, warnings %q", x.Method, d.Warnings)
+	}
+	turns := runsOf(t, day.Add(30*time.Second), 0.00201, 0.00200, 0.00202, 0.00199)
+	d, _ = compared(t, base, turns, gatesOf(t, "latency_p50<=+5%"))
+	if d.Verdict != report.OK || strings.Contains(strings.Join(d.Warnings, "\n"), "before those of the other") {
+		t.Errorf("%s, %q", d.Verdict, d.Warnings)
+	}
+	// Ten accepted runs with a spread of 1.5 % against one head: 10 % is told from it, 1 % passes a gate of 10 %.
+	var history []float64
+	r := rand.New(rand.NewPCG(2, 2))
+	for range 10 {
+		history = append(history, 0.002*math.Exp(0.015*r.NormFloat64()))
+	}
+	for ratio, want := range map[float64]report.Verdict{1.15: report.Regressed, 1.01: report.OK} {
+		d, x := compared(t, runsOf(t, day, history...), runsOf(t, day, 0.002*ratio), gatesOf(t, "latency_p50<=+10%"))
+		if d.Verdict != want {
+			t.Errorf("%v: %s, %s", ratio, d.Verdict, x.Reason)
+		}
+	}
+}
+
+// Two of the same: with noise between runs as it is on hosted machines a gate of +5 % fails seldom, and one with a true
+// +30 % is caught mostly.
+func TestNoiseOfRuns(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	draw := func(n int, ratio, sd float64) []Input {
+		v := make([]float64, n)
+		for i := range v {
+			v[i] = 0.002 * ratio * math.Exp(sd*r.NormFloat64())
+		}
+		return runsOf(t, day, v...)
+	}
+	for _, c := range []struct {
+		name       string
+		base, head int
+		sd         float64
+		least      int // of 200 that a true +30 % fails
+	}{
+		{"single", 1, 1, 0.05, 40}, {"few", 3, 2, 0.05, 10}, {"permutation", 6, 6, 0.06, 180}, {"prediction", 10, 1, 0.06, 150},
+	} {
+		const trials = 200
+		fails, caught := 0, 0
+		for range trials {
+			if d, _ := compared(t, draw(c.base, 1, c.sd), draw(c.head, 1, c.sd), gatesOf(t, "latency_p50<=+5%")); d.Verdict == report.Regressed {
+				fails++
+			}
+			if d, _ := compared(t, draw(c.base, 1, c.sd), draw(c.head, 1.3, c.sd), gatesOf(t, "latency_p50<=+5%")); d.Verdict == report.Regressed {
+				caught++
+			}
+		}
+		// 2.5 % are 5 of 200; more than 11 come by chance once in a hundred times.
+		if fails > 11 || caught < c.least {
+			t.Errorf("%s: %d of %d alike fail, %d of a true +30 %%", c.name, fails, trials, caught)
+		}
+	}
+}
+
+func TestExact(t *testing.T) {
+	bytes := func(v float64) *report.Document { return with(t, report.Exact("model_bytes", v)) }
+	for _, c := range []struct {
+		base, head float64
+		gate       string
+		want       string
+	}{
+		{100, 100, "model_bytes<=+0%", report.Pass}, {100, 101, "model_bytes<=+0%", report.Fail}, {100, 26, "model_bytes<=-70%", report.Pass},
+		{100, 31, "model_bytes<=-70%", report.Fail}, {100, 110, "model_bytes<=+10%", report.Pass}, {100, 110, "model_bytes<+10%", report.Fail},
+		{100, 103, "model_bytes<=+3B", report.Pass}, {0, 0, "model_bytes<=+5%", report.Pass}, {0, 1, "model_bytes<=+5%", report.Fail},
+	} {
+		_, x := compared(t, inputs(bytes(c.base)), inputs(bytes(c.head)), gatesOf(t, c.gate))
+		if m := x.Metrics[0]; m.Verdict != c.want || m.Method != "exact" || m.PValue != nil {
+			t.Errorf("%v to %v, %s: %s, %s", c.base, c.head, c.gate, m.Verdict, m.Reason)
+		}
+	}
+	// Counts that differ between runs of a side have noise.
+	dropped := func(v float64) *report.Document {
+		m := report.NewMetric("dropped")
+		m.Value, m.Method, m.N = &v, "count", 1000
+		return loaded(t, func(d *report.Document, _ *report.LoadDetails) { d.Metrics = []report.Metric{m} })
+	}
+	_, x := compared(t, inputs(dropped(0), dropped(3)), inputs(dropped(1)), gatesOf(t, "dropped<=+0"))
+	if m := x.Metrics[0]; m.Verdict != report.GateInconclusive || m.Method == "exact" {
+		t.Errorf("%s by %s: %s", m.Verdict, m.Method, m.Reason)
+	}
+}
+
+// A share of n rows has Newcombe's interval, whether or not the document has one.
+func TestShares(t *testing.T) {
+	accuracy := func(hits, n int) *report.Document {
+		m := report.NewMetric("accuracy_top1")
+		v := float64(hits) / float64(n)
+		m.Value, m.N = &v, n
+		return with(t, m)
+	}
+	for _, c := range []struct {
+		base, head int
+		gate       string
+		want       string
+	}{
+		{760, 760, "accuracy_top1>=-0.5pt", report.GateInconclusive}, {760, 760, "accuracy_top1>=-5pt", report.Pass}, {760, 660, "accuracy_top1>=-0.5pt", report.Fail},
+		{760, 760, "accuracy_top1>=-10%", report.Pass}, // 7.6 points of 76 %
+	} {
+		_, x := compared(t, inputs(accuracy(c.base, 1000)), inputs(accuracy(c.head, 1000)), gatesOf(t, c.gate))
+		m := x.Metrics[0]
+		want := stats.Independent(stats.Wilson(c.base, 1000, 0.95), stats.Wilson(c.head, 1000, 0.95))
+		lo, hi := want.Interval(0.95)
+		if m.Verdict != c.want || m.Method != "newcombe" || m.Ratio != nil || math.Abs(*m.ChangeLo-lo) > 1e-12 || math.Abs(*m.ChangeHi-hi) > 1e-12 {
+			t.Errorf("%d to %d, %s: %s by %s: %s", c.base, c.head, c.gate, m.Verdict, m.Method, m.Reason)
+		}
+	}
+	// Four runs over the same rows are no four samples.
+	var docs []*report.Document
+	for range 4 {
+		docs = append(docs, accuracy(760, 1000))
+	}
+	if _, x := compared(t, inputs(docs...), inputs(accuracy(755, 1000), accuracy(755, 1000), accuracy(755, 1000), accuracy(755, 1000)), gatesOf(t, "accuracy_top1>=-0.1pt")); x.Metrics[0].Method != "newcombe" || x.Metrics[0].Verdict == report.Fail {
+		t.Errorf("%+v", x.Metrics[0])
+	}
+}
+
+func TestZeroBase(t *testing.T) {
+	queue := func(v, half float64) *report.Document {
+		return with(t, timed("server_queue_mean", v, half))
+	}
+	d, _ := compared(t, inputs(queue(0, 0)), inputs(queue(0.0001, 0.0002)), gatesOf(t, "server_queue_mean<=+5%"))
+	if g := d.Gates[0]; g.Verdict != report.GateInconclusive || !strings.Contains(g.Reason, "the base is 0") {
+		t.Errorf("%+v", g)
+	}
+	d, _ = compared(t, inputs(queue(0, 0)), inputs(queue(0.001, 0.00001)), gatesOf(t, "server_queue_mean<=+5%"))
+	if g := d.Gates[0]; g.Verdict != report.Fail {
+		t.Errorf("%+v", g)
+	}
+	d, _ = compared(t, inputs(queue(0, 0)), inputs(queue(0.0001, 0.00001)), gatesOf(t, "server_queue_mean<=+5ms"))
+	if g := d.Gates[0]; g.Verdict != report.Pass {
+		t.Errorf("%+v", g)
+	}
+}
+
+// What cannot be believed decides nothing, and lets nothing go green that the figures would not.
+func TestInvalid(t *testing.T) {
+	spoil := func(d *report.Document) *report.Document {
+		d.AddCheck("noise", true, "fine")
+		d.AddCheck("other_load", false, "others used 90 %%")
+		return d
+	}
+	interrupt := func(d *report.Document) *report.Document {
+		d.Verdict = report.Interrupted
+		return d
+	}
+	slow := func() *report.Document { return with(t, timed("latency_p50", 0.004, 0.00001)) }
+	load := func() *report.Document { return loaded(t, nil) }
+	for _, c := range []struct {
+		name       string
+		base, head *report.Document
+		gate       string
+		want       report.Verdict
+		says       string
+	}{
+		{"a profile", profiled(t, nil), spoil(profiled(t, nil)), "latency_p50<=+1000%", report.Inconclusive, "profile1.json (other_load)"},
+		{"the base", spoil(profiled(t, nil)), profiled(t, nil), "latency_p50<=+1000%", report.Inconclusive, "profile1.json (other_load)"},
+		{"a slow profile", profiled(t, nil), spoil(slow()), "latency_p50<=+5%", report.Invalid, "a gate is missed"},
+		{"an absolute gate", profiled(t, nil), spoil(slow()), "latency_p50<=3ms", report.Invalid, "a gate is missed"},
+		{"a load test", load(), spoil(load()), "latency_p99<=+1000%", report.Invalid, "loadtest1.json (other_load)"},
+		{"interrupted", profiled(t, nil), interrupt(profiled(t, nil)), "latency_p50<=+1000%", report.Inconclusive, "it was interrupted"},
+		{"an interrupted load test", load(), interrupt(load()), "latency_p99<=+1000%", report.Invalid, "it was interrupted"},
+	} {
+		d, x := compared(t, inputs(c.base), inputs(c.head), gatesOf(t, c.gate))
+		if d.Verdict != c.want || !strings.Contains(x.Reason, c.says) || d.Validity.Verdict != report.NotValid {
+			t.Errorf("%s: %s, %s", c.name, d.Verdict, x.Reason)
+		}
+		for _, g := range d.Gates {
+			if g.Verdict != report.GateInconclusive || !strings.Contains(g.Reason, "1.json (") {
+				t.Errorf("%s: %+v", c.name, g)
+			}
+		}
+	}
+}
+
+func TestMissingMetric(t *testing.T) {
+	short := report.NewMetric("latency_p99")
+	short.N = 100
+	d, _ := compared(t, inputs(profiled(t, nil)), inputs(with(t, timed("latency_p50", 0.002, 0), short)), gatesOf(t, "latency_p99<=+5%", "throughput>=-3%", "peak_rss<=1GB"))
+	for i, want := range []string{"was not measured in base and has no value in head (needs 368 runs, has 100); both have latency_p50", "throughput was not measured in base and was not measured in head", "peak_rss was not measured"} {
+		if g := d.Gates[i]; g.Verdict != report.GateInconclusive || !strings.Contains(g.Reason, want) {
+			t.Errorf("%+v", g)
+		}
+	}
+	if d.Verdict != report.Inconclusive {
+		t.Errorf("verdict %s", d.Verdict)
+	}
+}
+
+func TestNotComparable(t *testing.T) {
+	other := profiled(t, func(d *report.Document) {
+		d.Manifest.Options["threads"] = 8
+		d.Manifest.Bindings = map[string]string{"x": "1x3"}
+	})
+	o := gatesOf(t, "latency_p50<=+1000%")
+	d, x := compared(t, inputs(profiled(t, nil)), inputs(other), o)
+	for _, want := range []string{"option threads is 2 in base and 8 in head", "input image is 1x1x8x8 in base and none in head"} {
+		if !strings.Contains(x.Reason, want) || !strings.Contains(d.Warnings[0], want) || !strings.Contains(d.Gates[0].Reason, want) {
+			t.Errorf("%q is not said: %s", want, x.Reason)
+		}
+	}
+	if d.Verdict != report.NotComparable || report.ExitCode(d, false) != 4 || d.Gates[0].Verdict != report.GateInconclusive || x.Next == nil || !strings.HasSuffix(x.Next.Command, "--vary input,threads") {
+		t.Errorf("%s, %+v, %+v", d.Verdict, d.Gates, x.Next)
+	}
+	o.Force = true
+	d, x = compared(t, inputs(profiled(t, nil)), inputs(other), o)
+	if d.Verdict != report.OK || !x.Forced || !strings.Contains(strings.Join(d.Warnings, "\n"), "compared by --force, although") {
+		t.Errorf("%s, forced %v, %q", d.Verdict, x.Forced, d.Warnings)
+	}
+	o.Force, o.Vary = false, []string{"threads", "input"}
+	d, x = compared(t, inputs(profiled(t, nil)), inputs(other), o)
+	if d.Verdict != report.OK || x.Forced || len(x.Differs) != 3 || !x.Differs[0].Allowed {
+		t.Errorf("%s, %+v", d.Verdict, x.Differs)
+	}
+	if d, x := compared(t, inputs(profiled(t, nil)), inputs(loaded(t, nil)), DefaultOptions); d.Verdict != report.NotComparable || !strings.Contains(x.Reason, "kind is profile in base and loadtest in head") {
+		t.Errorf("%s, %s", d.Verdict, x.Reason)
+	}
+}
+
+// The runs of a side must be alike, too, and --vary does not let them differ in what sets the sides apart.
+func TestMixedSide(t *testing.T) {
+	threads := func(n int) *report.Document {
+		return profiled(t, func(d *report.Document) { d.Manifest.Options["threads"] = n })
+	}
+	o := gatesOf(t, "latency_p50<=+1000%")
+	o.Vary = []string{"threads"}
+	d, x := compared(t, inputs(threads(2), threads(4)), inputs(threads(2)), o)
+	if d.Verdict != report.NotComparable || !strings.Contains(x.Reason, "option threads among the base runs is 2 (profile1.json) and 4 (profile2.json)") {
+		t.Errorf("%s, %s", d.Verdict, x.Reason)
+	}
+	seeded := func(n uint64) *report.Document {
+		return profiled(t, func(d *report.Document) { d.Manifest.Seed = &n })
+	}
+	o.Vary = []string{"seed"}
+	if d, x := compared(t, inputs(seeded(1), seeded(2)), inputs(seeded(3)), o); d.Verdict != report.OK {
+		t.Errorf("%s, %s", d.Verdict, x.Reason)
+	}
+	two := profiled(t, func(d *report.Document) { d.Manifest.Model.SHA256 = "bb" })
+	if d, x := compared(t, inputs(profiled(t, nil), two), inputs(two), o); x.Base.Model != nil || !strings.Contains(strings.Join(d.Warnings, "\n"), "base runs are not all of the same model") {
+		t.Errorf("%q", d.Warnings)
+	}
+}
+
+func TestDefaultGates(t *testing.T) {
+	both := with(t, timed("latency_p50", 0.002, 0), timed("latency_p99", 0.02, 0))
+	for _, c := range []struct {
+		base, head *report.Document
+		want       string
+	}{
+		{both, with(t, both.Metrics...), "latency_p99<=+5%"}, {both, profiled(t, nil), "latency_p50<=+5%"},
+		{with(t, report.Exact("model_bytes", 5)), with(t, report.Exact("model_bytes", 6)), ""},
+	} {
+		d, x := compared(t, inputs(c.base), inputs(c.head), DefaultOptions)
+		got := ""
+		if len(d.Gates) > 0 {
+			got = d.Gates[0].Expr
+		}
+		if got != c.want || len(x.Metrics) == 0 || c.want == "" && d.Verdict != report.OK {
+			t.Errorf("gate %q, want %q; %s", got, c.want, d.Verdict)
+		}
+	}
+}
+
+// A gate without labels is about every point of a sweep, and its worst counts.
+func TestLabels(t *testing.T) {
+	at := func(batch string, v float64) report.Metric {
+		m := timed("latency_p50", v, 0)
+		m.Labels = map[string]string{"batch": batch}
+		return m
+	}
+	base, head := with(t, at("1", 0.001), at("8", 0.004)), with(t, at("1", 0.001), at("8", 0.009))
+	d, x := compared(t, inputs(base), inputs(head), gatesOf(t, "latency_p50<=+50%", "latency_p50{batch=1}<=+50%"))
+	if d.Gates[0].Verdict != report.Fail || !strings.HasPrefix(d.Gates[0].Reason, "latency_p50{batch=8} +125 %") || d.Gates[1].Verdict != report.Pass || d.Verdict != report.Regressed {
+		t.Errorf("%s, %+v", d.Verdict, d.Gates)
+	}
+	if len(x.Metrics) != 3 || *x.Metrics[0].PAdjusted < *x.Metrics[0].PValue {
+		t.Errorf("%+v", x.Metrics)
+	}
+	if m := d.Metric("latency_p50", map[string]string{"batch": "8", "side": "head"}); m == nil || *m.Value != 0.009 {
+		t.Errorf("metrics %+v", d.Metrics)
+	}
+}
+
+// An absolute gate is about the head alone, and its failure is no regression.
+func TestAbsoluteGate(t *testing.T) {
+	d, _ := compared(t, inputs(profiled(t, nil)), inputs(profiled(t, nil)), gatesOf(t, "latency_p50<1ms", "latency_p50<=+1000%"))
+	if d.Verdict != report.FailedGate || d.Gates[0].Verdict != report.Fail || d.Gates[1].Verdict != report.Pass {
+		t.Errorf("%s, %+v", d.Verdict, d.Gates)
+	}
+	// Several runs: from the lowest to the highest end of their intervals.
+	d, _ = compared(t, inputs(profiled(t, nil)), runsOf(t, day, 0.001, 0.002, 0.003), gatesOf(t, "latency_p50<2.9ms", "latency_p50<4ms"))
+	if d.Gates[0].Verdict != report.GateInconclusive || d.Gates[1].Verdict != report.Pass {
+		t.Errorf("%+v", d.Gates)
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	o := gatesOf(t, "latency_p50<=+5%")
+	until := 0.005
+	o.Accepted = []report.Acceptance{{Metric: "latency_p50", Reason: "a larger model", Until: &until}}
+	slow := func(v float64) []Input { return inputs(with(t, timed("latency_p50", v, 0))) }
+	if d, x := compared(t, inputs(profiled(t, nil)), slow(0.004), o); d.Verdict != report.OK || !strings.Contains(x.Metrics[0].Reason, "a larger model") {
+		t.Errorf("%s, %s", d.Verdict, x.Reason)
+	}
+	if d, _ := compared(t, inputs(profiled(t, nil)), slow(0.006), o); d.Verdict != report.Regressed {
+		t.Errorf("%s beyond what was accepted", d.Verdict)
+	}
+}
+
+func TestFilesRefuses(t *testing.T) {
+	good := profiled(t, nil)
+	broken := profiled(t, func(d *report.Document) { d.Details = json.RawMessage(`{"by_node": 5}`) })
+	nothing := profiled(t, func(d *report.Document) { d.Kind = "nonsense" })
+	options := DefaultOptions
+	options.Alpha = 0
+	vary := DefaultOptions
+	vary.Vary = []string{"wether"}
+	for _, c := range []struct {
+		name       string
+		base, head []Input
+		o          Options
+		want       string
+	}{
+		{"no head", inputs(good), nil, DefaultOptions, "no result for head"},
+		{"no base", nil, inputs(good), DefaultOptions, "no result for base"},
+		{"nil", inputs(good), []Input{{Path: "x.json"}}, DefaultOptions, "x.json"},
+		{"the same twice", inputs(good, good), inputs(good), DefaultOptions, "same result"},
+		{"the same file twice", inputs(good), []Input{{Path: "a", SHA256: "s", Doc: good}, {Path: "b", SHA256: "s", Doc: profiled(t, nil)}}, DefaultOptions, "same result"},
+		{"details", inputs(good), inputs(broken), DefaultOptions, "details of"},
+		{"kind", inputs(good), inputs(nothing), DefaultOptions, "nonsense"},
+		{"a comparison", inputs(good), inputs(report.New("compare")), DefaultOptions, "of kind compare"},
+		{"alpha", inputs(good), inputs(good), options, "--alpha"},
+		{"vary", inputs(good), inputs(good), vary, "wether"},
+	} {
+		d, err := Files(c.base, c.head, c.o)
+		if err == nil || d != nil || fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	d, _ := compared(t, inputs(good), inputs(good), DefaultOptions)
+	if !strings.Contains(strings.Join(d.Warnings, "\n"), "on both sides") {
+		t.Errorf("%q", d.Warnings)
+	}
+}
+
+// The shift function has the percentiles that every run supports, with intervals where several runs a side do.
+func TestShift(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	doc := func(ratio float64, n int) *report.Document {
+		d := profiled(t, nil)
+		x := report.ProfileDetails{Latency: stats.NewHistogram()}
+		for range n {
+			x.Latency.Add(ratio * math.Exp(0.3*r.NormFloat64()))
+		}
+		if err := d.SetDetails(x); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	_, x := compared(t, inputs(doc(0.002, 1000)), inputs(doc(0.003, 1000)), DefaultOptions)
+	if len(x.Shift) != len(report.ShiftPercentiles) || x.Shift[6].Lo != nil || math.Abs(x.Shift[6].Ratio-1.5) > 0.1 {
+		t.Errorf("%+v", x.Shift)
+	}
+	_, x = compared(t, inputs(doc(0.002, 1000)), inputs(doc(0.003, 100)), DefaultOptions)
+	for _, s := range x.Shift {
+		if s.Percentile > 0.96 || s.Percentile < 0.04 {
+			t.Errorf("100 runs tell the percentile %v", s.Percentile)
+		}
+	}
+	var base, head []*report.Document
+	for range 5 {
+		base, head = append(base, doc(0.002, 1000)), append(head, doc(0.003, 1000))
+	}
+	_, x = compared(t, inputs(base...), inputs(head...), DefaultOptions)
+	if s := x.Shift[6]; s.Lo == nil || !(*s.Lo > 1.2 && *s.Lo <= s.Ratio && s.Ratio <= *s.Hi && *s.Hi < 1.8) {
+		t.Errorf("%+v", s)
+	}
+}

@@ -79,6 +79,7 @@ var rooms = map[string][]string{
 	"internal/progress":           {},
 	"internal/atomicfile":         {},
 	"internal/child":              {"internal/fault"},
+	"internal/chromium":           {},
 	"testdata/arch":               {"model/onnx", "model/tensor"},
 	"testdata/odd/gen":            {"model/onnx", "model/tensor", "model"},
 	"configs":                     {},

@@ -35,7 +35,7 @@ func (f *compareFlags) runFiles(a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	a.madeBy(d)
+	a.madeBy(d, head[len(head)-1].Doc)
 	return f.finish(a, d)
 }
 
@@ -83,13 +83,10 @@ func readInputs(paths []string) ([]compare.Input, error) {
 	return out, nil
 }
 
-// madeBy gives a document that was computed of others the manifest of this program, where it has none.
-func (a *app) madeBy(d *report.Document) {
+// madeBy gives a document that was computed of another the machine and the model of that one, and the command of this run.
+func (a *app) madeBy(d, of *report.Document) {
 	made := a.newDocument(d.Kind).Manifest
-	if d.Manifest.Host == nil {
-		d.Manifest.Host, d.Manifest.CPUs = made.Host, made.CPUs
-	}
-	d.Manifest.Tool, d.Manifest.Go, d.Manifest.Command = made.Tool, made.Go, made.Command
+	d.Manifest = report.Manifest{Tool: made.Tool, Go: made.Go, Command: made.Command, Host: of.Manifest.Host, CPUs: of.Manifest.CPUs, Model: of.Manifest.Model}
 }
 
 // againstBaseline compares results with the runs of a store that are of their kind, and adds the newest of them to it.
@@ -126,7 +123,7 @@ func (f *compareFlags) againstBaseline(a *app, head []compare.Input) error {
 	if err != nil {
 		return err
 	}
-	a.madeBy(d)
+	a.madeBy(d, newest)
 	for _, w := range []string{store.Age(time.Now()), store.Machines(newest)} {
 		if w != "" {
 			d.Warn("%s", w)

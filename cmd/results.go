@@ -27,8 +27,8 @@ func readResult(path string) (d *report.Document, sum string, err error) {
 		return nil, "", fault.New(fault.Usage, "", "read report: %w", err)
 	}
 	hash := sha256.Sum256(b)
-	if _, ok := foreign.Detect(b, path); ok {
-		d, err = foreign.Read(b, path)
+	if _, ok := foreign.Detect(b); ok {
+		d, err = foreign.Read(b)
 		return d, hex.EncodeToString(hash[:]), fault.Wrap(err, "read %q", path)
 	}
 	if d, err = report.Read(bytes.NewReader(b)); err != nil {

@@ -55,7 +55,8 @@ type DecisionConfig struct {
 	Curve     []LoadPoint         `json:"curve,omitempty"`
 	Cold      []ColdStart         `json:"cold,omitempty"`
 	Checks    []Check             `json:"checks,omitempty"`
-	Commands  []string            `json:"commands,omitempty"` // that made its documents, to run again
+	Commands  []string            `json:"commands,omitempty"`  // that made its documents, to run again
+	Manifests []Manifest          `json:"manifests,omitempty"` // of its documents
 }
 
 // DecisionObjective is one objective of a configuration.

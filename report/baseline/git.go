@@ -65,13 +65,18 @@ func (g gitFile) commit() (string, error) {
 	if _, err := runGit(nil, nil, "rev-parse", "--git-dir"); err != nil {
 		return "", err
 	}
-	out, err := runGit(nil, nil, "rev-parse", "--verify", "--quiet", g.ref+"^{commit}")
+	// The ref is read once: between two looks somebody else may make or move it.
+	id, err := runGit(nil, nil, "rev-parse", "--verify", "--quiet", g.ref)
 	var failed *gitError
 	if errors.As(err, &failed) && failed.code == 1 {
-		if _, err := runGit(nil, nil, "rev-parse", "--verify", "--quiet", g.ref); err == nil {
-			return "", fault.New(fault.Usage, hintSpec, "git ref %s is not a commit", g.ref)
-		}
 		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	out, err := runGit(nil, nil, "rev-parse", "--verify", "--quiet", strings.TrimSpace(id)+"^{commit}")
+	if errors.As(err, &failed) && failed.code == 1 {
+		return "", fault.New(fault.Usage, hintSpec, "git ref %s is not a commit", g.ref)
 	}
 	return strings.TrimSpace(out), err
 }

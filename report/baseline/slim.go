@@ -84,7 +84,9 @@ func thinFigures(raw json.RawMessage) (thin json.RawMessage, changed bool, err e
 	for bits := fineBits; ; bits-- {
 		s := &f.Sections[0]
 		s.Latency, s.Service = exact.Sections[0].Latency.Coarse(bits), exact.Sections[0].Service.Coarse(bits)
-		f.Lag, f.ConnWait = exact.Lag.Coarse(bits), exact.ConnWait.Coarse(bits)
+		if exact.Lag != nil { // of what another tool measured nobody knows it, which is not 0
+			f.Lag, f.ConnWait = exact.Lag.Coarse(bits), exact.ConnWait.Coarse(bits)
+		}
 		if thin, err = json.Marshal(f); err != nil || len(thin) <= SlimBytes/2 || bits == 0 {
 			return thin, true, err
 		}

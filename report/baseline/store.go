@@ -33,6 +33,7 @@ type Store struct {
 	Kind string // "file", "folder" or "git"
 
 	place   place
+	keep    int
 	runs    []Run
 	missing error
 }
@@ -66,7 +67,7 @@ func Open(spec string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{Spec: spec, Kind: kind, place: p}
+	s := &Store{Spec: spec, Kind: kind, place: p, keep: Keep}
 	return s, s.load()
 }
 
@@ -107,7 +108,7 @@ func (s *Store) Missing() error { return s.missing }
 func (s *Store) Add(d *report.Document, accepted []report.Acceptance) error {
 	r, err := newRun(d, accepted)
 	if err == nil {
-		err = s.place.add(r, Keep)
+		err = s.place.add(r, s.keep)
 	}
 	if err != nil {
 		return fault.Wrap(err, "baseline %q", s.Spec)

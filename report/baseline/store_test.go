@@ -46,6 +46,9 @@ func add(t *testing.T, s *Store, d *report.Document, accepted ...report.Acceptan
 	}
 }
 
+// few is how many runs a store keeps where a test does not need all of Keep: git takes its time.
+const few = 4
+
 // days are those of the runs of s, newest first.
 func days(s *Store) []int {
 	var out []int
@@ -59,13 +62,17 @@ func days(s *Store) []int {
 func specs(t *testing.T) map[string]string {
 	t.Helper()
 	repository(t)
-	return map[string]string{"file": "perf/base.jsonl", "folder": "accepted/", "git": "git:refs/infer/baseline", "git path": "git:refs/infer/other:a/b/base.jsonl"}
+	return map[string]string{"file": "perf/base.jsonl", "folder": "accepted/", "git": "git:refs/infer/baseline:a/b/base.jsonl"}
 }
 
 func TestStoreKeeps(t *testing.T) {
 	for name, spec := range specs(t) {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, spec)
+			if s.keep != Keep {
+				t.Errorf("it keeps %d runs, want %d", s.keep, Keep)
+			}
+			s.keep = few
 			if s.Missing() == nil || len(s.Runs()) != 0 || fault.KindOf(s.Missing()) != fault.Usage || fault.HintOf(s.Missing()) != hintFirst {
 				t.Fatalf("new store: %v, %d runs", s.Missing(), len(s.Runs()))
 			}
@@ -76,14 +83,15 @@ func TestStoreKeeps(t *testing.T) {
 				t.Fatalf("after three: %v, days %v", s.Missing(), days(s))
 			}
 			add(t, s, run(2, 10)) // the same again
-			for i := 4; i < 4+Keep; i++ {
+			for i := 4; i < 4+few; i++ {
 				add(t, s, run(i, 10))
 			}
 			s = open(t, spec)
-			if got := days(s); len(got) != Keep || got[0] != 3+Keep || got[Keep-1] != 4 {
-				t.Fatalf("days %v, want the newest %d", got, Keep)
+			if got := days(s); len(got) != few || got[0] != 3+few || got[few-1] != 4 {
+				t.Fatalf("days %v, want the newest %d", got, few)
 			}
-			if err := s.Add(run(0, 10), nil); err == nil || !strings.Contains(err.Error(), "older than the 20 accepted ones") {
+			s.keep = few
+			if err := s.Add(run(0, 10), nil); err == nil || !strings.Contains(err.Error(), "older than the 4 accepted ones") {
 				t.Errorf("adding an old run: %v", err)
 			}
 			for _, r := range s.Runs() {
@@ -118,6 +126,7 @@ func TestAccepted(t *testing.T) {
 			add(t, s, run(2, 12), report.Acceptance{Metric: "latency_p99", Reason: "a larger model", Until: &until}, report.Acceptance{Metric: "throughput", Reason: "the same"})
 			add(t, s, run(3, 12))
 			s = open(t, spec)
+			s.keep = few
 			if got := s.Accepted(); len(got) != 2 || got[0].Metric != "latency_p99" || *got[0].Until != until || got[1].Reason != "the same" {
 				t.Fatalf("accepted %+v", got)
 			}
@@ -125,7 +134,7 @@ func TestAccepted(t *testing.T) {
 			if got := s.Accepted(); len(got) != 2 || *got[0].Until != later {
 				t.Fatalf("the later acceptance does not replace the first: %+v", got)
 			}
-			for i := 5; i < 5+Keep; i++ {
+			for i := 5; i < 5+few; i++ {
 				add(t, s, run(i, 15))
 			}
 			if got := s.Accepted(); len(got) != 0 {

@@ -23,7 +23,7 @@ func build(d *report.Document, o Options) page {
 	p.verdict, p.tone = verdictText(d.Verdict)
 	add := func(ss ...section) {
 		for _, s := range ss {
-			if len(s.facts) > 0 || len(s.lines) > 0 || s.chart != nil || s.table != nil && len(s.table.rows) > 0 {
+			if !s.empty() {
 				p.sections = append(p.sections, s)
 			}
 		}
@@ -412,6 +412,8 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 		return decoded(d.Details, func(l report.LoadDetails) layout { return layLoad(d, l, o) })
 	case "compare":
 		return decoded(d.Details, func(c report.CompareDetails) layout { return layCompare(d, c, o) })
+	case "report":
+		return decoded(d.Details, func(x report.DecisionDetails) layout { return layDecision(d, x, o) })
 	case "deploy":
 		return decoded(d.Details, func(x report.DeployDetails) layout {
 			return layout{summary: deploySummary(x), sections: deploySections(x), next: x.Next}

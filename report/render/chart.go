@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,10 +15,20 @@ type chart interface {
 	svg(b *strings.Builder)
 }
 
+// narrowChart is a chart that can be drawn for a narrow screen, too, with letters of the size of the text.
+type narrowChart interface {
+	chart
+	narrow(b *strings.Builder)
+}
+
+// narrowWidth is that of a chart for a narrow screen.
+const narrowWidth = 360
+
 // axis is the range of values along one side of a chart, lo < hi; of a logarithmic one both are above 0.
 type axis struct {
 	lo, hi float64
 	log    bool
+	units  bool // ticks of a time say their unit; it is not in the name of the axis
 }
 
 // around returns the axis of all values with room at both ends; false where they span nothing that can be drawn.
@@ -46,6 +57,15 @@ func logAround(values []float64) (axis, bool) {
 	room := max(1.05, math.Pow(a.hi/a.lo, 0.08))
 	a.lo, a.hi = a.lo/room, a.hi*room
 	return a, a.lo > 0 && a.lo < a.hi && !math.IsInf(a.hi/a.lo, 0)
+}
+
+// fitting returns the axis of all values, logarithmic where they span more than a factor of 5; false where they span
+// nothing that can be drawn.
+func fitting(values []float64) (axis, bool) {
+	if len(values) > 0 && slices.Min(values) > 0 && slices.Max(values) > 5*slices.Min(values) {
+		return logAround(values)
+	}
+	return around(values)
 }
 
 // part returns where v lies between the ends of a: 0 is lo, 1 is hi. Below a logarithmic axis it is 0.
@@ -77,7 +97,8 @@ func (a axis) ticks(n int) (at []float64, step float64) {
 	return at, step
 }
 
-// logTicks returns at most about n round values: 1, 2 and 5 times powers of ten, or the powers alone, or some of them.
+// logTicks returns at most about n round values: 1, 2 and 5 times powers of ten, or 1 and 3 times, or the powers alone, or
+// some of them.
 func (a axis) logTicks(n int) []float64 {
 	if a.hi < 4*a.lo {
 		at, _ := axis{lo: a.lo, hi: a.hi}.ticks(n)
@@ -95,6 +116,9 @@ func (a axis) logTicks(n int) []float64 {
 		return at
 	}
 	at := list(1, 1, 2, 5)
+	if len(at) > n+2 {
+		at = list(1, 1, 3)
+	}
 	for every := 1; len(at) > n+2; every++ {
 		at = list(every, 1)
 	}
@@ -112,14 +136,17 @@ func (f frame) atY(v float64) float64 { return f.bottom - f.y.part(v)*(f.bottom-
 
 // openChart begins a picture; id is that of no other picture of the page.
 func openChart(b *strings.Builder, id string, width, height float64, title, desc string) {
-	fmt.Fprintf(b, `<svg class="chart" viewBox="0 0 %g %g" role="img" aria-labelledby="%s-title %[3]s-desc"><title id="%[3]s-title">%s</title><desc id="%[3]s-desc">%s</desc>`+"\n",
+	fmt.Fprintf(b, `<svg class="chart" viewBox="0 0 %g %g" role="img" aria-labelledby="%[3]s-title %[3]s-desc"><title id="%[3]s-title">%[4]s</title><desc id="%[3]s-desc">%[5]s</desc>`+"\n",
 		width, height, id, htmlText(title), htmlText(desc))
 }
 
 // xAxis draws the line below the plot, its ticks and what they measure.
 func (f frame) xAxis(b *strings.Builder, name string, q report.Quantity) {
 	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1[2]f"/>`+"\n", f.left, f.bottom, f.right)
-	ticks, step := f.x.ticks(8)
+	ticks, step := f.x.ticks(int(min(8, max(3, (f.right-f.left)/75))))
+	if f.x.units {
+		step = 0
+	}
 	for _, v := range ticks {
 		fmt.Fprintf(b, `<text class="axis" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`+"\n", f.atX(v), f.bottom+16, tickText(q, v, step))
 	}

@@ -201,7 +201,13 @@ func (v *load) points() *table {
 		if p.Concurrency > 0 {
 			row[2] = str(fmt.Sprint(p.Concurrency))
 		}
-		row[3], row[5], row[6] = str(rateOf(p.Throughput)), str(rateOf(p.Goodput)), str(percent(p.ErrorRate))
+		row[3] = str(rateOf(p.Throughput))
+		if v.told("goodput", p) {
+			row[5] = str(rateOf(p.Goodput))
+		}
+		if v.told("error_rate", p) {
+			row[6] = str(percent(p.ErrorRate))
+		}
 		row[7], row[8] = str(orDash(p.P50)), str(orDash(p.P90))
 		m := report.NewMetric("latency_p99")
 		m.Value, m.Lo, m.Hi = p.P99, p.P99Lo, p.P99Hi
@@ -217,6 +223,11 @@ func (v *load) points() *table {
 		t.rows = append(t.rows, row)
 	}
 	return t.compactFrom(0)
+}
+
+// told reports whether a figure of a point was measured: this program always does, other tools may not.
+func (v *load) told(name string, p report.LoadPoint) bool {
+	return !v.imported() || v.d.Metric(name, p.Labels()) != nil
 }
 
 // batches reports whether the points are of several batch sizes.

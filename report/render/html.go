@@ -1,35 +1,24 @@
 package render
 
 import (
+	_ "embed"
 	"fmt"
 	stdhtml "html"
 	"io"
+	"slices"
 	"strings"
 
 	"infer/report"
 )
 
-const htmlStyle = `
-:root{--fg:#1a1a1a;--bg:#fff;--dim:#595959;--line:#d9d9d9;--good:#0a6b2d;--bad:#b3151d;--warn:#8a5300;--bar:#3b6fb6}
-@media(prefers-color-scheme:dark){:root{--fg:#e8e8e8;--bg:#161616;--dim:#a8a8a8;--line:#3a3a3a;--good:#5fd38a;--bad:#ff8a8a;--warn:#f0b35a;--bar:#7fa8e0}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--fg);background:var(--bg);max-width:64rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.3rem}h2{font-size:1.05rem;margin:1.8rem 0 .4rem}
-table{border-collapse:collapse;display:block;overflow-x:auto}
-th,td{text-align:left;padding:.2rem .9rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top;white-space:nowrap}.w{white-space:normal;overflow-wrap:break-word;min-width:8rem}
-th{font-weight:600;color:var(--dim)}.r{text-align:right;font-variant-numeric:tabular-nums}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.4rem 0}dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
-code,pre{font:.92em ui-monospace,monospace}pre{overflow-x:auto;border:1px solid var(--line);padding:.6rem}
-.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}.dim{color:var(--dim)}
-svg{display:block;width:10rem;height:.8rem;margin-top:.4rem}rect{fill:var(--bar)}
-svg.chart{width:100%;height:auto;margin:.6rem 0}.chart text{fill:var(--fg);font-size:12px;stroke:var(--bg);stroke-width:3px;paint-order:stroke}
-.chart .axis{fill:var(--dim);stroke:none}.chart line,.chart polyline{stroke:var(--line);fill:none}.chart .mark{stroke:var(--dim);stroke-dasharray:4 4}
-.chart .front{stroke:var(--bar);stroke-width:1.5}.chart .error{stroke:var(--dim)}.pt{fill:var(--bg);stroke:var(--bar);stroke-width:1.5}.pt.full{fill:var(--bar)}.pt.pick{fill:var(--good);stroke:var(--good)}.pt.base{fill:var(--dim);stroke:var(--dim)}.out{fill:var(--warn)}
-.chart .l1,.chart .l2,.chart .l3{stroke:var(--bar);stroke-width:1.7}.chart .l2{stroke-dasharray:6 3}.chart .l3{stroke-width:1.2;stroke-dasharray:2 3}.chart .band{fill:var(--bar);opacity:.15}.chart .hit{fill:transparent}.chart .fail{stroke:var(--bad);stroke-width:1.7;fill:none}.chart .cut{stroke:var(--bg);stroke-width:1.5}.chart .weak{opacity:.35}.chart .dot{fill:var(--bar)}
-.lead{font-size:1.05rem}
-@media print{body{margin:0;max-width:none}}
-`
+var (
+	//go:embed page.css
+	pageStyle string
+	//go:embed sort.js
+	sortScript string
+)
 
-// writeHTML writes one page that needs nothing else: style and bars are inline, there is no script to run, and the
+// writeHTML writes one page that needs nothing else: style, charts and bars are inline, no script has to run, and the
 // document itself is inside as data, from which report.Read takes it back.
 func writeHTML(w io.Writer, p page, d *report.Document) error {
 	data, err := report.EmbedHTML(d)
@@ -38,12 +27,12 @@ func writeHTML(w io.Writer, p page, d *report.Document) error {
 	}
 	var b strings.Builder
 	b.WriteString("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n")
-	fmt.Fprintf(&b, "<title>infer %s</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n", htmlText(p.title), htmlStyle)
-	badge := htmlTone(p.badge.tone, htmlText(p.badge.text))
+	fmt.Fprintf(&b, "<title>infer %s</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n", htmlText(p.title), pageStyle)
+	badge := htmlTag(p.badge.tone, p.badge.text)
 	if badge != "" {
 		badge = " " + badge
 	}
-	fmt.Fprintf(&b, "<h1>%s %s%s</h1>\n", htmlTone(p.tone, htmlText(p.verdict)), htmlText(p.title), badge)
+	fmt.Fprintf(&b, "<h1>%s %s%s</h1>\n", htmlTag(p.tone, p.verdict), htmlText(p.title), badge)
 	if p.summary != "" {
 		fmt.Fprintf(&b, "<p class=\"lead\">%s</p>\n", htmlText(p.summary))
 	}
@@ -56,6 +45,9 @@ func writeHTML(w io.Writer, p page, d *report.Document) error {
 	}
 	b.WriteString("</main>\n")
 	b.Write(data)
+	if slices.ContainsFunc(p.sections, func(s section) bool { return s.table != nil && s.table.sortable }) {
+		fmt.Fprintf(&b, "\n<script>\n%s</script>", sortScript)
+	}
 	b.WriteString("\n</body>\n</html>\n")
 	_, err = io.WriteString(w, b.String())
 	return err
@@ -64,10 +56,11 @@ func writeHTML(w io.Writer, p page, d *report.Document) error {
 func htmlSection(b *strings.Builder, s section) {
 	switch {
 	case s.fold:
-		fmt.Fprintf(b, "<details><summary>%s</summary>\n", htmlText(s.title))
+		fmt.Fprintf(b, "<details><summary><h2>%s</h2></summary>\n", htmlText(s.title))
 	case s.title != "":
 		fmt.Fprintf(b, "<h2>%s</h2>\n", htmlText(s.title))
 	}
+	htmlCards(b, s.cards)
 	if len(s.facts) > 0 {
 		b.WriteString("<dl>\n")
 		for _, f := range s.facts {
@@ -76,78 +69,89 @@ func htmlSection(b *strings.Builder, s section) {
 		b.WriteString("</dl>\n")
 	}
 	if s.chart != nil {
-		s.chart.svg(b)
+		htmlChart(b, s.title, s.chart)
 	}
-	if s.table != nil && len(s.table.rows) > 0 {
+	if !s.table.empty() {
 		if s.chart != nil {
 			b.WriteString("<details><summary>The numbers</summary>\n")
 		}
-		htmlTable(b, s.table)
+		htmlTable(b, s.title, s.table)
 		if s.chart != nil {
 			b.WriteString("</details>\n")
 		}
 	}
 	for _, l := range s.lines {
+		if l.tone == dim {
+			fmt.Fprintf(b, "<p class=\"note\">%s</p>\n", htmlText(l.text))
+			continue
+		}
 		fmt.Fprintf(b, "<p>%s</p>\n", htmlTone(l.tone, htmlText(l.text)))
+	}
+	if len(s.code) > 0 {
+		fmt.Fprintf(b, "<pre>%s</pre>\n", htmlLines(s.code))
 	}
 	if s.fold {
 		b.WriteString("</details>\n")
 	}
 }
 
-func htmlTable(b *strings.Builder, t *table) {
-	class := func(i int) string {
-		c := t.cols[i]
-		switch {
-		case c.right:
-			return ` class="r"`
-		case c.shrink || c.note || c.lead && c.head != "" || i == len(t.cols)-1 && !c.bar:
-			return ` class="w"` // it may break into lines
-		}
-		return ""
+// htmlChart draws c: as wide as the page and, for a narrow screen, either anew or to be scrolled.
+func htmlChart(b *strings.Builder, title string, c chart) {
+	if n, ok := c.(narrowChart); ok {
+		b.WriteString("<div class=\"narrow\">\n")
+		n.narrow(b)
+		b.WriteString("</div>\n<div class=\"broad\">\n")
+		c.svg(b)
+		b.WriteString("</div>\n")
+		return
 	}
-	b.WriteString("<table>\n<thead><tr>")
-	for i, c := range t.cols {
-		fmt.Fprintf(b, "<th scope=\"col\"%s>%s</th>", class(i), htmlText(c.head))
-	}
-	b.WriteString("</tr></thead>\n<tbody>\n")
-	for _, row := range t.rows {
-		b.WriteString("<tr>")
-		for i, c := range t.cols {
-			x := cell{}
-			if i < len(row) {
-				x = row[i]
-			}
-			text := htmlText(x.text)
-			switch {
-			case c.bar:
-				text = htmlBar(x.bar)
-			case x.code && text != "":
-				text = "<code>" + text + "</code>"
-			}
-			fmt.Fprintf(b, "<td%s>%s</td>", class(i), htmlTone(x.tone, text))
-		}
-		b.WriteString("</tr>\n")
-	}
-	b.WriteString("</tbody>\n</table>\n")
-	if t.more != "" {
-		fmt.Fprintf(b, "<p class=\"dim\">%s</p>\n", htmlText(t.more))
-	}
+	fmt.Fprintf(b, "<div class=\"scroll\" role=\"group\" tabindex=\"0\" aria-label=\"%s\">\n", htmlText(title))
+	c.svg(b)
+	b.WriteString("</div>\n")
 }
 
-// htmlBar draws part, in [0, 1], as an inline picture.
-func htmlBar(part float64) string {
-	part = min(max(part, 0), 1)
-	return fmt.Sprintf(`<svg viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="%s"><title>%[1]s</title><rect width="%.1f" height="8"/></svg>`,
-		percent(part), 100*part)
+func htmlCards(b *strings.Builder, cards []card) {
+	if len(cards) == 0 {
+		return
+	}
+	b.WriteString("<dl class=\"cards\">\n")
+	for _, c := range cards {
+		fmt.Fprintf(b, "<div><dt>%s</dt><dd class=\"v\">%s</dd>", htmlText(c.name), htmlText(c.value))
+		if c.note != "" {
+			fmt.Fprintf(b, "<dd>%s</dd>", htmlTone(c.tone, htmlText(c.note)))
+		}
+		b.WriteString("</div>\n")
+	}
+	b.WriteString("</dl>\n")
 }
 
 func htmlText(s string) string { return stdhtml.EscapeString(clean(s)) }
 
+// htmlLines is htmlText of several lines.
+func htmlLines(lines []string) string {
+	var out []string
+	for _, l := range lines {
+		out = append(out, htmlText(l))
+	}
+	return strings.Join(out, "\n")
+}
+
+func toneClass(t tone) string {
+	return [...]string{plain: "", good: "good", bad: "bad", warn: "warn", dim: "dim"}[t]
+}
+
 func htmlTone(t tone, inner string) string {
-	class := [...]string{plain: "", good: "good", bad: "bad", warn: "warn", dim: "dim"}[t]
+	class := toneClass(t)
 	if class == "" || inner == "" {
 		return inner
 	}
 	return `<span class="` + class + `">` + inner + "</span>"
+}
+
+// htmlTag is a word set apart from the text that it is about.
+func htmlTag(t tone, text string) string {
+	if text == "" {
+		return ""
+	}
+	return `<span class="` + strings.TrimSpace("tag "+toneClass(t)) + `">` + htmlText(text) + "</span>"
 }

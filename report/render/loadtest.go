@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -98,9 +99,17 @@ func newLoad(d *report.Document, l report.LoadDetails) *load {
 
 func (v *load) closed() bool { return v.Schedule.Loop == "closed" }
 
-// sweep reports whether v is of several loads, none of which is the one.
+// sweep reports whether v is of several loads, none of which is the one. What another tool measured may have no figures
+// and be of one.
 func (v *load) sweep() bool {
-	return v.Search == nil && v.Figures == nil && v.Schedule.Loop != ""
+	return v.Search == nil && v.Figures == nil && v.Schedule.Loop != "" && (!v.imported() || len(v.Points) > 0)
+}
+
+// imported reports whether another tool measured v: it may have left out what this program always tells, and it counts
+// latency from sending.
+func (v *load) imported() bool {
+	_, ok := v.d.Manifest.Options["imported"]
+	return ok
 }
 
 // onlyWarmUp reports whether v was interrupted before anything was due that counts.
@@ -185,6 +194,9 @@ func (v *load) rowRate() (perSecond float64, ok bool) {
 // rateText is the load in a few words: "500 /s poisson", "16 requests at a time".
 func (v *load) rateText() string {
 	s := v.Schedule
+	if v.closed() && s.Concurrency == 0 {
+		return "closed loop" // of a tool that does not tell
+	}
 	if v.closed() {
 		text := plural(s.Concurrency, "request") + " at a time"
 		if v.Target.Rows > 1 {
@@ -193,7 +205,7 @@ func (v *load) rateText() string {
 		return text
 	}
 	if len(s.Stages) == 0 {
-		return s.Arrival
+		return cmp.Or(s.Arrival, "open loop")
 	}
 	lo, hi := s.Stages[0].From, s.Stages[0].From
 	for _, x := range s.Stages {
@@ -346,9 +358,12 @@ func (v *load) loadText() []string {
 		if x.From != x.To {
 			text = rateOf(x.From) + " to " + text
 		}
-		parts = append(parts, text+" for "+seconds(x.For))
+		if x.For > 0 {
+			text += " for " + seconds(x.For)
+		}
+		parts = append(parts, text)
 	}
-	if !v.closed() {
+	if !v.closed() && s.Arrival != "" {
 		parts = append(parts, "seed "+strconv.FormatUint(s.Seed, 10))
 	}
 	if len(s.SHA256) >= 12 {

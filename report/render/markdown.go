@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +21,16 @@ func writeMarkdown(w io.Writer, p page, id string) error {
 	if p.summary != "" {
 		b.WriteString("\n" + markdownText(p.summary) + "\n")
 	}
-	for _, s := range p.sections {
+	asideLast := func(a, b section) int { // what is folded away as an aside comes behind what is not
+		switch {
+		case a.aside == b.aside:
+			return 0
+		case a.aside:
+			return 1
+		}
+		return -1
+	}
+	for _, s := range slices.SortedStableFunc(slices.Values(p.sections), asideLast) {
 		if s.onlyChart() {
 			continue
 		}
@@ -68,16 +78,19 @@ func markdownSection(s section) string {
 	var b strings.Builder
 	b.WriteByte('\n')
 	switch {
-	case s.fold:
+	case s.fold || s.aside:
 		b.WriteString("<details><summary>" + markdownText(s.title) + "</summary>\n\n")
 	case s.title != "":
 		b.WriteString("### " + markdownText(s.title) + "\n\n")
 	}
+	for _, c := range s.cards {
+		b.WriteString("- " + markdownText(c.name) + ": **" + markdownText(c.value) + "** " + markdownText(c.note) + "\n")
+	}
 	for _, f := range s.facts {
 		b.WriteString("- " + markdownText(f.name) + ": " + markdownText(f.value) + "\n")
 	}
-	if s.table != nil && len(s.table.rows) > 0 {
-		if len(s.facts) > 0 {
+	if !s.table.empty() {
+		if len(s.facts)+len(s.cards) > 0 {
 			b.WriteByte('\n')
 		}
 		markdownTable(&b, s.table)
@@ -88,7 +101,10 @@ func markdownSection(s section) string {
 	for _, l := range s.lines {
 		b.WriteString("- " + markdownText(l.text) + "\n")
 	}
-	if s.fold {
+	for _, c := range s.code {
+		b.WriteString("\n" + markdownCode(c) + "\n")
+	}
+	if s.fold || s.aside {
 		b.WriteString("\n</details>\n")
 	}
 	return b.String()
@@ -97,6 +113,9 @@ func markdownSection(s section) string {
 func markdownTable(b *strings.Builder, t *table) {
 	var rule strings.Builder
 	for _, c := range t.cols {
+		if c.strip {
+			continue
+		}
 		b.WriteString("| " + markdownText(c.head) + " ")
 		if c.right {
 			rule.WriteString("|---:")
@@ -112,7 +131,14 @@ func markdownTable(b *strings.Builder, t *table) {
 			if i < len(row) {
 				x = row[i]
 			}
-			text := markdownText(x.text)
+			if t.cols[i].strip {
+				continue
+			}
+			text := x.line()
+			if !t.cols[i].group {
+				text = strings.TrimSpace(text + " " + x.sub)
+			}
+			text = markdownText(text)
 			switch {
 			case t.cols[i].bar:
 				text = bars.bar(x.bar, 10)

@@ -21,31 +21,49 @@ type page struct {
 	next     *report.NextStep
 }
 
-// section is a titled part of a page: facts, a table and lines, each optional.
+// section is a titled part of a page: key figures, facts, a table and lines, each optional.
 type section struct {
 	title string
+	cards []card
 	facts []fact
 	chart chart // HTML draws it and folds the table away; other formats have the table only
 	table *table
 	lines []cell
-	fold  bool // a detail that HTML and Markdown fold away
-	long  bool // too long for text, which leaves it out
+	code  []string // commands to copy
+	fold  bool     // a detail that HTML and Markdown fold away
+	aside bool     // Markdown, which is read in a comment, folds it away as well
+	long  bool     // too long for text, which leaves it out
 }
 
 // onlyChart says that s is nothing but a picture, which HTML alone can show.
 func (s section) onlyChart() bool {
-	return s.chart != nil && len(s.facts) == 0 && len(s.lines) == 0 && (s.table == nil || len(s.table.rows) == 0)
+	return s.chart != nil && s.table.empty() && len(s.facts)+len(s.lines)+len(s.cards)+len(s.code) == 0
+}
+
+// empty says that there is nothing to show in s.
+func (s section) empty() bool {
+	return s.chart == nil && s.table.empty() && len(s.facts)+len(s.lines)+len(s.cards)+len(s.code) == 0
 }
 
 // fact is a named value on a line of its own.
 type fact struct{ name, value string }
 
+// card is a key figure, large in HTML: what it is, the figure, and what to set it against.
+type card struct {
+	name, value, note string
+	tone              tone
+}
+
 // table is rows of cells under columns. Rows may be shorter than the columns.
 type table struct {
-	cols []column
-	rows [][]cell
-	more string // what was left out, "" for nothing
+	cols     []column
+	rows     [][]cell
+	more     string // what was left out, "" for nothing
+	sortable bool   // the reader of HTML may sort the rows by a column
 }
+
+// empty says that t has no rows, or is none at all.
+func (t *table) empty() bool { return t == nil || len(t.rows) == 0 }
 
 // column says how a column is set.
 type column struct {
@@ -56,14 +74,30 @@ type column struct {
 	bar    bool // its cells are bars
 	lead   bool // in narrow text a line of its own above the row
 	note   bool // in text a line of its own below the row
+	group  bool // what its cells say heads the rows from there on; the first column, if any
+	strip  bool // its cells are strips, which only HTML draws
 }
 
 // cell is a text with a tone; in a bar column bar, in [0, 1], counts.
 type cell struct {
-	text string
-	tone tone
-	code bool // a name that can be typed: Markdown and HTML set it as code
-	bar  float64
+	text    string
+	tone    tone
+	code    bool   // a name that can be typed: Markdown and HTML set it as code
+	tag     string // a word about it, in parentheses behind it or, in HTML, as a label
+	tagTone tone
+	sub     string   // what HTML sets small below it, and text has elsewhere
+	key     *float64 // what HTML sorts it by, nil: its text
+	bar     float64
+	ghost   float64 // of a bar: what it was before, in [0, 1]; 0: not known
+	strip   *strip
+}
+
+// line returns what c says in one line of text.
+func (c cell) line() string {
+	if c.tag == "" {
+		return c.text
+	}
+	return c.text + " (" + c.tag + ")"
 }
 
 // tone is what a text means, for colour.

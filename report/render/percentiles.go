@@ -13,7 +13,7 @@ func (v *load) percentiles() section {
 		name, prefix string
 		all          *stats.Sketch
 	}{{"latency", "latency_", &v.latency}, {"service", "service_", &v.service}}
-	if v.closed() {
+	if v.closed() || v.imported() {
 		rows = rows[1:]
 	}
 	for _, r := range rows {
@@ -40,6 +40,11 @@ func (v *load) percentiles() section {
 		s.title = "Service time"
 		s.lines = []cell{{text: "closed loop: the next request waits for an answer, so this is the service time. What users would wait in a queue " +
 			"is not in it (coordinated omission): measure that with --rps" + n, tone: warn}}
+		return s
+	}
+	if v.imported() {
+		s.title = "Service time"
+		s.lines = []cell{{text: "from when a request was sent to its answer: the tool does not tell how late it sent" + n, tone: warn}}
 		return s
 	}
 	s.lines = []cell{faint("latency: from when a request was due to its answer; service: from when it was sent" + n)}

@@ -92,7 +92,7 @@ func (t *table) compact() *table { return t.compactFrom(1) }
 // compactFrom drops the columns from the first-th on in which every row is empty.
 func (t *table) compactFrom(first int) *table {
 	for c := len(t.cols) - 1; c >= first; c-- {
-		empty := !t.cols[c].bar
+		empty := !t.cols[c].bar && !t.cols[c].strip
 		for _, r := range t.rows {
 			empty = empty && (c >= len(r) || r[c].text == "")
 		}

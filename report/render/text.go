@@ -106,21 +106,34 @@ func (t *textWriter) section(s section) {
 	if s.title != "" {
 		t.line(t.style(t.o.Styles.Bold, t.safe(s.title)))
 	}
+	facts := cardFacts(s.cards)
+	facts = append(facts, s.facts...)
 	width := 0
-	for _, f := range s.facts {
+	for _, f := range facts {
 		width = max(width, columns(t.safe(f.name)))
 	}
 	width = min(width, t.o.Width/3)
-	for _, f := range s.facts {
+	for _, f := range facts {
 		name := shorten(t.safe(f.name), width)
 		t.hang("  "+name+strings.Repeat(" ", width-columns(name)+gap), width+2+gap, f.value, nil)
 	}
-	if s.table != nil && len(s.table.rows) > 0 {
+	if !s.table.empty() {
 		t.table(s.table)
 	}
 	for _, l := range s.lines {
 		t.hang("  ", 2, l.text, func(x string) string { return t.toned(l.tone, x) })
 	}
+	for _, c := range s.code {
+		t.line("  " + t.style(t.o.Styles.Accent, t.safe(c)))
+	}
+}
+
+// cardFacts are cards in text.
+func cardFacts(cards []card) (facts []fact) {
+	for _, c := range cards {
+		facts = append(facts, fact{c.name, joined(c.value, c.note)})
+	}
+	return facts
 }
 
 // hang writes a text behind a head of n columns and wraps it to hang below its start.

@@ -16,7 +16,7 @@ func (t *textWriter) table(tab *table) {
 	cells := t.cells(tab)
 	keep, width := t.fit(tab, cells)
 	last, margin := keep[len(keep)-1], 0
-	if slices.ContainsFunc(tab.cols, func(c column) bool { return c.lead }) && !tab.cols[keep[0]].lead {
+	if tab.firstColumn() > 0 || slices.ContainsFunc(tab.cols, func(c column) bool { return c.lead }) && !tab.cols[keep[0]].lead {
 		margin = gap // below the leading columns, which have lines of their own
 	}
 	t.tableLine(tab, margin, keep, width, func(c int) (string, tone) { return t.safe(tab.cols[c].head), dim })
@@ -60,7 +60,7 @@ func (t *textWriter) table(tab *table) {
 func (t *textWriter) leads(tab *table, keep []int, cells []string, row []cell) {
 	var parts []string
 	for c, x := range row {
-		if tab.cols[c].lead && !slices.Contains(keep, c) && cells[c] != "" {
+		if (tab.cols[c].lead || tab.cols[c].group) && !slices.Contains(keep, c) && cells[c] != "" {
 			parts = append(parts, t.toned(x.tone, shorten(cells[c], t.o.Width-12)))
 		}
 	}
@@ -75,7 +75,7 @@ func (t *textWriter) cells(tab *table) [][]string {
 	for r, row := range tab.rows {
 		out[r] = make([]string, len(tab.cols))
 		for c := range min(len(row), len(tab.cols)) {
-			out[r][c] = t.safe(row[c].text)
+			out[r][c] = t.safe(row[c].line())
 		}
 	}
 	return out
@@ -109,7 +109,7 @@ func (t *textWriter) tableLine(tab *table, margin int, keep, width []int, at fun
 func (t *textWriter) fit(tab *table, cells [][]string) (keep, width []int) {
 	width = make([]int, len(tab.cols))
 	for c, col := range tab.cols {
-		if !col.note {
+		if !col.note && !col.strip && !col.group {
 			keep = append(keep, c)
 		}
 		width[c] = columns(t.safe(col.head))
@@ -121,6 +121,9 @@ func (t *textWriter) fit(tab *table, cells [][]string) (keep, width []int) {
 		}
 	}
 	margin := 0
+	if tab.firstColumn() > 0 {
+		margin = gap
+	}
 	over := func() int {
 		sum := margin
 		for _, c := range keep {

@@ -1,7 +1,6 @@
 package page_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -11,34 +10,35 @@ import (
 	"strings"
 	"testing"
 
+	"infer/internal/chromium"
 	"infer/model/tensor"
 	"infer/serve/repository"
 )
 
 // shown opens the page of a server and waits until its models are there.
-func shown(t *testing.T, c *chrome, url string, models int) {
+func shown(t *testing.T, c *chromium.Page, url string, models int) {
 	t.Helper()
-	c.open(url + "/")
-	c.wait(fmt.Sprintf(`document.querySelectorAll(".card").length === %d`, models))
+	c.Open(url + "/")
+	c.Wait(fmt.Sprintf(`document.querySelectorAll(".card").length === %d`, models))
 }
 
 // TestTryTensors fills in the form of a model, with the keyboard alone, and reads its answer; then it gives a shape
 // that does not fit the values, and a request that the server refuses.
 func TestTryTensors(t *testing.T) {
-	c := startChrome(t)
+	c := chromium.Start(t)
 	shown(t, c, serving(t, nil, identity(t, "echo", tensor.Float32, "N", 2), identity(t, "half", tensor.Float16, 3)), 2)
-	c.eval(`document.querySelector("form.try-form textarea").focus(); document.activeElement.select()`, nil)
-	c.call("Input.insertText", map[string]any{"text": "1.5, [-2]"}, nil)
-	c.key("Tab", 9)
+	c.Eval(`document.querySelector("form.try-form textarea").focus(); document.activeElement.select()`, nil)
+	c.Call("Input.insertText", map[string]any{"text": "1.5, [-2]"}, nil)
+	c.Key("Tab", 9)
 	var on string
-	c.eval(`document.activeElement.textContent`, &on)
+	c.Eval(`document.activeElement.textContent`, &on)
 	if on != "Send" {
 		t.Errorf("Tab leads from the values to %q, not to Send", on)
 	}
-	c.key("Enter", 13)
-	c.wait(`document.querySelector(".answer pre")`)
+	c.Key("Enter", 13)
+	c.Wait(`document.querySelector(".answer pre")`)
 	var answer string
-	c.eval(`document.querySelector(".answer").innerText`, &answer)
+	c.Eval(`document.querySelector(".answer").innerText`, &answer)
 	for _, want := range []string{"200", "in all", "1 row in the run", "queue", "run", "y: FP32 1 × 2", "1.5, -2"} {
 		if !strings.Contains(answer, want) {
 			t.Errorf("the answer lacks %q:\n%s", want, answer)
@@ -49,34 +49,34 @@ func TestTryTensors(t *testing.T) {
 		{"one", "a shape is a list of whole numbers", ""},
 		{"2, 1", "", "unexpected shape"},
 	} {
-		c.eval(fmt.Sprintf(`(() => { const form = document.querySelector("form.try-form"); form.querySelector("input").value = %q; form.requestSubmit(); })()`, x.shape), nil)
-		c.wait(fmt.Sprintf(`document.querySelector("[role=alert]").textContent.includes(%q) && document.querySelector(".answer").innerText.includes(%q)`, x.problem, x.answer))
+		c.Eval(fmt.Sprintf(`(() => { const form = document.querySelector("form.try-form"); form.querySelector("input").value = %q; form.requestSubmit(); })()`, x.shape), nil)
+		c.Wait(fmt.Sprintf(`document.querySelector("[role=alert]").textContent.includes(%q) && document.querySelector(".answer").innerText.includes(%q)`, x.problem, x.answer))
 	}
-	c.eval(`document.querySelectorAll("details.try")[1].open = true; document.querySelectorAll("form.try-form textarea")[1].value = "1, -0.5, 65504"; document.querySelectorAll("form.try-form")[1].requestSubmit()`, nil)
-	c.wait(`document.querySelectorAll(".answer")[1].innerText.includes("1, -0.5, 65504")`) // binary, there and back
-	c.complaints(1)
+	c.Eval(`document.querySelectorAll("details.try")[1].open = true; document.querySelectorAll("form.try-form textarea")[1].value = "1, -0.5, 65504"; document.querySelectorAll("form.try-form")[1].requestSubmit()`, nil)
+	c.Wait(`document.querySelectorAll(".answer")[1].innerText.includes("1, -0.5, 65504")`) // binary, there and back
+	c.Complaints(1)
 }
 
 // TestTryImage sends a picture of a digit through the form, and looks for its label.
 func TestTryImage(t *testing.T) {
-	c := startChrome(t)
+	c := chromium.Start(t)
 	shown(t, c, serving(t, nil, digits(t)), 1)
-	c.eval(`document.querySelector("form.try-form").requestSubmit()`, nil)
-	c.wait(`document.querySelector("[role=alert]").textContent.includes("Choose an image first")`)
+	c.Eval(`document.querySelector("form.try-form").requestSubmit()`, nil)
+	c.Wait(`document.querySelector("[role=alert]").textContent.includes("Choose an image first")`)
 	var node struct{ Root struct{ NodeID int } }
-	c.call("DOM.getDocument", nil, &node)
+	c.Call("DOM.getDocument", nil, &node)
 	var field struct{ NodeID int }
-	c.call("DOM.querySelector", map[string]any{"nodeId": node.Root.NodeID, "selector": "input[type=file]"}, &field)
-	c.call("DOM.setFileInputFiles", map[string]any{"nodeId": field.NodeID, "files": []string{digitOne(t)}}, nil)
-	c.wait(`document.querySelector(".drop img").naturalWidth > 0`)
-	c.eval(`document.querySelector("form.try-form").requestSubmit()`, nil)
-	c.wait(`document.querySelectorAll(".answer .bars")[1]?.querySelectorAll("li").length === 3`)
+	c.Call("DOM.querySelector", map[string]any{"nodeId": node.Root.NodeID, "selector": "input[type=file]"}, &field)
+	c.Call("DOM.setFileInputFiles", map[string]any{"nodeId": field.NodeID, "files": []string{digitOne(t)}}, nil)
+	c.Wait(`document.querySelector(".drop img").naturalWidth > 0`)
+	c.Eval(`document.querySelector("form.try-form").requestSubmit()`, nil)
+	c.Wait(`document.querySelectorAll(".answer .bars")[1]?.querySelectorAll("li").length === 3`)
 	var best string
-	c.eval(`document.querySelectorAll(".answer .bars")[1].querySelector("li").innerText`, &best)
+	c.Eval(`document.querySelectorAll(".answer .bars")[1].querySelector("li").innerText`, &best)
 	if !strings.Contains(best, "one") {
 		t.Errorf("a one is taken for %q", best)
 	}
-	c.complaints(0)
+	c.Complaints(0)
 }
 
 // digitOne draws a one, as white on black as the digits of the model's data.
@@ -104,25 +104,25 @@ func digitOne(t *testing.T) string {
 
 // TestAsksForKey refuses the page until it has the key, which it must not store anywhere.
 func TestAsksForKey(t *testing.T) {
-	c := startChrome(t)
+	c := chromium.Start(t)
 	url := serving(t, secret(t), digits(t))
-	c.open(url + "/")
+	c.Open(url + "/")
 	enter := func(key string) {
-		c.wait(`!document.getElementById("key").hidden`)
-		c.eval(fmt.Sprintf(`document.getElementById("key-field").value = %q; document.getElementById("key").requestSubmit()`, key), nil)
+		c.Wait(`!document.getElementById("key").hidden`)
+		c.Eval(fmt.Sprintf(`document.getElementById("key-field").value = %q; document.getElementById("key").requestSubmit()`, key), nil)
 	}
 	var state string
-	c.wait(`!document.getElementById("key").hidden`)
-	c.eval(`[document.getElementById("state").textContent, ...[...document.querySelectorAll("section, nav a")].filter((e) => e.checkVisibility()).map((e) => e.id || e.textContent)].join(" ")`, &state)
+	c.Wait(`!document.getElementById("key").hidden`)
+	c.Eval(`[document.getElementById("state").textContent, ...[...document.querySelectorAll("section, nav a")].filter((e) => e.checkVisibility()).map((e) => e.id || e.textContent)].join(" ")`, &state)
 	if state != "needs a key API api" {
 		t.Errorf("without a key the page shows %q", state)
 	}
 	enter("wrong")
-	c.wait(`document.getElementById("key-hint").textContent.includes("does not take this key")`)
+	c.Wait(`document.getElementById("key-hint").textContent.includes("does not take this key")`)
 	enter("secret")
-	c.wait(`document.querySelectorAll(".card").length === 1 && document.getElementById("key").hidden && document.getElementById("live").checkVisibility()`)
+	c.Wait(`document.querySelectorAll(".card").length === 1 && document.getElementById("key").hidden && document.getElementById("live").checkVisibility()`)
 	var kept string
-	c.eval(`JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])`, &kept)
+	c.Eval(`JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])`, &kept)
 	if strings.Contains(kept, "secret") {
 		t.Errorf("the key is kept: %s", kept)
 	}
@@ -130,23 +130,23 @@ func TestAsksForKey(t *testing.T) {
 
 // TestPauses: neither a hidden page nor a paused one asks the server.
 func TestPauses(t *testing.T) {
-	c := startChrome(t)
+	c := chromium.Start(t)
 	shown(t, c, serving(t, nil, digits(t)), 1)
 	count := `performance.getEntriesByType("resource").filter((r) => r.name.endsWith("/live")).length`
 	var before, after int
-	c.eval(`document.getElementById("pause").click()`, nil)
-	c.eval(`new Promise((done) => setTimeout(() => done(`+count+`), 300))`, &before) // one may be under way
-	c.eval(`new Promise((done) => setTimeout(() => done(`+count+`), 1500))`, &after)
+	c.Eval(`document.getElementById("pause").click()`, nil)
+	c.Eval(`new Promise((done) => setTimeout(() => done(`+count+`), 300))`, &before) // one may be under way
+	c.Eval(`new Promise((done) => setTimeout(() => done(`+count+`), 1500))`, &after)
 	if after != before {
 		t.Errorf("a paused page asked %d times", after-before)
 	}
-	c.eval(`Object.defineProperty(document, "hidden", { get: () => true, configurable: true }); document.getElementById("pause").click()`, nil)
-	c.eval(`new Promise((done) => setTimeout(() => done(`+count+`), 1500))`, &after)
+	c.Eval(`Object.defineProperty(document, "hidden", { get: () => true, configurable: true }); document.getElementById("pause").click()`, nil)
+	c.Eval(`new Promise((done) => setTimeout(() => done(`+count+`), 1500))`, &after)
 	if after != before {
 		t.Errorf("a hidden page asked %d times", after-before)
 	}
-	c.eval(`delete document.hidden; document.dispatchEvent(new Event("visibilitychange"))`, nil)
-	c.eval(`new Promise((done) => { const look = () => (`+count+` > `+fmt.Sprint(after)+` ? done(true) : setTimeout(look, 20)); look(); })`, nil)
+	c.Eval(`delete document.hidden; document.dispatchEvent(new Event("visibilitychange"))`, nil)
+	c.Eval(`new Promise((done) => { const look = () => (`+count+` > `+fmt.Sprint(after)+` ? done(true) : setTimeout(look, 20)); look(); })`, nil)
 }
 
 // TestLooks opens the page wide and narrow, light and dark, with traffic and an answer on it: nothing is wider than the
@@ -156,26 +156,26 @@ func TestLooks(t *testing.T) {
 	models := looks(t)
 	url := serving(t, nil, models...)
 	traffic(t, url)
-	c := startChrome(t)
+	c := chromium.Start(t)
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int{1200, 360} {
-			c.look(width, scheme)
+			c.Look(width, scheme)
 			shown(t, c, url, len(models))
-			c.eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
-			c.eval(`[...document.querySelectorAll("form.try-form")].at(-1).requestSubmit()`, nil) // "features", the last by name
-			c.wait(`document.querySelector(".answer .bars")`)
-			c.eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
+			c.Eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
+			c.Eval(`[...document.querySelectorAll("form.try-form")].at(-1).requestSubmit()`, nil) // "features", the last by name
+			c.Wait(`document.querySelector(".answer .bars")`)
+			c.Eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
 			var wide int
-			c.eval(`document.documentElement.scrollWidth`, &wide)
+			c.Eval(`document.documentElement.scrollWidth`, &wide)
 			if wide > width {
 				t.Errorf("%s: the page is %d px wide, the window %d", scheme, wide, width)
 			}
-			c.shot(fmt.Sprintf("page-%s-%d", scheme, width))
-			axe(t, c)
+			c.Shot(fmt.Sprintf("page-%s-%d", scheme, width))
+			c.Axe()
 		}
 	}
-	c.complaints(0)
-	for _, u := range c.urls {
+	c.Complaints(0)
+	for _, u := range c.URLs {
 		if !strings.HasPrefix(u, url+"/") && !strings.HasPrefix(u, "blob:") {
 			t.Errorf("the page asked %s", u)
 		}
@@ -203,28 +203,5 @@ func traffic(t *testing.T, url string) {
 	}
 	if status, _, _ := request(t, "POST", url+"/v2/models/features/infer", "application/json", []byte("{}"), nil); status != 400 {
 		t.Fatalf("status %d", status)
-	}
-}
-
-// axe fails on everything that axe-core finds in the page.
-func axe(t *testing.T, c *chrome) {
-	t.Helper()
-	path := os.Getenv("INFER_TEST_AXE")
-	if path == "" {
-		t.Log("scripts/page-check.sh runs this with axe-core")
-		return
-	}
-	source, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.eval(string(source)+"; 0", nil)
-	var found []struct {
-		ID, Help string
-		Nodes    json.RawMessage
-	}
-	c.eval(`axe.run().then((r) => r.violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((n) => n.html + n.failureSummary) })))`, &found)
-	for _, v := range found {
-		t.Errorf("axe: %s: %s: %s", v.ID, v.Help, v.Nodes)
 	}
 }

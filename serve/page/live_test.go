@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"infer/internal/chromium"
 	"infer/model/tensor"
 )
 
@@ -115,11 +116,11 @@ func TestHalves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := startChrome(t)
-	c.open(serving(t, nil, digits(t)) + "/")
+	c := chromium.Start(t)
+	c.Open(serving(t, nil, digits(t)) + "/")
 	for datatype, bits := range map[string]func(float32) uint16{"FP16": tensor.Float16Bits, "BF16": tensor.BFloat16Bits} {
 		var got []uint16
-		c.eval(fmt.Sprintf(`import("/page/oip.js").then(async ({ encode }) => {
+		c.Eval(fmt.Sprintf(`import("/page/oip.js").then(async ({ encode }) => {
 			const { headers, body } = encode([{ name: "x", shape: [%d], datatype: %q, data: %s }], []);
 			const bytes = await body.slice(Number(headers["Inference-Header-Content-Length"])).arrayBuffer();
 			return [...new Uint16Array(bytes)];

@@ -1,4 +1,5 @@
-package page_test
+// Package chromium drives a real Chromium for the tests of what is looked at: pages are opened, pressed and photographed.
+package chromium
 
 import (
 	"bufio"
@@ -14,19 +15,20 @@ import (
 	"time"
 )
 
-// chrome is a real Chromium, spoken to over a pair of pipes in the DevTools protocol: one JSON message, one zero byte.
-type chrome struct {
+// Page is a page in a Chromium, spoken to over a pair of pipes in the DevTools protocol: one JSON message, one zero byte.
+// A failure of any kind fails the test that it was started for. It is not safe for concurrent use.
+type Page struct {
 	t       *testing.T
 	in      *os.File
 	out     *bufio.Reader
 	id      int
 	session string
 	errors  []string // exceptions, and what the browser complains about: policy, failed requests
-	urls    []string // what the page asked for
+	URLs    []string // what the page asked for
 }
 
-// startChrome starts Chromium with an empty profile and opens a page. A machine without it skips.
-func startChrome(t *testing.T) *chrome {
+// Start starts Chromium with an empty profile and opens a page; the end of the test closes it. A machine without it skips.
+func Start(t *testing.T) *Page {
 	t.Helper()
 	var program string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -53,7 +55,7 @@ func startChrome(t *testing.T) *chrome {
 	}
 	theirIn.Close()
 	theirOut.Close()
-	c := &chrome{t: t, in: in, out: bufio.NewReaderSize(out, 1<<20)}
+	c := &Page{t: t, in: in, out: bufio.NewReaderSize(out, 1<<20)}
 	t.Cleanup(func() {
 		c.session = ""
 		c.send("Browser.close", nil)
@@ -64,17 +66,17 @@ func startChrome(t *testing.T) *chrome {
 		out.Close()
 	})
 	var target struct{ TargetID string }
-	c.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	c.Call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	var attached struct{ SessionID string }
-	c.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	c.Call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	c.session = attached.SessionID
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
-		c.call(domain+".enable", nil, nil)
+		c.Call(domain+".enable", nil, nil)
 	}
 	return c
 }
 
-func (c *chrome) send(method string, params any) int {
+func (c *Page) send(method string, params any) int {
 	c.id++
 	message := map[string]any{"id": c.id, "method": method}
 	if params != nil {
@@ -93,8 +95,8 @@ func (c *chrome) send(method string, params any) int {
 	return c.id
 }
 
-// call sends a command and waits for its result.
-func (c *chrome) call(method string, params, result any) {
+// Call sends a command and waits for its result.
+func (c *Page) Call(method string, params, result any) {
 	c.t.Helper()
 	id := c.send(method, params)
 	for {
@@ -123,7 +125,7 @@ type message struct {
 }
 
 // next reads a message and keeps what the page complains about.
-func (c *chrome) next() message {
+func (c *Page) next() message {
 	c.t.Helper()
 	b, err := c.out.ReadBytes(0)
 	if err != nil {
@@ -139,7 +141,7 @@ func (c *chrome) next() message {
 	case "Network.requestWillBeSent":
 		var p struct{ Request struct{ URL string } }
 		if json.Unmarshal(m.Params, &p) == nil {
-			c.urls = append(c.urls, p.Request.URL)
+			c.URLs = append(c.URLs, p.Request.URL)
 		}
 	case "Log.entryAdded":
 		var p struct {
@@ -152,25 +154,25 @@ func (c *chrome) next() message {
 	return m
 }
 
-// complaints fails where the browser complained more often than expected: about each answer of status 400 and more, it
+// Complaints fails where the browser complained more often than expected: about each answer of status 400 and more, it
 // does.
-func (c *chrome) complaints(expected int) {
+func (c *Page) Complaints(expected int) {
 	c.t.Helper()
 	if len(c.errors) != expected {
 		c.t.Errorf("%d complaints, want %d: %s", len(c.errors), expected, strings.Join(c.errors, "\n"))
 	}
 }
 
-// open loads an address and waits until it is loaded.
-func (c *chrome) open(url string) {
+// Open loads an address and waits until it is loaded.
+func (c *Page) Open(url string) {
 	c.t.Helper()
 	c.send("Page.navigate", map[string]any{"url": url})
 	for c.next().Method != "Page.loadEventFired" {
 	}
 }
 
-// eval runs a script in the page, waits for the promise that it may return, and stores its value in result.
-func (c *chrome) eval(script string, result any) {
+// Eval runs a script in the page, waits for the promise that it may return, and stores its value in result.
+func (c *Page) Eval(script string, result any) {
 	c.t.Helper()
 	var r struct {
 		Result           struct{ Value json.RawMessage }
@@ -179,7 +181,7 @@ func (c *chrome) eval(script string, result any) {
 			Exception struct{ Description string }
 		}
 	}
-	c.call("Runtime.evaluate", map[string]any{"expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true}, &r)
+	c.Call("Runtime.evaluate", map[string]any{"expression": script, "awaitPromise": true, "returnByValue": true, "userGesture": true}, &r)
 	if r.ExceptionDetails != nil {
 		c.t.Fatalf("%s: %s %s", script, r.ExceptionDetails.Text, r.ExceptionDetails.Exception.Description)
 	}
@@ -190,11 +192,11 @@ func (c *chrome) eval(script string, result any) {
 	}
 }
 
-// wait returns when a condition holds in the page; it looks after every change of the document.
-func (c *chrome) wait(condition string) {
+// Wait returns when a condition holds in the page; it looks after every change of the document.
+func (c *Page) Wait(condition string) {
 	c.t.Helper()
 	var held bool
-	c.eval(fmt.Sprintf(`new Promise((done) => {
+	c.Eval(fmt.Sprintf(`new Promise((done) => {
 		const look = () => { if (%s) { watch.disconnect(); clearTimeout(limit); done(true); } };
 		const watch = new MutationObserver(look);
 		const limit = setTimeout(() => { watch.disconnect(); done(false); }, %d);
@@ -206,36 +208,59 @@ func (c *chrome) wait(condition string) {
 	}
 }
 
-// key presses a key, such as "Tab" or "Enter".
-func (c *chrome) key(name string, code int) {
+// Key presses a key, such as "Tab" or "Enter".
+func (c *Page) Key(name string, code int) {
 	c.t.Helper()
 	text := map[string]string{"Enter": "\r"}[name]
 	for _, kind := range []string{"keyDown", "keyUp"} {
-		c.call("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text}, nil)
+		c.Call("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text}, nil)
 	}
 }
 
-// look sets the width of the window and the colour scheme.
-func (c *chrome) look(width int, scheme string) {
+// Look sets the width of the window and the colour scheme.
+func (c *Page) Look(width int, scheme string) {
 	c.t.Helper()
-	c.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
-	c.call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+	c.Call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}, nil)
+	c.Call("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 }
 
-// shot writes a picture of the whole page to the folder that INFER_TEST_SHOTS names, where it names one.
-func (c *chrome) shot(name string) {
+// Shot writes a picture of the whole page to the folder that INFER_TEST_SHOTS names, where it names one.
+func (c *Page) Shot(name string) {
 	c.t.Helper()
 	dir := os.Getenv("INFER_TEST_SHOTS")
 	if dir == "" {
 		return
 	}
 	var picture struct{ Data string }
-	c.call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &picture)
+	c.Call("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true}, &picture)
 	b, err := base64.StdEncoding.DecodeString(picture.Data)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), b, 0o644); err != nil {
 		c.t.Fatal(err)
+	}
+}
+
+// Axe fails on everything that axe-core finds in the page.
+func (c *Page) Axe() {
+	c.t.Helper()
+	path := os.Getenv("INFER_TEST_AXE")
+	if path == "" {
+		c.t.Log("scripts/page-check.sh runs this with axe-core")
+		return
+	}
+	source, err := os.ReadFile(path)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.Eval(string(source)+"; 0", nil)
+	var found []struct {
+		ID, Help string
+		Nodes    json.RawMessage
+	}
+	c.Eval(`axe.run().then((r) => r.violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((n) => n.html + n.failureSummary) })))`, &found)
+	for _, v := range found {
+		c.t.Errorf("axe: %s: %s: %s", v.ID, v.Help, v.Nodes)
 	}
 }

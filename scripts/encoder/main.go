@@ -25,10 +25,10 @@ const (
 
 // encoder is what the flags say.
 type encoder struct {
-	layers                 int
-	hidden, tokens, output int64
-	batch                  int64 // 0: the dynamic axis "batch"
-	seed                   uint64
+	layers                  int
+	hidden, tokens, classes int64
+	batch                   int64 // 0: the dynamic axis "batch"
+	seed                    uint64
 }
 
 func main() {
@@ -38,7 +38,7 @@ func main() {
 	flag.IntVar(&e.layers, "layers", 4, "layers")
 	flag.Int64Var(&e.hidden, "hidden", 256, "width of a token, a multiple of 64")
 	flag.Int64Var(&e.tokens, "tokens", 16, "tokens of a row, 512 at most")
-	flag.Int64Var(&e.output, "classes", 77, "classes")
+	flag.Int64Var(&e.classes, "classes", 77, "classes")
 	flag.Int64Var(&e.batch, "batch", 0, "rows that the batch axis is fixed to; 0 leaves it dynamic")
 	flag.Uint64Var(&e.seed, "seed", 1, "seed of the weights; equal seeds give equal bytes")
 	out := flag.String("o", "encoder.onnx", "the model to write")
@@ -54,8 +54,8 @@ func main() {
 // check says what is wrong with the flags.
 func (e encoder) check() error {
 	switch {
-	case e.layers < 1 || e.output < 1:
-		return fmt.Errorf("-layers %d, -classes %d: at least one of each", e.layers, e.output)
+	case e.layers < 1 || e.classes < 1:
+		return fmt.Errorf("-layers %d, -classes %d: at least one of each", e.layers, e.classes)
 	case e.hidden < head || e.hidden%head != 0:
 		return fmt.Errorf("-hidden %d is not a multiple of %d", e.hidden, head)
 	case e.tokens < 1 || e.tokens > positions:
@@ -72,7 +72,7 @@ func (e encoder) write(path string) error {
 	}
 	size := arch.BERT{
 		Layers: e.layers, Hidden: e.hidden, Heads: e.hidden / head, FFN: 4 * e.hidden,
-		Vocab: vocab, Positions: positions, Classes: e.output,
+		Vocab: vocab, Positions: positions, Classes: e.classes,
 	}
 	batch := arch.WithSymbolicBatch()
 	if e.batch > 0 {

@@ -185,13 +185,15 @@ cat >table.md <<EOF
 | configuration | $slo at $rate/s | p50 | p99 | answered | failed or refused | rows a run | highest rate with $slo |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 EOF
+# Fixed by hand: what the server learns by itself on a busy machine may be not to batch, and then the name would be wrong.
+batched=(--max-batch 16 --max-delay 2ms)
 load fp32-unbatched encoder.onnx --max-batch 1
-load fp32-batched encoder.onnx
-if [ -n "$kept" ]; then load "$kept-batched" encoder.int8.onnx; fi
+load fp32-batched encoder.onnx "${batched[@]}"
+if [ -n "$kept" ]; then load "$kept-batched" encoder.int8.onnx "${batched[@]}"; fi
 
 if [ -n "$kept" ]; then
   step 'compare: both models behind servers at a load that both can carry, block by block in turns'
-  server_of() { echo "exec:infer serve $1 --http 127.0.0.1:{port} --grpc off --metrics off"; }
+  server_of() { echo "exec:infer serve $1 --http 127.0.0.1:{port} --grpc off --metrics off ${batched[*]}"; }
   run '0 3 4' infer compare --a "$(server_of encoder.onnx)" --b "$(server_of encoder.int8.onnx)" --rps "$((rate / 10))" --model-file encoder.onnx --gate 'latency_p50<=+5%' --block "$block" --max-time "$most" --explain --report compare-servers.json
   headline compare-servers.json
   step 'compare: both models here, and which operators moved'
@@ -208,7 +210,7 @@ step 'and one with four layers more does not: exit 3, and the operators that wer
 run 0 encoder -layers 8 -hidden 512 -tokens 8 -o slower.onnx
 run 3 infer compare --a encoder.onnx --b slower.onnx --gate 'latency_p50<=+10%' --block "$block" --max-time 90s --explain --report compare-slower.json
 headline compare-slower.json
-grep -m 3 'only head' last || fail 'the explanation names no operator that was added'
+grep -m 1 -o '[0-9]* nodes were added.* [0-9]* more' compare-slower.json || fail 'the explanation names no operator that was added'
 
 step 'decide: latency of the encoders, agreement with float32, accuracy of the labelled model beside it, cost'
 labelled='top-1 of digits with labels'
@@ -233,7 +235,8 @@ if grep -noE '(src|href|action)="?(https?:)?//[^">]*|@import[^;]*|url\([^#)][^)]
   fail 'the page names addresses outside of it'
 fi
 run 0 infer report "$page" --format json -o again.json
-cmp loop.json again.json
+# The page holds < > & in another form of JSON's, so that a browser cannot take them for its own.
+cmp loop.json <(sed 's/\\u003c/</g; s/\\u003e/>/g; s/\\u0026/\&/g' again.json)
 echo "$size bytes, no address outside, reads back the same"
 
 printf '\n'

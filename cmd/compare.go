@@ -55,7 +55,7 @@ BASE and HEAD are results that infer wrote, or those of perf_analyzer, Locust, w
 Exit codes: 0 ok or inconclusive, 3 regressed, 4 not comparable or not trustworthy (with --strict inconclusive, too).`,
 		Example: `  infer compare --a base.onnx --b head.onnx --gate 'latency_p50<=+5%' --explain
   infer compare --a http://localhost:8000 --b http://localhost:9000 --rps 200 --gate 'latency_p99<=+5%'
-  infer compare --a 'exec:infer serve base.onnx --http :{port}' --b 'exec:infer serve head.onnx --http :{port}' --rps 200
+  infer compare --a 'exec:infer serve base.onnx --http :{port} --grpc off --metrics off' --b 'exec:infer serve head.onnx --http :{port} --grpc off --metrics off' --rps 200
   infer compare base.json head.json --gate 'latency_p99<=+5%' --gate 'model_bytes<=+0%'
   infer compare head.json --baseline runs/ --update-baseline on-pass`,
 		Args: usageArgs(cobra.MaximumNArgs(2)),
@@ -89,7 +89,7 @@ func (f *compareFlags) addSides(fs *pflag.FlagSet) {
 
 func (f *compareFlags) addJudging(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.gates, "gate", nil, "threshold: a change ('latency_p99<=+5%', 'accuracy_top1>=-0.5pt') or a limit of the head ('latency_p99<20ms'); repeatable; exit 3 when missed")
-	fs.Float64Var(&f.opts.Alpha, "alpha", f.opts.Alpha, "how often an interval may miss the truth, over all looks at the pairs together")
+	fs.Float64Var(&f.opts.Alpha, "alpha", f.opts.Alpha, "how often a gate may fail though nothing is worse, over all looks at the pairs together")
 	fs.StringVar(&f.minEffect, "min-effect", "1%", "change that does not matter, however certain")
 	fs.StringSliceVar(&f.opts.Vary, "vary", nil, "what may differ between the sides, such as `provider,threads`")
 	fs.Lookup("vary").DefValue = ""
@@ -102,7 +102,7 @@ func (f *compareFlags) addJudging(fs *pflag.FlagSet) {
 func (f *compareFlags) addLoad(fs *pflag.FlagSet) {
 	o := &f.load.opts
 	fs.IntVar(&f.opts.Pairs, "pairs", f.opts.Pairs, "pairs of blocks at least; more follow until the gates are decided or --max-time is over")
-	fs.DurationVar(&f.block, "block", 2*time.Second, "length of a block")
+	fs.DurationVar(&f.block, "block", 0, "`TIME` of a block (default: 1s, or as long as --rps takes for the requests that a p99 needs)")
 	fs.DurationVar(&f.maxTime, "max-time", 2*time.Minute, "`TIME` for all pairs")
 	fs.Float64Var(&f.rps, "rps", 0, "offer this arrival rate to both (open loop); default: one run or request after the other")
 	fs.IntVar(&o.Concurrency, "concurrency", 0, "requests under way at a time (closed loop)")

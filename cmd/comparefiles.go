@@ -106,8 +106,12 @@ func (f *compareFlags) againstBaseline(a *app, head []compare.Input) error {
 	f.opts.Accepted = append(f.opts.Accepted, store.Accepted()...)
 	var base []compare.Input
 	b := report.CompareBaseline{Spec: f.baseline, Kind: store.Kind, Newest: store.Runs()[0].Document.Created.UTC().Format(time.RFC3339)}
+	var like *report.Document // the newest run that may be compared; the others of the base are like it
 	for _, r := range store.Runs() {
-		if f.opts.Force || compare.Comparable(r.Document, newest, f.opts.Vary) {
+		if like == nil && (f.opts.Force || compare.Comparable(r.Document, newest, f.opts.Vary)) {
+			like = r.Document
+		}
+		if like != nil && compare.Comparable(r.Document, like, []string{"seed"}) {
 			base = append(base, compare.Input{Path: r.Path, SHA256: r.SHA256, Doc: r.Document})
 			continue
 		}

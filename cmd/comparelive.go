@@ -77,6 +77,9 @@ func (f *compareFlags) runLive(ctx context.Context, a *app) error {
 
 func (f *compareFlags) validateLive() error {
 	o := &f.load.opts
+	if f.block == 0 {
+		f.block = blockFor(f.rps)
+	}
 	switch {
 	case f.a == "" || f.b == "":
 		return fault.New(fault.Usage, "give both", "a live comparison needs --a and --b")
@@ -93,6 +96,16 @@ func (f *compareFlags) validateLive() error {
 		return fault.New(fault.Usage, "give the rows of a request", "--batch %d is not at least 1", f.load.target.batch)
 	}
 	return nil
+}
+
+// blockFor returns the length of a block at an arrival rate: short, for many pairs tell more than long blocks do, but
+// with 150 requests, so that a hundred are there however the arrivals fall.
+func blockFor(rps float64) time.Duration {
+	const shortest, longest = time.Second, 5 * time.Second
+	if rps <= 0 {
+		return shortest
+	}
+	return min(max(shortest, time.Duration(150/rps*float64(time.Second))), longest)
 }
 
 // differs names what base and head do not have in common but must.
@@ -251,7 +264,9 @@ func explainLive(ctx context.Context, base, head *liveSide, x *report.CompareDet
 	if ctx.Err() != nil {
 		return nil
 	}
-	x.Explain = compare.ExplainNodes(b.nodes, h.nodes)
+	if x.Explain = compare.ExplainNodes(b.nodes, h.nodes); x.Explain == nil {
+		return nil // the provider tells no nodes
+	}
 	x.Explain.Reading = fmt.Sprintf("%s (profiled passes of %d and %d runs)", x.Explain.Reading, b.runs, h.runs)
 	return nil
 }

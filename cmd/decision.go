@@ -1,9 +1,6 @@
 package cmd
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"io"
 	"math"
 	"os"
 	"strings"
@@ -73,7 +70,7 @@ func (f *decisionFlags) options(slos []report.Gate) (decide.Options, error) {
 func readOutcomes(path string) ([]report.Outcome, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "", "--outcome: %w", err)
+		return nil, fault.New(fault.Usage, "give a CSV with the columns variant,metric,value,n", "--outcome: %w", err)
 	}
 	defer file.Close()
 	list, err := decide.ParseOutcomes(file)
@@ -132,18 +129,4 @@ func (a *app) rejudged(d *report.Document, o decide.Options) (*report.Document, 
 	}
 	out.Manifest.Command = a.newDocument("report").Manifest.Command
 	return out, nil
-}
-
-// fileHash is the SHA-256 of a file in hex.
-func fileHash(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fault.New(fault.Usage, "", "read report: %w", err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", fault.New(fault.Usage, "", "read report: %w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

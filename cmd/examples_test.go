@@ -116,8 +116,10 @@ func runExample(t *testing.T, line string) {
 		args = shortComparison(t, args)
 	}
 	if args[0] == "report" {
-		if _, err := os.Stat("run.json"); err != nil {
-			infer(t, passedOn(), "loadtest", "model.onnx", "--rps", "300", "--duration", "300ms", "-o", "run.json", "--format", "json")
+		for _, name := range []string{"run.json", "fp32.json", "int8.json"} {
+			if _, err := os.Stat(name); err != nil && strings.Contains(line, name) {
+				infer(t, passedOn(), "loadtest", "model.onnx", "--rps", "300", "--duration", "300ms", "-o", name, "--format", "json")
+			}
 		}
 	}
 	// A shared machine may be too noisy for --strict (4); the gates themselves must hold.
@@ -163,7 +165,7 @@ func shortComparison(t *testing.T, args []string) []string {
 				t.Fatal(r.err)
 			}
 		}
-		out = append(out, strings.ReplaceAll(arg, "--http :{port}", "--http 127.0.0.1:{port} --grpc off --metrics off"))
+		out = append(out, strings.ReplaceAll(arg, "--http :{port}", "--http 127.0.0.1:{port}"))
 	}
 	if live {
 		out = append(out, "--pairs", "2", "--block", "100ms", "--max-time", "2s")

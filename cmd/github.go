@@ -183,7 +183,9 @@ func distrust(d *report.Document, strict bool) (annotation, bool) {
 	if report.ExitCode(d, strict) == 4 {
 		x.level = levelError
 	}
-	x.message = render.Headline(d)
+	if x.message = render.Headline(d); x.message == d.Kind {
+		x.message = "" // it says nothing of itself
+	}
 	if checks := failedChecks(d); d.Validity.Verdict == report.NotValid && checks != "" {
 		x.message = strings.TrimPrefix(x.message+"; "+checks, "; ")
 	}

@@ -5,9 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"infer/internal/fault"
 	"infer/loadtest"
-	"infer/loadtest/sample"
 	"infer/report"
 	"infer/report/decide"
 )
@@ -17,6 +15,8 @@ type reportFlags struct {
 	slos   []string
 	gates  []string
 	strict bool
+	merge  bool
+	verify bool
 	output string
 	decide decisionFlags
 }
@@ -30,16 +30,25 @@ func newReportCmd(a *app, run func(context.Context, *app, []string, reportFlags)
 (--samples-out), and shows them in any format; that is exit 0, whatever their verdict. With --slo and --gate it judges
 anew, from the figures inside, and the exit code says the outcome.
 
-The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the figures are those of the whole load.
+The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the figures are those of the whole load. With
+--merge so are repeated runs of one load test or profile: counts add up exactly, and intervals follow from how the runs
+differ. What is not alike (model, machine, options) is refused by name.
 
 Several other results are decided between: which configuration to deploy by the objectives (--slo, else those of the
 load tests), with the Pareto front of accuracy against latency, throughput within the objectives, cost and capacity. NAME=
 says which results belong together; without it each load test is a configuration, and profiles, quantizations and
 predictions are facts about all configurations of their model. The first configuration is what the others are compared
-with. It exits 3 where none meets the objectives. The decision, read again, can be judged by others.`,
+with. It exits 3 where none meets the objectives. The decision, read again, can be judged by others.
+
+With --verify the numbers of the first document are computed anew from its raw data: a load test from its samples beside
+it, or without them from the counts inside; a profile from its histograms; a comparison from its blocks, or from the
+documents that were compared; a decision from its documents. The report lists every number as written and as recomputed;
+exit 1 when one does not follow.`,
 		Example: `  infer report run.json --format markdown
   infer report run.json --slo 'p99<20ms' --report run.html
-  infer report fp32=fp32.json int8=int8.json --slo 'p99<200ms' --price 0.40/h --rps 500 --report decision.html`,
+  infer report fp32=fp32.json int8=int8.json --slo 'p99<200ms' --price 0.40/h --rps 500 --report decision.html
+  infer report run1.json run2.json --merge --report runs.json
+  infer report run.json run.samples --verify`,
 		Args: usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
 	}
@@ -47,6 +56,8 @@ with. It exits 3 where none meets the objectives. The decision, read again, can 
 	fs.StringArrayVar(&f.slos, "slo", nil, "judge by this objective in place of those of the load tests, such as 'p99<20ms' or 'accuracy_drop<=0.5pt'; repeatable; exit 3 when missed")
 	fs.StringArrayVar(&f.gates, "gate", nil, "judge by this threshold in place of its own; repeatable; exit 3 when missed")
 	fs.BoolVar(&f.strict, "strict", false, "exit 4 when a gate is inconclusive, too")
+	fs.BoolVar(&f.merge, "merge", false, "merge repeated runs of one load test or profile into one document")
+	fs.BoolVar(&f.verify, "verify", false, "compute the numbers of the first document anew from its raw data; exit 1 when one differs")
 	f.decide.add(fs)
 	addOutputFlag(fs, &f.output)
 	a.gh.add(fs)
@@ -73,6 +84,9 @@ func runReport(_ context.Context, a *app, args []string, f reportFlags) error {
 	if err := a.checkOutputs(nil, reads, outputFile{"--output", f.output}); err != nil {
 		return err
 	}
+	if f.verify {
+		return f.runVerify(a, ops)
+	}
 	d, err := f.document(a, ops, o)
 	if err != nil {
 		return err
@@ -95,13 +109,13 @@ func (f *reportFlags) judges() bool { return len(f.slos)+len(f.gates) > 0 || f.d
 func (f *reportFlags) document(a *app, ops []operand, o decide.Options) (*report.Document, error) {
 	var docs []*report.Document
 	for _, op := range ops {
-		d, err := f.read(op.path)
+		d, _, err := readResult(op.path)
 		if err != nil {
 			return nil, err
 		}
 		docs = append(docs, d)
 	}
-	decided := f.decide.asked() || len(docs) > 1 && !allShards(docs) || docs[0].Kind == "report"
+	decided := !f.merge && (f.decide.asked() || len(docs) > 1 && !allShards(docs) || docs[0].Kind == "report")
 	kind := docs[0].Kind
 	if decided {
 		kind = "report"
@@ -111,6 +125,8 @@ func (f *reportFlags) document(a *app, ops []operand, o decide.Options) (*report
 		return nil, err
 	}
 	switch {
+	case f.merge:
+		return mergeRuns(docs, ops, o.SLO, gates)
 	case len(docs) == 1 && !f.judges():
 		return docs[0], nil
 	case len(docs) == 1 && kind == "report" && docs[0].Kind == "report":
@@ -157,19 +173,4 @@ func allShards(docs []*report.Document) bool {
 		}
 	}
 	return true
-}
-
-// read reads one file: samples of a load test, or a document.
-func (f *reportFlags) read(path string) (*report.Document, error) {
-	if sample.IsFile(path) {
-		return loadtest.Reread(path, nil, nil)
-	}
-	d, err := report.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.Validate(); err != nil {
-		return nil, fault.New(fault.Usage, "it was changed by hand, or damaged", "report %q: %w", path, err)
-	}
-	return d, nil
 }

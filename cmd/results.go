@@ -16,11 +16,13 @@ import (
 )
 
 // readResult reads the result in a file: a document (JSON, or a page that holds one), the samples of a load test, or what
-// another tool wrote. sum is the SHA-256 of the file, hex; of samples it is left out.
+// another tool wrote. sum is the SHA-256 of the file, hex.
 func readResult(path string) (d *report.Document, sum string, err error) {
 	if sample.IsFile(path) {
-		d, err = loadtest.Reread(path, nil, nil)
-		return d, "", err
+		if d, err = loadtest.Reread(path, nil, nil); err == nil {
+			sum, err = fileHash(path)
+		}
+		return d, sum, err
 	}
 	b, err := readAll(path)
 	if err != nil {
@@ -55,4 +57,18 @@ func readAll(path string) ([]byte, error) {
 		return nil, errors.New(path + " is a folder")
 	}
 	return io.ReadAll(io.LimitReader(f, report.MaxBytes+1))
+}
+
+// fileHash is the SHA-256 of a file in hex.
+func fileHash(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fault.New(fault.Usage, "", "read report: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fault.New(fault.Usage, "", "read report: %w", err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -313,7 +313,9 @@ func derive(d *report.Document, x *report.LoadDetails) {
 		d.Warn("%s", n)
 	}
 	x.Tail = sample.Tail(x.Figures)
-	x.Window.Steady = steady(x.Figures)
+	if len(x.Runs) == 0 { // merged runs say it of each
+		x.Window.Steady = steady(x.Figures)
+	}
 }
 
 // addRows adds the rows a second of a load whose requests have several.

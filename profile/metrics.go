@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -15,7 +16,8 @@ import (
 const stageRuns = 36
 
 // addStage adds the mean, the median and the p90 of a stage.
-func addStage(d *report.Document, s *measure.Series, name string) {
+func (r *runner) addStage(s *measure.Series, name string) {
+	r.details.Stages = append(r.details.Stages, report.StageRow{Stage: name, Latency: s.Histogram()})
 	mean := s.Mean()
 	for _, q := range []struct {
 		name, method string
@@ -26,7 +28,7 @@ func addStage(d *report.Document, s *measure.Series, name string) {
 		if e := q.e; e.OK {
 			m.Value, m.Lo, m.Hi, m.Confidence, m.Method = &e.Value, &e.Lo, &e.Hi, measure.Confidence, q.method
 		}
-		d.Add(m)
+		r.d.Add(m)
 	}
 }
 
@@ -49,19 +51,12 @@ func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[st
 		mean.Lo = max(mean.Lo, slices.Min(s.Seconds))
 	}
 	add("latency_mean", mean.Value, mean.Lo, mean.Hi, mean.OK, "t")
-	for _, q := range []struct {
-		name string
-		p    float64
-	}{{"latency_p50", .5}, {"latency_p90", .9}, {"latency_p95", .95}, {"latency_p99", .99}} {
+	for _, q := range percentiles() {
 		e := s.Quantile(q.p)
 		add(q.name, e.Value, e.Lo, e.Hi, e.OK, "order-statistic")
-		if !e.OK {
-			where := ""
-			if b := labels["batch"]; b != "" {
-				where = " at batch " + b
-			}
-			d.Warn("%s%s needs %d runs, this sample has %d", q.name, where, e.Need, e.N)
-		}
+	}
+	for _, w := range shortfalls(len(s.Seconds), labels["batch"]) {
+		d.Warn("%s", w)
 	}
 	if n := len(s.Seconds); n > 0 {
 		add("latency_max", slices.Max(s.Seconds), 0, 0, true, "")
@@ -70,6 +65,21 @@ func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[st
 		r := float64(rows)
 		add("throughput", r/mean.Value, r/mean.Hi, r/mean.Lo, true, "t")
 	}
+}
+
+// shortfalls says which percentiles n runs, at a batch size or at the bound one (""), are too few for.
+func shortfalls(n int, batch string) []string {
+	var list []string
+	where := ""
+	if batch != "" {
+		where = " at batch " + batch
+	}
+	for _, q := range percentiles() {
+		if need := stats.Need(q.p, measure.Confidence); n < need {
+			list = append(list, fmt.Sprintf("%s%s needs %d runs, this sample has %d", q.name, where, need, n))
+		}
+	}
+	return list
 }
 
 // addCold adds the medians over fresh processes; with fewer than six there is no 95 % interval, so the range stands

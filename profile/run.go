@@ -138,7 +138,7 @@ func (r *runner) batch(ctx context.Context, size int64) error {
 	}
 	addLatency(r.d, s, size, map[string]string{"batch": strconv.FormatInt(size, 10)})
 	r.details.Batches = append(r.details.Batches, report.BatchRow{
-		Batch: int(size), Runs: len(s.Seconds), WarmUp: &report.WarmUp{Runs: len(s.WarmUp), Class: string(s.Class)},
+		Batch: int(size), Runs: len(s.Seconds), WarmUp: &report.WarmUp{Runs: len(s.WarmUp), Class: string(s.Class)}, Latency: s.Histogram(),
 	})
 	return nil
 }

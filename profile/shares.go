@@ -30,11 +30,26 @@ func (r *runner) shares(t *trace.Trace) {
 			r.d.Warn("tracing made a run %.1f times slower: read the shares of short nodes as upper bounds", r.details.Inflation)
 		}
 	}
-	r.details.ByNode = table(t, func(n *trace.Node) string { return n.Name })
+	r.details.ByNode = table(t, r.nodeOf)
 	r.details.ByOp = table(t, func(n *trace.Node) string { return n.Op })
 	r.details.ByBlock = table(t, func(n *trace.Node) string { return block(n.Name) })
 	r.joinMACs()
 	r.details.By, r.details.Top = r.o.By, r.o.Top
+}
+
+// nodeOf returns the node of the model that a node of the trace is, by name. The runtime lays convolutions out anew and
+// names them after their output then: slow_y_nchwc is the node that gives slow_y.
+func (r *runner) nodeOf(n *trace.Node) string {
+	output, ok := strings.CutSuffix(n.Name, "_nchwc")
+	if !ok {
+		return n.Name
+	}
+	for _, c := range r.t.Model.Proto.Graph.Nodes {
+		if c.Name != "" && slices.Contains(c.Outputs, output) {
+			return c.Name
+		}
+	}
+	return n.Name
 }
 
 // joinMACs adds the multiply-accumulates to the operators that the runtime left as they are: one that it fused, split

@@ -21,7 +21,7 @@ func (r *runner) stages(ctx context.Context) error {
 	if err := r.stage(ctx, "pre", r.t.Pre); err != nil {
 		return err
 	}
-	addStage(r.d, r.base, "forward")
+	r.addStage(r.base, "forward")
 	if r.t.Post == nil || ctx.Err() != nil {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (r *runner) stage(ctx context.Context, name string, run measure.Run) error 
 	if err != nil {
 		return fmt.Errorf("stage %s: %w", name, err)
 	}
-	addStage(r.d, s, name)
+	r.addStage(s, name)
 	return nil
 }
 

@@ -3,26 +3,27 @@ package report
 // CompareDetails is the details of kind "compare". Times are seconds, sizes bytes, shares in [0, 1]; a ratio is
 // head / base.
 type CompareDetails struct {
-	Mode      string           `json:"mode"`   // "live": paired blocks on this machine; "files": documents
-	Method    string           `json:"method"` // how changes were told from noise, a sentence
-	Base      CompareSide      `json:"base"`
-	Head      CompareSide      `json:"head"`
-	Differs   []CompareDiffers `json:"differs,omitempty"`  // what the two do not have in common, but for the model itself
-	Forced    bool             `json:"forced,omitempty"`   // compared all the same, by --force
-	Alpha     float64          `json:"alpha"`              // of all looks together: intervals have confidence 1 - Alpha
-	MinEffect float64          `json:"min_effect"`         // relative change that does not matter
-	Seconds   float64          `json:"seconds,omitempty"`  // live: from the first block to the last
-	Metrics   []CompareMetric  `json:"metrics"`            // gated ones first, in the order of the gates
-	Shift     []ShiftPoint     `json:"shift,omitempty"`    // the change of latency at every percentile
-	Pairs     []ComparePair    `json:"pairs,omitempty"`    // live: all that was measured; the rest follows from it
-	Looks     []CompareLook    `json:"looks,omitempty"`    // live: when the gates were judged; the last one decides
-	Cold      []ComparePair    `json:"cold,omitempty"`     // live: starts of fresh processes, one a side
-	Explain   *CompareExplain  `json:"explain,omitempty"`  // of --explain
-	Accuracy  *CompareAccuracy `json:"accuracy,omitempty"` // of both models on the same labelled rows
-	Baseline  *CompareBaseline `json:"baseline,omitempty"` // where base comes from, when it is a store of accepted runs
-	Accepted  []Acceptance     `json:"accepted,omitempty"` // regressions that somebody has accepted
-	Reason    string           `json:"reason"`             // of the verdict, one sentence
-	Next      *NextStep        `json:"next,omitempty"`
+	Mode       string           `json:"mode"`   // "live": paired blocks on this machine; "files": documents
+	Method     string           `json:"method"` // how changes were told from noise, a sentence
+	Base       CompareSide      `json:"base"`
+	Head       CompareSide      `json:"head"`
+	Differs    []CompareDiffers `json:"differs,omitempty"`    // what the two do not have in common, but for the model itself
+	Forced     bool             `json:"forced,omitempty"`     // compared all the same, by --force
+	Alpha      float64          `json:"alpha"`                // how often a gate may fail though nothing is worse, at most
+	Confidence float64          `json:"confidence,omitempty"` // of the intervals of Metrics, over all looks together
+	MinEffect  float64          `json:"min_effect"`           // relative change that does not matter
+	Seconds    float64          `json:"seconds,omitempty"`    // live: from the first block to the last
+	Metrics    []CompareMetric  `json:"metrics"`              // gated ones first, in the order of the gates
+	Shift      []ShiftPoint     `json:"shift,omitempty"`      // the change of latency at every percentile
+	Pairs      []ComparePair    `json:"pairs,omitempty"`      // live: all that was measured; the rest follows from it
+	Looks      []CompareLook    `json:"looks,omitempty"`      // live: when the gates were judged; the last one decides
+	Cold       []ComparePair    `json:"cold,omitempty"`       // live: starts of fresh processes, one a side
+	Explain    *CompareExplain  `json:"explain,omitempty"`    // of --explain
+	Accuracy   *CompareAccuracy `json:"accuracy,omitempty"`   // of both models on the same labelled rows
+	Baseline   *CompareBaseline `json:"baseline,omitempty"`   // where base comes from, when it is a store of accepted runs
+	Accepted   []Acceptance     `json:"accepted,omitempty"`   // regressions that somebody has accepted
+	Reason     string           `json:"reason"`               // of the verdict, one sentence
+	Next       *NextStep        `json:"next,omitempty"`
 }
 
 // CompareSide is one of the two things that are compared.
@@ -37,7 +38,7 @@ type CompareSide struct {
 // CompareLook is one judging of the gates by the pairs so far.
 type CompareLook struct {
 	Pairs int     `json:"pairs"`
-	Tail  float64 `json:"tail"` // probability that an interval of this look misses the truth on one side
+	Tail  float64 `json:"tail"` // probability that a gate fails, or an interval misses the truth on one side, by chance at this look
 }
 
 // CompareRun is a document of a side.

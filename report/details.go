@@ -17,6 +17,8 @@ type ProfileDetails struct {
 	Residual     *float64         `json:"residual,omitempty"`          // share of the profiled run outside of all nodes
 	Cold         []ColdStart      `json:"cold,omitempty"`              // one a fresh process
 	Batches      []BatchRow       `json:"batches,omitempty"`           // the --batch sweep; its figures are metrics with the label "batch"
+	Stages       []StageRow       `json:"stages,omitempty"`            // before and behind the model; figures are metrics with the label "stage"
+	Runs         []MergedRun      `json:"runs,omitempty"`              // that the figures were merged from, in the order of time
 	Memory       *Memory          `json:"memory,omitempty"`            //
 	WarmUp       *WarmUp          `json:"warm_up,omitempty"`           //
 	Next         *NextStep        `json:"next,omitempty"`              // absent when the figures support no advice
@@ -53,6 +55,14 @@ type BatchRow struct {
 	Runs   int     `json:"runs"`
 	WarmUp *WarmUp `json:"warm_up,omitempty"`
 	Error  string  `json:"error,omitempty"` // why this size could not be run
+
+	Latency *stats.Histogram `json:"latency_histogram,omitempty"` // of its timed runs, in seconds
+}
+
+// StageRow is what comes before or behind the model, or the model itself between the two.
+type StageRow struct {
+	Stage   string           `json:"stage"` // "pre", "forward" or "post"
+	Latency *stats.Histogram `json:"latency_histogram"`
 }
 
 // Memory is where the memory goes. 0 is unknown, except for Initializers.

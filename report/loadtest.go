@@ -11,6 +11,7 @@ import (
 type LoadDetails struct {
 	Target        LoadTarget       `json:"target"`
 	Schedule      LoadSchedule     `json:"schedule"`
+	Runs          []MergedRun      `json:"runs,omitempty"`           // that the figures were merged from, in the order of time
 	Window        LoadWindow       `json:"window"`                   //
 	Figures       *LoadFigures     `json:"figures,omitempty"`        // what was counted: the metrics follow from it, and it merges with that of other shards; absent of searches and sweeps
 	Faults        []LoadFault      `json:"faults,omitempty"`         // how requests failed, most frequent first
@@ -75,7 +76,7 @@ type LoadWindow struct {
 // LoadFigures is what was counted in the window, in parts of equal length. Merging adds them up.
 type LoadFigures struct {
 	Seconds  float64       `json:"seconds"`
-	Sections []LoadSection `json:"sections"` // at most 24, in order
+	Sections []LoadSection `json:"sections"` // in order: at most 24 of one run; of merged runs one each, or six in all where there are fewer runs
 	Timeline []LoadSlice   `json:"timeline"` // at most 128, in order, for the charts
 	Lag      *stats.Sketch `json:"lag"`      // of the generator
 	ConnWait *stats.Sketch `json:"connection_wait"`

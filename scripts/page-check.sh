@@ -1,6 +1,6 @@
 #!/bin/sh
-# The built-in page and the OpenAPI document, judged by others: axe-core (npm) looks for barriers in Chromium, wide and
-# narrow, light and dark, and openapi-spec-validator (pip) reads the document. Both go into the user's cache. A part that
+# The built-in page, the pages of reports and the OpenAPI document, judged by others: axe-core (npm) looks for barriers in
+# Chromium, wide and narrow, light and dark, and openapi-spec-validator (pip) reads the document. Both go into the user's cache. A part that
 # is not to be had is skipped by name. INFER_TEST_SHOTS=DIR keeps the pictures.
 set -eu
 cd "$(dirname "$0")/.."
@@ -28,3 +28,4 @@ if [ -d "$venv" ]; then
 fi
 
 go test -count=1 -run 'TestLooks|TestOpenAPIIsValid' -v ./serve/page
+go test -count=1 -run 'Looks$' -v ./report/render

@@ -96,6 +96,23 @@ func (h *Histogram) Quantile(p float64) float64 {
 	return h.max
 }
 
+// Sketch returns the counts as a sketch, each value in the middle of its bucket: it has the relative error of h, and what
+// a sketch cannot tell apart, below 2^-26 and from 2^14 on, counts in its outermost buckets.
+func (h *Histogram) Sketch() *Sketch {
+	s := &Sketch{}
+	if h == nil || h.n == 0 {
+		return s
+	}
+	for i, c := range h.counts {
+		if c > 0 {
+			key := uint64(i + firstKey)
+			s.count(fineBucket(math.Float64frombits((2*key+1)<<(51-subBits))), int64(c))
+		}
+	}
+	s.n, s.sum, s.min, s.max = int64(h.n), h.sum, h.min, h.max
+	return s
+}
+
 type histogramJSON struct {
 	SubBits int         `json:"sub_bits"`
 	MinExp  int         `json:"min_exp"`

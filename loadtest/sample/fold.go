@@ -271,12 +271,12 @@ func (s *slice) timeline(at, seconds float64) report.LoadSlice {
 		At: at, Seconds: seconds, Due: total(&s.outcomes), Answered: s.answered, Failed: s.failed,
 		Latency: s.latency.Coarse(timelineBits),
 	}
-	percentiles(&r)
+	Percentiles(&r)
 	return r
 }
 
-// percentiles fills in what follows from the sketch of a slice.
-func percentiles(s *report.LoadSlice) {
+// Percentiles fills in what follows from the sketch of a slice.
+func Percentiles(s *report.LoadSlice) {
 	s.P50, s.P99, s.Max = nil, nil, nil
 	if s.Latency.Count() == 0 {
 		return

@@ -82,7 +82,7 @@ func mergeSlices(a, b *report.LoadSlice) report.LoadSlice {
 		Latency: a.Latency.Clone(),
 	}
 	s.Latency.Merge(b.Latency)
-	percentiles(&s)
+	Percentiles(&s)
 	return s
 }
 

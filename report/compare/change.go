@@ -21,6 +21,7 @@ type change struct {
 	p      func(sign, size float64) float64
 	pairs  int
 	mde    float64 // smallest change that would have been found four times in five; NaN: unknown
+	beyond float64 // how far beyond a bound the truth must be so that the point is beyond it four times in five; 0: unknown
 	method string
 	note   string // what the reader must know of the method, "" for nothing
 }
@@ -66,6 +67,32 @@ func (c *change) noise(o Options) float64 {
 	return o.MinEffect * math.Abs(c.base)
 }
 
+// bounds returns what a change must be above beyond doubt, and what it must be above as it looks, to break a limit.
+func (c *change) bounds(limit float64, o Options) (from, most float64) {
+	noise := c.noise(o)
+	from, most = noise, max(limit, noise)
+	switch {
+	case limit < 0:
+		from, most = limit, limit
+	case c.assumed:
+		from = most
+	}
+	return from, most
+}
+
+// catch makes of the smallest change that would have been told from none the smallest that breaks a gate.
+func (c *change) catch(g report.Gate, o Options) {
+	_, limit := c.limit(g)
+	from, most := c.bounds(limit, o)
+	switch {
+	case limit < 0 || math.IsNaN(c.mde): // a gate that wants an improvement is broken by none
+	case c.difference:
+		c.mde = max(from+c.mde, most+c.beyond)
+	default:
+		c.mde = math.Expm1(max(from+math.Log1p(c.mde), most+c.beyond))
+	}
+}
+
 // judge judges a relative gate. It fails where the change is above the limit and cannot be noise: the test refuses, at
 // level tail after adjust, that it is within the minimum effect (for a gate that wants an improvement: within the limit).
 // It passes where the whole interval is within the limit. In between nothing is known yet.
@@ -74,14 +101,7 @@ func (o Options) judge(g report.Gate, c change, tail float64, adjust func(p floa
 	if c.exact {
 		return c.judgeExact(g, sign, limit)
 	}
-	noise := c.noise(o)
-	from, most := noise, max(limit, noise)
-	switch {
-	case limit < 0:
-		from, most = limit, limit
-	case c.assumed:
-		from = most
-	}
+	from, most := c.bounds(limit, o)
 	worst := c.hi
 	if sign < 0 {
 		worst = -c.lo
@@ -147,12 +167,13 @@ func (c *change) mdeText(g report.Gate) string {
 	if math.IsNaN(c.mde) || c.exact {
 		return ""
 	}
-	sign := 1.0
-	if g.Op[0] == '>' {
-		sign = -1
+	switch down := g.Op[0] == '>'; {
+	case c.difference && down:
+		return report.FormatDifference(c.q, -c.mde)
+	case c.difference:
+		return report.FormatDifference(c.q, c.mde)
+	case down:
+		return report.FormatChange(1 / (1 + c.mde))
 	}
-	if c.difference {
-		return report.FormatDifference(c.q, sign*c.mde)
-	}
-	return report.FormatChange(1 + sign*c.mde)
+	return report.FormatChange(1 + c.mde)
 }

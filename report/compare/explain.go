@@ -16,16 +16,16 @@ const maxExplained = 100
 // ExplainNodes says which nodes moved between two profiles, from their shares by node. Nodes are matched by name, then
 // those that are left by operator and shapes in order; the rest was added or removed. Times are means a profiled run,
 // intervals tell of the noise within the two profiles and not of that between runs of the program. Nil where a side has
-// no nodes.
+// no nodes, or figures that no node can have.
 func ExplainNodes(base, head []report.Share) *report.CompareExplain {
-	if len(base) == 0 || len(head) == 0 {
+	b, h := nodesTogether(base), nodesTogether(head)
+	if len(base) == 0 || len(head) == 0 || !sound(b) || !sound(h) {
 		return nil
 	}
 	x := &report.CompareExplain{What: "nodes"}
 	for _, p := range matchNodes(base, head) {
 		x.Rows = append(x.Rows, nodeRow(p[0], p[1]))
 	}
-	b, h := nodesTogether(base), nodesTogether(head)
 	x.Total = rowOf("all nodes", &b, &h)
 	shares(x)
 	x.Reading = readNodes(x)
@@ -118,9 +118,17 @@ func nodesTogether(shares []report.Share) stats.Estimate {
 	sum := stats.Estimate{Confidence: 0.95, OK: true}
 	for i := range shares {
 		e := shareEstimate(&shares[i])
+		if !sound(e) || e.Lo > e.Value || e.Hi < e.Value {
+			e.Value = math.NaN()
+		}
 		sum.Value, sum.Lo, sum.Hi, sum.OK = sum.Value+e.Value, sum.Lo+e.Lo, sum.Hi+e.Hi, sum.OK && e.OK
 	}
 	return sum
+}
+
+// sound reports whether a time is one that nodes or requests can take.
+func sound(e stats.Estimate) bool {
+	return math.Abs(e.Value)+math.Abs(e.Lo)+math.Abs(e.Hi) < 1/leastFigure
 }
 
 // rowOf is the change between two independent estimates; nil is one that is not there, of which nothing is left to vary.

@@ -3,6 +3,7 @@ package compare
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func Files(base, head []Input, o Options) (*report.Document, error) {
 	if err := CheckVary(o.Vary, docs(f.runs())...); err != nil {
 		return nil, err
 	}
-	f.x = &report.CompareDetails{Mode: "files", Alpha: o.Alpha, MinEffect: o.MinEffect, Accepted: o.Accepted, Base: f.base.describe(), Head: f.head.describe()}
+	f.x = &report.CompareDetails{Mode: "files", Alpha: o.Alpha, Confidence: o.Confidence(), MinEffect: o.MinEffect, Accepted: o.Accepted, Base: f.base.describe(), Head: f.head.describe()}
 	f.match()
 	if len(f.o.Gates) == 0 {
 		f.o.Gates = f.defaults()
@@ -97,6 +98,9 @@ func open(name string, in []Input) (side, error) {
 	return s, nil
 }
 
+// leastFigure is below every figure but 0, and its inverse above: so ratios are finite.
+const leastFigure = 1e-60
+
 func decode(in Input) (run, error) {
 	r := run{Input: in}
 	if in.Doc == nil {
@@ -104,6 +108,13 @@ func decode(in Input) (run, error) {
 	}
 	if err := in.Doc.Validate(); err != nil {
 		return r, fault.New(fault.Usage, "it was changed by hand, or damaged", "result %q: %w", in.Path, err)
+	}
+	for _, m := range in.Doc.Metrics {
+		for _, v := range []*float64{m.Value, m.Lo, m.Hi} {
+			if v != nil && *v != 0 && !(math.Abs(*v) > leastFigure && math.Abs(*v) < 1/leastFigure) {
+				return r, fault.New(fault.Usage, "it was changed by hand, or damaged", "result %q: %s has a figure of %g, which nothing can have", in.Path, m.Name, *v)
+			}
+		}
 	}
 	var details any
 	switch in.Doc.Kind {

@@ -362,6 +362,10 @@ func TestMissingMetric(t *testing.T) {
 	if d.Verdict != report.Inconclusive {
 		t.Errorf("verdict %s", d.Verdict)
 	}
+	d, _ = compared(t, inputs(profiled(t, nil), with(t, short)), inputs(profiled(t, nil)), gatesOf(t, "latency_p50<=+1000%"))
+	if g := d.Gates[0]; g.Verdict != report.Pass || !strings.Contains(g.Reason, "only 1 of the 2 base runs have it") {
+		t.Errorf("%+v", g)
+	}
 }
 
 func TestNotComparable(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 type Options struct {
 	Gates     []report.Gate       // relative ones against the base, absolute ones on the head
 	Pairs     int                 // pairs of blocks before the gates are judged first
-	Alpha     float64             // probability that an interval misses the truth, over all looks together; in (0, 0.5)
+	Alpha     float64             // how often a gate may fail though nothing is worse, over all looks together; in (0, 0.5)
 	MinEffect float64             // relative change that does not matter, in [0, 1)
 	Vary      []string            // options that may differ: they are what is compared
 	Force     bool                // compare what is not comparable, and mark the result
@@ -35,5 +35,5 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// Confidence is that of the intervals.
+// Confidence is that of intervals which nothing was decided by early.
 func (o Options) Confidence() float64 { return 1 - o.Alpha }

@@ -16,11 +16,11 @@ func Pairs(d *report.Document, x *report.CompareDetails, o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	tail := o.Alpha / 2
+	tail := o.Alpha
 	if n := len(x.Looks); n > 0 {
 		tail = x.Looks[n-1].Tail
 	}
-	x.Mode, x.Alpha, x.MinEffect, x.Accepted = "live", o.Alpha, o.MinEffect, o.Accepted
+	x.Mode, x.Alpha, x.Confidence, x.MinEffect, x.Accepted = "live", o.Alpha, 1-2*o.Alpha, o.MinEffect, o.Accepted
 	x.Method = fmt.Sprintf("%d pairs of blocks in turns, exact signed-rank test, Hodges-Lehmann shift; judged %s, with an error of %s",
 		len(x.Pairs), times(max(1, len(x.Looks))), report.FormatValue(report.Ratio, o.Alpha))
 	x.Metrics = o.measured(x, tail)
@@ -53,16 +53,18 @@ func valid(pairs []report.ComparePair) []report.ComparePair {
 func (o Options) measured(x *report.CompareDetails, tail float64) []report.CompareMetric {
 	s := sides{x: x, pairs: valid(x.Pairs), cold: valid(x.Cold), tail: tail}
 	gates := o.relative()
-	changes := make([]*change, len(gates))
+	changes, missing := make([]*change, len(gates)), make([]string, len(gates))
 	for i, g := range gates {
-		changes[i], _ = s.change(g.Metric, byDifference(g, quantity(g.Metric)))
+		if changes[i], missing[i] = s.change(g.Metric, byDifference(g, quantity(g.Metric))); changes[i] != nil {
+			changes[i].catch(g, o)
+		}
 	}
 	var out []report.CompareMetric
 	for i, v := range o.judgeAll(gates, changes, tail) {
 		m := entry(gates[i].Metric, changes[i])
 		m.Gate, m.Verdict, m.Reason = gates[i].Expr, v.outcome, v.reason
 		if changes[i] == nil {
-			_, m.Reason = s.change(gates[i].Metric, byDifference(gates[i], quantity(gates[i].Metric)))
+			m.Reason = missing[i]
 		}
 		if !math.IsNaN(v.p) {
 			p, adjusted := v.p, v.adjusted
@@ -164,6 +166,7 @@ func (s *sides) paired(pairs []report.ComparePair, name string, difference bool)
 	if e.OK {
 		c.lo, c.hi = e.Lo, e.Hi
 		c.mde = stats.Detectable(d, s.tail, 0.8)
+		c.beyond = c.mde - stats.Detectable(d, s.tail, 0.5)
 		if !difference {
 			c.mde = math.Expm1(c.mde)
 		}
@@ -183,20 +186,22 @@ func (s *sides) paired(pairs []report.ComparePair, name string, difference bool)
 // missingText says why there is no change to tell.
 func missingText(name string, pairs []report.ComparePair) string {
 	if len(pairs) == 0 {
-		return name + ": there is no pair whose blocks can be believed"
+		return "has no pair whose blocks can be believed"
 	}
 	base, head := pairs[0].Base, pairs[0].Head
 	_, inBase := base.Values[name]
 	_, inHead := head.Values[name]
 	switch {
 	case inBase && !inHead:
-		return name + " was not measured on the head"
+		return "was not measured on the head"
 	case inHead && !inBase:
-		return name + " was not measured on the base"
+		return "was not measured on the base"
+	case inBase && inHead:
+		return "is zero in most blocks, of which there is no ratio: give the gate a difference"
 	case report.SamplesNeeded(name) > 0 && base.N > 0:
-		return fmt.Sprintf("%s needs longer blocks: one had %d", name, min(base.N, head.N))
+		return fmt.Sprintf("needs longer blocks: the first had %d runs or requests", min(base.N, head.N))
 	}
-	return name + " was not measured"
+	return "was not measured"
 }
 
 // exactChange is that of two exact values.

@@ -25,15 +25,19 @@ func ExplainPhases(base, head *report.LoadDetails) *report.CompareExplain {
 			continue
 		}
 		rest[0], rest[1] = rest[0]-p, rest[1]-q
-		x.Rows = append(x.Rows, rowOf(name, &stats.Estimate{Value: p, Lo: p, Hi: p, Confidence: 0.95}, &stats.Estimate{Value: q, Lo: q, Hi: q, Confidence: 0.95}))
+		x.Rows = append(x.Rows, rowOf(name, exactly(p), exactly(q)))
 	}
 	// The server's clock may have it that more time passed than did here.
-	p, q := max(0, rest[0]), max(0, rest[1])
-	x.Rows = append(x.Rows, rowOf("rest", &stats.Estimate{Value: p, Lo: p, Hi: p, Confidence: 0.95}, &stats.Estimate{Value: q, Lo: q, Hi: q, Confidence: 0.95}))
+	x.Rows = append(x.Rows, rowOf("rest", exactly(max(0, rest[0])), exactly(max(0, rest[1]))))
 	x.Total = rowOf("latency", &b.latency, &h.latency)
 	shares(x)
 	x.Reading = readPhases(x, base, head)
 	return x
+}
+
+// exactly is an estimate without an interval.
+func exactly(v float64) *stats.Estimate {
+	return &stats.Estimate{Value: v, Lo: v, Hi: v, Confidence: 0.95}
 }
 
 // phaseNames are the parts of a request that are told apart, in the order in which it goes through them.
@@ -61,13 +65,21 @@ func phasesOf(x *report.LoadDetails) *phaseMeans {
 	}
 	p := &phaseMeans{latency: stats.SectionRatio(sums, counts, 0.95)}
 	if !p.latency.OK {
-		p.latency = stats.Estimate{Value: sum / n, Lo: sum / n, Hi: sum / n, Confidence: 0.95}
+		p.latency = *exactly(sum / n)
+	}
+	if !sound(p.latency) {
+		return nil
 	}
 	queue, compute := meanOf(f.Queue), meanOf(f.Compute)
 	if s := x.Server; s != nil {
 		queue, compute = orTold(queue, s.Queue), orTold(compute, s.Compute)
 	}
 	p.mean = []float64{meanOf(report.LoadMean{N: f.Lag.Count(), Sum: f.Lag.Sum()}), meanOf(report.LoadMean{N: f.ConnWait.Count(), Sum: f.ConnWait.Sum()}), queue, compute}
+	for i, v := range p.mean {
+		if !sound(*exactly(v)) {
+			p.mean[i] = math.NaN()
+		}
+	}
 	return p
 }
 

@@ -40,6 +40,9 @@ func (o Options) changeOf(base, head []*report.Metric, difference bool) *change 
 		scale = func(v float64) float64 { return v }
 	}
 	o.locate(c, base, head, scale)
+	if !c.difference && (math.IsInf(math.Exp(c.hi), 0) || math.Exp(c.lo) == 0) {
+		c.lo, c.hi = math.NaN(), math.NaN() // an end that far off is none
+	}
 	if difference && !c.difference {
 		c.inUnit()
 	}

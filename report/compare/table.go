@@ -63,7 +63,7 @@ func gated(keys []key, g report.Gate) []key {
 		if k.name != g.Metric {
 			continue
 		}
-		if maps.Equal(k.labels, g.Labels) || len(k.labels)+len(g.Labels) == 0 {
+		if maps.Equal(k.labels, g.Labels) {
 			return []key{k}
 		}
 		has := true
@@ -159,6 +159,7 @@ func (f *files) measure() {
 				p, adjusted := v.p, v.adjusted
 				m.PValue, m.PAdjusted = &p, &adjusted
 			}
+			m.Reason += f.lacking(r.key)
 			m = f.o.accept(m)
 		}
 		f.x.Metrics = append(f.x.Metrics, m)
@@ -167,26 +168,27 @@ func (f *files) measure() {
 
 // sides adds the metric of both sides to the document, and to m where no change tells its values.
 func (f *files) sides(m *report.CompareMetric, k key) {
-	seen := slices.ContainsFunc(f.x.Metrics, func(o report.CompareMetric) bool { return o.Name == k.name && maps.Equal(o.Labels, k.labels) })
-	for _, s := range []side{f.base, f.head} {
+	for _, s := range []struct {
+		side
+		value **float64
+	}{{f.base, &m.Base}, {f.head, &m.Head}} {
 		ms := s.of(k)
 		if len(ms) == 0 {
 			continue
 		}
 		m.Unit, m.Better = ms[0].Unit, ms[0].Better
 		one := summary(ms)
-		if s.name == "base" && m.Base == nil {
-			m.Base = one.Value
-		} else if m.Head == nil {
-			m.Head = one.Value
+		if *s.value == nil {
+			*s.value = one.Value
 		}
-		if seen {
-			continue
+		one.Labels = maps.Clone(k.labels)
+		if one.Labels == nil {
+			one.Labels = map[string]string{}
 		}
-		one.Labels = map[string]string{sideLabel: s.name}
-		maps.Copy(one.Labels, k.labels)
 		one.Labels[sideLabel] = s.name
-		f.d.Add(one)
+		if f.d.Metric(one.Name, one.Labels) == nil { // two gates may be about one metric
+			f.d.Add(one)
+		}
 	}
 }
 
@@ -217,6 +219,17 @@ func summary(ms []*report.Metric) report.Metric {
 	}
 	out.Lo, out.Hi, out.Method = &lo, &hi, "median and range of runs"
 	return out
+}
+
+// lacking says how many runs a change is without, "" for none.
+func (f *files) lacking(k key) string {
+	text := ""
+	for _, s := range []side{f.base, f.head} {
+		if n := len(s.of(k)); n > 0 && n < len(s.runs) {
+			text += fmt.Sprintf("; only %d of the %d %s runs have it", n, len(s.runs), s.name)
+		}
+	}
+	return text
 }
 
 // missing says which side lacks a metric, and what both have.

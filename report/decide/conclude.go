@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -107,15 +108,17 @@ func compared(x *report.DecisionDetails) string {
 
 // deploy is the headline of a choice.
 func deploy(x *report.DecisionDetails, c *report.DecisionConfig) string {
+	base := &x.Configs[0]
 	var meets []string
 	for _, o := range c.SLO {
-		if o.Measured != nil {
+		if o.Measured != nil && o.Measured.Name == "accuracy_drop" && c != base {
+			meets = append(meets, accuracyText(c, base))
+		} else if o.Measured != nil {
 			meets = append(meets, fmt.Sprintf("%s (%s)", o.Expr, textOf(*o.Measured)))
 		} else {
 			meets = append(meets, o.Expr)
 		}
 	}
-	base := &x.Configs[0]
 	parts := []string{"DEPLOY " + c.Name + " — meets " + strings.Join(meets, ", ")}
 	told := func(name string) bool {
 		return slices.ContainsFunc(c.SLO, func(o report.DecisionObjective) bool { return strings.HasPrefix(o.Expr, name) })
@@ -248,7 +251,7 @@ func undecided(c *report.DecisionConfig) string {
 
 // warnings says what stands between the figures and the choice.
 func warnings(d *report.Document, x *report.DecisionDetails) {
-	machines, perRequest := map[string]bool{}, map[float64]bool{}
+	machines, perRequest, loads := map[string]bool{}, map[float64]bool{}, map[string]bool{}
 	for i := range x.Configs {
 		c := &x.Configs[i]
 		if !c.Valid && len(x.SLO) > 0 {
@@ -259,8 +262,9 @@ func warnings(d *report.Document, x *report.DecisionDetails) {
 		}
 		if len(c.Curve) > 0 {
 			perRequest[rowsOf(c)] = true
-		} else if c.AtSLO != nil && len(x.SLO) > 0 {
-			d.Warn("%s has no load test: its latency and throughput are those of one caller after the other, with no queue", c.Name)
+			loads[cmp.Or(c.At, nameOf(c.Curve[0]))] = true
+		} else if metricOf(c, "latency_p50") != nil {
+			d.Warn("%s has no load test: its latency is that of one caller after the other, with no queue", c.Name)
 		}
 		if c.AtSLO != nil && len(x.Price) > 0 && c.Cost == nil {
 			d.Warn("there is no price for %s", c.Name)
@@ -271,6 +275,9 @@ func warnings(d *report.Document, x *report.DecisionDetails) {
 	}
 	if len(machines) > 1 {
 		d.Warn("the configurations were measured on different machines: what they differ in is the machine, too")
+	}
+	if len(loads) > 1 {
+		d.Warn("latencies are of different loads (%s): a lower one at a lower load does not count as better", strings.Join(sortedSet(loads), ", "))
 	}
 	if len(perRequest) > 1 {
 		d.Warn("requests have different numbers of rows: rates are requests a second, costs those of rows")

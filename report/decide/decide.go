@@ -61,7 +61,15 @@ func Decide(in []Input, o Options) (*report.Document, error) {
 	if err := decide(d, x, o); err != nil {
 		return nil, err
 	}
-	return d, d.SetDetails(x)
+	return finished(d, x)
+}
+
+// finished stores the details. Only numbers beyond all bounds, which no run measures, have no JSON form.
+func finished(d *report.Document, x *report.DecisionDetails) (*report.Document, error) {
+	if err := d.SetDetails(x); err != nil {
+		return nil, fault.New(fault.Usage, "a document was changed by hand, or damaged", "the documents hold numbers that no run measures: %w", err)
+	}
+	return d, nil
 }
 
 // Rejudge decides anew from the configurations of a decision. What o leaves zero stays as it was.
@@ -89,7 +97,7 @@ func Rejudge(d *report.Document, o Options) (*report.Document, error) {
 	if err := decide(&out, x, o); err != nil {
 		return nil, err
 	}
-	return &out, out.SetDetails(x)
+	return finished(&out, x)
 }
 
 // decide judges the configurations of x by o and says in d what follows.
@@ -112,7 +120,7 @@ func decide(d *report.Document, x *report.DecisionDetails, o Options) error {
 			m.Method = isBase
 			setMetric(c, m)
 		}
-		judge(c, objectives)
+		judge(c, objectives, loadTested(x.Configs))
 		plan(c, x)
 	}
 	markFront(x)

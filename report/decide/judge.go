@@ -61,8 +61,9 @@ func worst(list []report.DecisionObjective) string {
 }
 
 // judge judges one configuration: at the load of its load tests that serves most and holds the objectives, else at the
-// one that comes nearest to it.
-func judge(c *report.DecisionConfig, objectives []objective) {
+// one that comes nearest to it. Where others are load-tested (competes), one that is not cannot pass an objective on
+// latency or throughput: its figures are of one caller after the other, who never waits in a queue.
+func judge(c *report.DecisionConfig, objectives []objective, competes bool) {
 	c.AtSLO, c.Bound, c.At = nil, false, ""
 	var loaded []objective
 	for _, o := range objectives {
@@ -72,7 +73,9 @@ func judge(c *report.DecisionConfig, objectives []objective) {
 	}
 	if len(c.Curve) == 0 {
 		c.SLO = judgeAt(c, "", c.Metrics, objectives)
-		if m := metricOf(c, "throughput"); m != nil && worst(judgeAt(c, "", c.Metrics, loaded)) == report.Pass {
+		if competes {
+			unloaded(c.SLO)
+		} else if m := metricOf(c, "throughput"); m != nil && worst(judgeAt(c, "", c.Metrics, loaded)) == report.Pass {
 			c.AtSLO, c.Bound = level(*m), true
 		}
 		c.Verdict = worst(c.SLO)
@@ -94,6 +97,22 @@ func judge(c *report.DecisionConfig, objectives []objective) {
 		c.AtSLO = throughputAt(c, p)
 		c.Bound = !slices.ContainsFunc(c.Curve, func(o report.LoadPoint) bool { return above(o, p) && verdicts[key(o)] == report.Fail })
 	}
+}
+
+// unloaded takes back what was judged without a load, except that an objective is missed: more load makes nothing quicker.
+func unloaded(list []report.DecisionObjective) {
+	for i := range list {
+		o := &list[i]
+		if g, err := report.ParseSLO(o.Expr); err == nil && atLoad(g.Metric) && o.Verdict == report.Pass {
+			o.Verdict = report.GateInconclusive
+			o.Reason += ", but with no load, unlike the others: load-test it"
+		}
+	}
+}
+
+// loadTested reports whether any configuration has a load test.
+func loadTested(configs []report.DecisionConfig) bool {
+	return slices.ContainsFunc(configs, func(c report.DecisionConfig) bool { return len(c.Curve) > 0 })
 }
 
 // operatingPoint picks the point to judge by: the one of the highest throughput of rows among those with the best

@@ -90,7 +90,7 @@ func rowsText(rows int64) string {
 func p99(p point) report.Metric {
 	m := report.NewMetric("latency_p99")
 	m.Value = p.P99
-	if p.P99 != nil && p.P99Lo != nil && p.P99Hi != nil {
+	if p.P99 != nil && p.P99Lo != nil && p.P99Hi != nil && *p.P99Lo <= *p.P99 && *p.P99 <= *p.P99Hi {
 		m.Lo, m.Hi, m.Confidence = p.P99Lo, p.P99Hi, 0.95
 	}
 	m.N = int(p.N)

@@ -26,7 +26,11 @@ func quality(configs []report.DecisionConfig) string {
 
 // latencyName is the metric of the front's other axis: p99, or p50 where not every configuration has a p99.
 func latencyName(configs []report.DecisionConfig) string {
+	loaded := loadTested(configs)
 	for i := range configs {
+		if loaded && len(configs[i].Curve) == 0 {
+			continue
+		}
 		if metricOf(&configs[i], "latency_p99") == nil && metricOf(&configs[i], "latency_p50") != nil {
 			return "latency_p50"
 		}
@@ -36,11 +40,11 @@ func latencyName(configs []report.DecisionConfig) string {
 
 // markFront says of every configuration that can be believed whether another one dominates it: is better in accuracy or
 // latency, beyond the interval of the difference and the noise between runs, and not worse in the other. What no interval
-// tells apart is tied, and both are on the front.
+// tells apart is tied, and both are on the front. Where there are load tests, what has none has no place.
 func markFront(x *report.DecisionDetails) {
-	latency := latencyName(x.Configs)
+	latency, loaded := latencyName(x.Configs), loadTested(x.Configs)
 	placed := func(c *report.DecisionConfig) bool {
-		return c.Valid && metricOf(c, latency) != nil && metricOf(c, x.Quality) != nil
+		return c.Valid && len(c.Curve) > 0 == loaded && metricOf(c, latency) != nil && metricOf(c, x.Quality) != nil
 	}
 	for i := range x.Configs {
 		c := &x.Configs[i]
@@ -50,7 +54,7 @@ func markFront(x *report.DecisionDetails) {
 			if i == j || !placed(c) || !placed(o) || c.Dominated != "" {
 				continue
 			}
-			quick := quicker(*metricOf(o, latency), *metricOf(c, latency))
+			quick := quicker(o, c, latency)
 			good := moreAccurate(o, c, x.Quality)
 			if quick >= 0 && good >= 0 && quick+good > 0 {
 				c.Front, c.Dominated = false, o.Name
@@ -59,22 +63,32 @@ func markFront(x *report.DecisionDetails) {
 	}
 }
 
-// quicker is 1 where a is a lower time than b for sure, -1 where b is, 0 where they cannot be told apart.
-func quicker(a, b report.Metric) int {
-	q := stats.Quotient(estimate(a), estimate(b))
+// quicker is 1 where a has a lower latency than b for sure, -1 where b has, 0 where they cannot be told apart: latency
+// grows with the load, so that a lower one at a lower load says nothing.
+func quicker(a, b *report.DecisionConfig, latency string) int {
+	q := stats.Quotient(estimate(*metricOf(a, latency)), estimate(*metricOf(b, latency)))
 	switch {
 	case !q.OK:
 		return 0
-	case q.Hi < 1-runNoise:
+	case q.Hi < 1-runNoise && !lessLoad(a, b):
 		return 1
-	case q.Lo > 1/(1-runNoise):
+	case q.Lo > 1/(1-runNoise) && !lessLoad(b, a):
 		return -1
 	}
 	return 0
 }
 
+// lessLoad reports whether a was measured at a lower load than b.
+func lessLoad(a, b *report.DecisionConfig) bool {
+	x, y := metricOf(a, "throughput"), metricOf(b, "throughput")
+	return x != nil && y != nil && *x.Value*rowsOf(a) < (1-runNoise)**y.Value*rowsOf(b)
+}
+
 // moreAccurate is 1 where a is more accurate than b for sure, -1 where b is, 0 where they cannot be told apart.
 func moreAccurate(a, b *report.DecisionConfig, name string) int {
+	if sameModel(a, b) {
+		return 0
+	}
 	d := stats.Difference(estimate(*metricOf(a, name)), estimate(*metricOf(b, name)))
 	if da, db := metricOf(a, "accuracy_drop"), metricOf(b, "accuracy_drop"); name == "accuracy_top1" && da != nil && db != nil {
 		switch { // counted on the same rows, a difference is known better than from two accuracies

@@ -5,8 +5,13 @@ import (
 	"infer/report"
 )
 
-// isBase is the method of what the base has by definition: no loss of accuracy against itself.
-const isBase = "the base itself"
+// isBase is the method of what the base's model has by definition: no loss of accuracy against itself.
+const isBase = "the model of the base"
+
+// sameModel reports whether two configurations run one model for sure.
+func sameModel(a, b *report.DecisionConfig) bool {
+	return a.Model != nil && b.Model != nil && a.Model.SHA256 != "" && a.Model.SHA256 == b.Model.SHA256
+}
 
 // addDrop gives every configuration its loss of accuracy against the base: counted on the same rows where a quantization
 // did so, else the difference of two accuracies (Newcombe). from is the hash of the model that a drop in the document is
@@ -24,7 +29,7 @@ func addDrop(configs []report.DecisionConfig, from map[string]string) {
 		c := &configs[i]
 		own := metricOf(c, "accuracy_top1")
 		switch drop := metricOf(c, "accuracy_drop"); {
-		case i == 0:
+		case i == 0 || sameModel(c, base):
 			m := report.Exact("accuracy_drop", 0)
 			m.N, m.Method = accuracy.N, isBase
 			setMetric(c, m)
@@ -74,8 +79,10 @@ func setMetric(c *report.DecisionConfig, m report.Metric) {
 // memory. What one of them lacks is left out.
 func change(base, head *report.DecisionConfig) []report.CompareMetric {
 	list := []report.CompareMetric{}
-	for _, name := range []string{"latency_p50", "latency_p99"} {
-		list = appendRatio(list, metricOf(base, name), metricOf(head, name))
+	if len(base.Curve) > 0 == (len(head.Curve) > 0) { // a latency without a load is not that of one with it
+		for _, name := range []string{"latency_p50", "latency_p99"} {
+			list = appendRatio(list, metricOf(base, name), metricOf(head, name))
+		}
 	}
 	list = appendRatio(list, ofLevel("throughput_at_slo", "1/s", "higher", base.AtSLO), ofLevel("throughput_at_slo", "1/s", "higher", head.AtSLO))
 	list = appendRatio(list, ofLevel("cost_per_million", "1", "lower", base.Cost), ofLevel("cost_per_million", "1", "lower", head.Cost))
@@ -106,9 +113,10 @@ func appendRatio(list []report.CompareMetric, base, head *report.Metric) []repor
 		return list
 	}
 	m := report.CompareMetric{Name: head.Name, Unit: head.Unit, Better: head.Better, Base: base.Value, Head: head.Value, Pairs: 1, Method: "single run"}
-	q := stats.Quotient(estimate(*head), estimate(*base))
+	a, b := estimate(*head), estimate(*base)
+	q := stats.Quotient(a, b)
 	m.Ratio = &q.Value
-	switch exact := q.OK && q.Lo == q.Hi; {
+	switch exact := q.OK && a.Lo == a.Hi && b.Lo == b.Hi; {
 	case exact:
 		m.Significant = q.Value != 1
 		m.Method = "exact"

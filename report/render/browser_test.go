@@ -9,20 +9,38 @@ import (
 	"testing"
 
 	"infer/internal/chromium"
+	"infer/report"
 )
 
-// Decisions in Chromium, wide and narrow, light and dark: nothing is wider than the window, axe-core finds no barrier
-// (scripts/page-check.sh installs it and names it in INFER_TEST_AXE), nothing but the file itself is asked for, and the
-// browser complains of nothing. INFER_TEST_SHOTS gets the pictures.
-func TestDecisionLooks(t *testing.T) {
+// Pages of all the kinds that people look at in a browser. Wide and narrow, light and dark, nothing is wider than the
+// window, axe-core finds no barrier (scripts/page-check.sh installs it and names it in INFER_TEST_AXE), nothing but the file
+// itself is asked for, and the browser complains of nothing. INFER_TEST_SHOTS gets the pictures.
+func TestDecisionLooks(t *testing.T) { looks(t, decisionDocs(t)) }
+
+func TestReportLooks(t *testing.T) {
+	compared, loads := compareDocs(t), loadDocs(t)
+	docs := map[string]*report.Document{"profile": profileDoc(t), "quantize": quantizeDocs(t)["quantize"]}
+	for _, name := range []string{"compare-regressed", "compare-inconclusive", "compare-forced", "compare-not-comparable"} {
+		docs[name] = compared[name]
+	}
+	for _, name := range []string{"loadtest-missed", "loadtest-search", "loadtest-sweep"} {
+		docs[name] = loads[name]
+	}
+	looks(t, docs)
+}
+
+func looks(t *testing.T, docs map[string]*report.Document) {
 	c := chromium.Start(t)
-	for name, d := range decisionDocs(t) {
+	for name, d := range docs {
 		page := filepath.Join(t.TempDir(), name+".html")
 		if err := os.WriteFile(page, []byte(render(t, d, "html", Options{})), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		for _, scheme := range []string{"light", "dark"} {
 			for _, width := range []int{1200, 390} {
+				if (scheme == "dark") != (width == 390) && os.Getenv("INFER_TEST_AXE")+os.Getenv("INFER_TEST_SHOTS") == "" {
+					continue // a browser takes its time: without anybody to look, half the looks
+				}
 				c.Look(width, scheme)
 				c.Open("file://" + page)
 				c.Shot(fmt.Sprintf("%s-%s-%d", name, scheme, width))

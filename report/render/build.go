@@ -35,11 +35,13 @@ func build(d *report.Document, o Options) page {
 	}
 	add(l.lead...)
 	s := subject(d)
+	s.title = l.about
 	s.facts = append(slices.Clip(l.subject), s.facts...)
 	add(s)
 	if !l.metricsLast {
 		add(metrics(d), sweep(d))
 	}
+	add(mergedRuns(d))
 	add(l.sections...)
 	if err != nil {
 		add(section{title: "Details", lines: []cell{{text: "the details of this report cannot be shown: " + err.Error(), tone: warn}}})
@@ -47,7 +49,9 @@ func build(d *report.Document, o Options) page {
 	add(gates(d, l.judged))
 	v := validity(d)
 	v.fold, v.long = l.foldChecks, l.foldChecks
-	add(v, warnings(d))
+	add(v)
+	add(verification(d)...)
+	add(warnings(d))
 	if l.metricsLast {
 		m := metrics(d)
 		m.fold, m.long = true, true
@@ -347,30 +351,53 @@ func validity(d *report.Document) section {
 	return s
 }
 
-// checkGroups makes one check of those that a sweep has for each of its points, named check@point.
+// checkGroups makes one check of those that stand for several points of a sweep, shards or runs, named check@point: it is
+// ok where all of them are.
 func checkGroups(checks []report.Check) []report.Check {
-	var out []report.Check
-	points := map[string][]string{}
+	var names []string
+	points := map[string][]report.Check{}
 	for _, c := range checks {
-		name, point, ok := strings.Cut(c.Name, "@")
-		if !ok {
-			out = append(out, c)
-			continue
+		name, _, _ := strings.Cut(c.Name, "@")
+		if points[name] == nil {
+			names = append(names, name)
 		}
-		if points[name] = append(points[name], point); len(points[name]) == 1 {
-			out = append(out, report.Check{Name: name, OK: c.OK, Detail: strings.TrimPrefix(c.Detail, point+": ")})
-		}
+		points[name] = append(points[name], c)
 	}
-	for i := range out {
-		switch at := points[out[i].Name]; len(at) {
-		case 0:
-		case 1:
-			out[i].Detail = "at " + at[0] + ": " + out[i].Detail
-		default:
-			out[i].Detail = fmt.Sprintf("at %d points (%s); at the first of them: %s", len(at), strings.Join(at, "; "), out[i].Detail)
-		}
+	var out []report.Check
+	for _, name := range names {
+		out = append(out, oneCheck(name, points[name]))
 	}
 	return out
+}
+
+// oneCheck is the first of a group that is not ok, or the first, with where the others stand.
+func oneCheck(name string, group []report.Check) report.Check {
+	var failed, all []string
+	worst := group[0]
+	for _, c := range group {
+		_, point, _ := strings.Cut(c.Name, "@")
+		if all = append(all, point); !c.OK {
+			if failed = append(failed, point); worst.OK {
+				worst = c
+			}
+		}
+	}
+	_, point, some := strings.Cut(worst.Name, "@")
+	detail := strings.TrimPrefix(worst.Detail, point+": ")
+	switch {
+	case !some:
+	case len(all) == 1:
+		detail = "at " + point + ": " + detail
+	case len(failed) == 0:
+		detail = fmt.Sprintf("at each of %s; at the first: %s", strings.Join(all, "; "), detail)
+	case len(failed) == 1:
+		detail = fmt.Sprintf("at %s of %s: %s", point, strings.Join(all, "; "), detail)
+	case len(failed) == len(all):
+		detail = fmt.Sprintf("at %d points (%s); at the first of them: %s", len(all), strings.Join(all, "; "), detail)
+	default:
+		detail = fmt.Sprintf("at %d of %d points (%s); at the first of them: %s", len(failed), len(all), strings.Join(failed, "; "), detail)
+	}
+	return report.Check{Name: name, OK: worst.OK, Detail: detail}
 }
 
 func warnings(d *report.Document) section {
@@ -387,6 +414,7 @@ type layout struct {
 	badge       cell      // behind the title
 	summary     string    // the outcome in a sentence, "" for none
 	lead        []section // before the subject: the answer
+	about       string    // title of the subject, "" for none
 	subject     []fact    // what was measured, before what every document says of it
 	sections    []section
 	last        []section // behind everything else

@@ -174,6 +174,9 @@ func tickText(q report.Quantity, v, step float64) string {
 	if step == 0 && q == report.Time {
 		return timeTick(v)
 	}
+	if step == 0 && q == report.Factor {
+		return strconv.FormatFloat(math.Round(v*1e9)/1e9, 'f', -1, 64) + "×"
+	}
 	switch q {
 	case report.Ratio:
 		times, unit = 100, " %"

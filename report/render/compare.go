@@ -25,7 +25,7 @@ type comparison struct {
 // layCompare lays out a comparison: what the gates say, what else moved and where, and what was compared with what.
 func layCompare(d *report.Document, c report.CompareDetails, o Options) layout {
 	v := newComparison(d, c)
-	out := layout{title: v.headline(), summary: v.summary(), subject: v.subject(), next: c.Next, metricsLast: true, rows: markdownRows}
+	out := layout{title: v.headline(), summary: v.summary(), about: "What was compared", subject: v.subject(), next: c.Next, metricsLast: true, rows: markdownRows}
 	out.foldChecks = d.Validity.Verdict == report.Valid
 	if c.Forced {
 		out.badge = cell{text: "COMPARED BY FORCE", tone: warn}

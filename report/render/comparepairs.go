@@ -23,7 +23,7 @@ func (v *comparison) pairs() []section {
 		ss = append(ss, section{title: "Pair by pair: " + m.Name, chart: c})
 	}
 	t := &table{cols: []column{{head: "pair", right: true}, {head: "at", right: true}, {head: "first"}, {head: "base", right: true}, {head: "head", right: true},
-		{head: "change", right: true}, {head: "n", right: true, drop: 2}, {head: "seed", right: true, drop: 3}, {head: "", drop: 1}}}
+		{head: "change", right: true}, {head: "n", right: true}, {head: "disturbed"}}}
 	for i, p := range v.Pairs {
 		d := v.dot(i, m.Name)
 		note := cell{text: d.note(), tone: warn}
@@ -31,8 +31,8 @@ func (v *comparison) pairs() []section {
 		if d.ratio > 0 {
 			change, _ = signedPercent(d.ratio-1, nil, nil)
 		}
-		t.rows = append(t.rows, []cell{str(fmt.Sprint(i + 1)), str(seconds(d.at)), str(p.First), str(blockText(m, p.Base)), str(blockText(m, p.Head)), str(change),
-			str(whole(p.Base.N) + ", " + whole(p.Head.N)), faint(fmt.Sprint(p.Seed)), note})
+		t.rows = append(t.rows, []cell{str(fmt.Sprint(i + 1)), str(fmt.Sprintf("%.1f s", d.at)), str(p.First), str(blockText(m, p.Base)), str(blockText(m, p.Head)), str(change),
+			str(whole(p.Base.N) + " and " + whole(p.Head.N)), note})
 	}
 	return append(ss, section{title: "The pairs: " + m.Name, table: t.compact(), fold: true, long: true})
 }
@@ -103,7 +103,7 @@ func (d pairDot) text(name string) string {
 	if d.headFirst {
 		first = "head"
 	}
-	text := fmt.Sprintf("pair %d at %s, %s first: %s ", d.number, seconds(d.at), first, name)
+	text := fmt.Sprintf("pair %d at %.1f s, %s first: %s ", d.number, d.at, first, name)
 	if d.ratio <= 0 {
 		text += "not measured"
 	} else {

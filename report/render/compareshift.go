@@ -25,7 +25,7 @@ func (v *comparison) shift() []section {
 		}
 		t.rows = append(t.rows, []cell{str(percentileText(p.Percentile)), str(seconds(p.Base)), str(seconds(p.Head)), c, faint(between)})
 	}
-	s := section{title: "Latency at every percentile", table: t.compact(),
+	s := section{title: "Latency at every percentile", table: t.compact(), aside: true,
 		lines: []cell{faint("the interval of a percentile is for itself alone: of many, some leave out no change by chance")}}
 	picture := shiftChart{points: v.Shift}
 	for _, m := range v.gated {

@@ -65,7 +65,10 @@ func (v *comparison) legend() string {
 
 // interval is the head of the interval columns.
 func (v *comparison) interval() string {
-	if v.Alpha > 0 && v.Alpha < 1 {
+	switch {
+	case v.Confidence > 0:
+		return "[" + percent(v.Confidence) + " CI]"
+	case v.Alpha > 0 && v.Alpha < 1:
 		return "[" + percent(1-v.Alpha) + " CI]"
 	}
 	return "[interval]"
@@ -101,10 +104,16 @@ func (v *comparison) otherMetrics(o Options) section {
 		change, between := changeText(m)
 		word := direction(m)
 		c := cell{text: strings.TrimSpace(change + " " + word), tone: directionTone(word)}
-		if !m.Significant && change != "—" {
+		n := fmt.Sprint(m.Pairs)
+		switch {
+		case m.Method == "exact" && m.Base != nil && m.Head != nil && *m.Base == *m.Head:
+			c, n = faint("the same"), ""
+		case m.Method == "exact":
+			n = "" // counted, not sampled
+		case !m.Significant && change != "—":
 			c = faint("~")
 		}
-		t.rows = append(t.rows, []cell{code(metricName(m)), str(sideText(m, m.Base)), str(sideText(m, m.Head)), c, faint(between), faint(m.Better), str(fmt.Sprint(m.Pairs))})
+		t.rows = append(t.rows, []cell{code(metricName(m)), str(sideText(m, m.Base)), str(sideText(m, m.Head)), c, faint(between), faint(m.Better), str(n)})
 	}
 	if n := len(v.others) - shown; n > 0 {
 		t.more = fmt.Sprintf("and %d more", n)

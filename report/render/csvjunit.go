@@ -13,7 +13,7 @@ import (
 )
 
 // writeCSV writes one metric a row (RFC 4180). Numbers are in base units and in full; what is missing is empty. The
-// points of a latency-throughput curve are metrics with labels. A comparison has other columns: both sides of a metric.
+// points of a latency-throughput curve and the configurations of a decision are metrics with labels. A comparison has other columns: both sides of a metric.
 func writeCSV(w io.Writer, d *report.Document) error {
 	if c, err := compareDetails(d); d.Kind == "compare" && err == nil {
 		return writeCompareCSV(w, c)
@@ -23,7 +23,7 @@ func writeCSV(w io.Writer, d *report.Document) error {
 	if err := c.Write([]string{"name", "labels", "value", "unit", "lo", "hi", "confidence", "n", "method"}); err != nil {
 		return err
 	}
-	for _, m := range append(slices.Clip(d.Metrics), loadMetrics(d)...) {
+	for _, m := range slices.Concat(d.Metrics, loadMetrics(d), decisionMetrics(d)) {
 		confidence := ""
 		if m.Confidence != 0 {
 			confidence = inFull(&m.Confidence)
@@ -60,6 +60,7 @@ type (
 		Suites   []testSuite `xml:"testsuite"`
 	}
 	testSuite struct {
+		kind      string
 		Name      string     `xml:"name,attr"`
 		Timestamp string     `xml:"timestamp,attr"`
 		Tests     int        `xml:"tests,attr"`
@@ -94,44 +95,54 @@ type (
 // or a failure when the run is strict; a check that is not ok is a failure when the run exits 4 and skipped else. A
 // comparison has its gates alone.
 func writeJUnit(w io.Writer, d *report.Document, o Options) error {
-	s := testSuite{Name: "infer " + d.Kind, Timestamp: d.Created.UTC().Format("2006-01-02T15:04:05")}
+	s := testSuite{kind: d.Kind, Name: "infer " + d.Kind, Timestamp: d.Created.UTC().Format("2006-01-02T15:04:05")}
 	if c, err := compareDetails(d); d.Kind == "compare" && err == nil {
 		s.addComparison(d, c, o)
 		return s.write(w)
 	}
 	exit := report.ExitCode(d, o.Strict)
-	add := func(class, name, kind, text string, ok, fails bool) {
-		c := testCase{Class: "infer." + d.Kind + "." + class, Name: clean(name)}
-		switch {
-		case ok:
-			c.Output = clean(text)
-		case fails:
-			c.Failure = &message{Type: kind, Message: clean(text)}
-			s.Failures++
-		default:
-			c.Skipped = &message{Message: clean(text)}
-			s.Skipped++
-		}
-		s.Cases = append(s.Cases, c)
+	judged := decisionDetails(d).SLO
+	if len(judged) > 0 {
+		s.addDecision(d, o)
+	} else {
+		s.add("verdict", "verdict", string(d.Verdict), string(d.Verdict)+": "+title(d), d.Verdict == report.OK || d.Verdict == report.Inconclusive && exit == 0, exit != 0)
 	}
-	add("verdict", "verdict", string(d.Verdict), string(d.Verdict)+": "+title(d), d.Verdict == report.OK || d.Verdict == report.Inconclusive && exit == 0, exit != 0)
 	slos := loadSLOs(d)
 	for _, g := range d.Gates {
+		if slices.Contains(judged, g.Expr) {
+			continue // it is among those of its configuration
+		}
 		class := "gate"
 		if slices.ContainsFunc(slos, func(s report.LoadSLO) bool { return s.Expr == g.Expr }) {
 			class = "slo"
 		}
-		add(class, g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
+		s.add(class, g.Expr, g.Verdict, g.Reason, g.Verdict == report.Pass, g.Verdict == report.Fail || o.Strict)
 	}
-	for _, s := range slos {
-		if !slices.ContainsFunc(d.Gates, func(g report.GateResult) bool { return g.Expr == s.Expr }) {
-			add("slo", s.Expr, s.Verdict, s.Reason, s.Verdict == report.Pass, s.Verdict == report.Fail || o.Strict)
+	for _, x := range slos {
+		if !slices.ContainsFunc(d.Gates, func(g report.GateResult) bool { return g.Expr == x.Expr }) {
+			s.add("slo", x.Expr, x.Verdict, x.Reason, x.Verdict == report.Pass, x.Verdict == report.Fail || o.Strict)
 		}
 	}
 	for _, c := range d.Validity.Checks {
-		add("validity", c.Name, "invalid", c.Detail, c.OK, exit == 4)
+		s.add("validity", c.Name, "invalid", c.Detail, c.OK, exit == 4)
 	}
 	return s.write(w)
+}
+
+// add adds a case that passed, or failed, or was skipped.
+func (s *testSuite) add(class, name, kind, text string, ok, fails bool) {
+	c := testCase{Class: "infer." + s.kind + "." + class, Name: clean(name)}
+	switch {
+	case ok:
+		c.Output = clean(text)
+	case fails:
+		c.Failure = &message{Type: kind, Message: clean(text)}
+		s.Failures++
+	default:
+		c.Skipped = &message{Message: clean(text)}
+		s.Skipped++
+	}
+	s.Cases = append(s.Cases, c)
 }
 
 // write writes s as the only suite of a file.

@@ -20,7 +20,7 @@ type decision struct {
 // the objectives, what else is there, what does it cost, where does the gain come from, and can it be believed.
 func layDecision(d *report.Document, x report.DecisionDetails, o Options) layout {
 	v := newDecision(d, x)
-	out := layout{title: strings.TrimRight(x.Headline, "."), summary: v.question(), next: x.Next, metricsLast: true, judged: x.SLO}
+	out := layout{title: strings.TrimRight(x.Headline, "."), summary: v.question(), next: x.Next, metricsLast: true, judged: x.SLO, rows: markdownRows}
 	out.lead = []section{v.cards(), v.levers(), v.objectives(), v.pareto(), v.configurations(o), v.curves(), v.capacity(), v.steps(),
 		v.shares(o), v.tails(), v.start(), v.outcomes(), v.validity()}
 	for i := range out.lead {
@@ -108,12 +108,19 @@ func valueOf(c report.DecisionConfig, name string) *float64 {
 func (v *decision) name(c report.DecisionConfig) cell {
 	x := str(c.Name)
 	switch {
+	case v.known(c) && !c.Valid:
+		x.tag, x.tagTone = "not to be trusted", warn
 	case v.chosen(c):
 		x.tag, x.tagTone = "chosen", good
 	case c.Name == v.Base:
 		x.tag, x.tagTone = "base", dim
 	}
 	return x
+}
+
+// known reports whether c is one of the configurations, and not only named by an outcome.
+func (v *decision) known(c report.DecisionConfig) bool {
+	return slices.ContainsFunc(v.Configs, func(x report.DecisionConfig) bool { return x.Name == c.Name })
 }
 
 // measured is the cell of a metric with its interval below it; empty where it was not measured.

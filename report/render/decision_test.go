@@ -162,19 +162,19 @@ var (
 )
 
 // decisionDoc lays a decision around configurations.
-func decisionDoc(t *testing.T, slo []string, price string, demand float64, ms ...measure) (*report.Document, report.DecisionDetails) {
+func decisionDoc(t *testing.T, slo []string, prices []report.DecisionPrice, demand float64, ms ...measure) (*report.Document, report.DecisionDetails) {
 	t.Helper()
 	x := report.DecisionDetails{SLO: slo, Base: ms[0].name, Demand: demand, Use: 0.7, Quality: "accuracy_top1"}
-	if price != "" {
-		x.Price = []report.DecisionPrice{{Hour: 0.40, Currency: "$", Basis: price}}
-	}
+	x.Price = prices
+	v := newDecision(nil, x)
 	for i, m := range ms {
 		c := m.config(t, slo)
-		if c.AtSLO != nil && price != "" {
-			c.Cost = level95(1e6*0.40/3600/(0.7*m.rate[0]), 1e6*0.40/3600/(0.7*m.rate[2]), 1e6*0.40/3600/(0.7*m.rate[1]), 1)
+		if p := v.priceOf(c); c.AtSLO != nil && p != nil {
+			perMillion := 1e6 * p.Hour / 3600 / x.Use
+			c.Cost = level95(perMillion/m.rate[0], perMillion/m.rate[2], perMillion/m.rate[1], 29_871)
 			for c.Replicas = 1; float64(c.Replicas)*0.7*m.rate[0] < demand; c.Replicas++ {
 			}
-			c.Hourly = ptr(0.40 * float64(c.Replicas))
+			c.Hourly = ptr(p.Hour * float64(c.Replicas))
 		}
 		if i > 0 {
 			c.Relative = compared(x.Configs[0], c, "latency_p99", "throughput_at_slo", "cost_per_million", "accuracy_top1", "model_bytes")
@@ -211,7 +211,7 @@ func details(t *testing.T, d *report.Document, x report.DecisionDetails) *report
 // chosenDoc is a text classifier that misses its objective until it is quantized and batched.
 func chosenDoc(t *testing.T) *report.Document {
 	slo := []string{"p99<200ms", "accuracy_top1>=90%", "error_rate<0.1%"}
-	d, x := decisionDoc(t, slo, "$0.40/h of a c3-standard-2, as given on 2026-11-23", 500,
+	d, x := decisionDoc(t, slo, []report.DecisionPrice{{Hour: 0.40, Currency: "$", Basis: "$0.40/h, as given on 2026-11-23"}}, 500,
 		measure{name: "fp32", what: "--max-batch 1", model: "banking77.onnx", bytes: 438_012_345, p99: [3]float64{1.84, 1.71, 1.99}, accuracy: [3]float64{.9214, .9113, .9304}, rate: [3]float64{171, 167, 175}, memory: 912e6,
 			curve: [][2]float64{{50, .021}, {100, .034}, {150, .098}, {170, .19}, {180, .61}, {190, 1.5}}, ops: floatOps, tail: []float64{.93, .05, .02, 0}, init: .71, dominated: "int8 batched"},
 		measure{name: "fp32 batched", what: "--max-batch 16", model: "banking77.onnx", bytes: 438_012_345, p99: [3]float64{.412, .391, .437}, accuracy: [3]float64{.9214, .9113, .9304}, rate: [3]float64{292, 286, 297}, memory: 968e6,
@@ -230,7 +230,7 @@ func chosenDoc(t *testing.T) *report.Document {
 	}
 	x.Configs[4].AtSLO, x.Configs[4].Cost, x.Configs[4].Replicas, x.Configs[4].Hourly = nil, nil, 0, nil // its accuracy misses the objective at any rate
 	x.Configs[4].Relative = compared(x.Configs[0], x.Configs[4], "latency_p99", "accuracy_top1", "model_bytes")
-	x.Next = &report.NextStep{Command: "infer deploy docker models/banking77.int8.onnx -o deploy", Why: "the configuration is decided: make its image"}
+	x.Next = &report.NextStep{Command: "infer deploy docker -o deploy models/banking77.int8.onnx", Why: "the configuration is decided: make its image"}
 	d.Gates = nil
 	for _, s := range x.Configs[3].SLO {
 		d.Gates = append(d.Gates, report.GateResult{Expr: s.Expr, Verdict: s.Verdict, Reason: s.Reason})
@@ -240,14 +240,14 @@ func chosenDoc(t *testing.T) *report.Document {
 
 // noneDoc is a decision in which no configuration meets the objectives; there is no price, no profile and no curve.
 func noneDoc(t *testing.T) *report.Document {
-	d, x := decisionDoc(t, []string{"p99<20ms", "accuracy_top1>=75%"}, "", 0,
+	d, x := decisionDoc(t, []string{"p99<20ms", "accuracy_top1>=75%"}, nil, 0,
 		measure{name: "resnet50 fp32", model: "resnet50.onnx", bytes: 102_000_000, p99: [3]float64{.0412, .0398, .0431}, accuracy: [3]float64{.7613, .7488, .7734}},
 		measure{name: "resnet50 int8", model: "resnet50.int8.onnx", bytes: 25_900_000, p99: [3]float64{.0231, .0224, .0239}, accuracy: [3]float64{.7581, .7455, .7703}})
 	d.Verdict = report.FailedGate
 	x.Headline = "No configuration meets the objectives: resnet50 int8 is nearest and misses p99<20ms by 3.1 ms."
 	x.Levers = []string{"resnet50 int8: 61 % of the time is in Conv; a machine with VNNI runs its integer kernels about twice as fast", "a lower rate: p99 is 19 ms at 180 /s",
 		"more threads: each request uses 1 of 2"}
-	x.Next = &report.NextStep{Command: "infer tune models/resnet50.int8.onnx --slo 'p99<20ms' -o tuned.yaml", Why: "the settings of the runtime have not been searched"}
+	x.Next = &report.NextStep{Command: "infer tune --slo 'p99<20ms' models/resnet50.int8.onnx", Why: "the settings of the runtime have not been searched"}
 	for i := range x.Configs {
 		x.Configs[i].Cold = nil
 	}
@@ -261,7 +261,7 @@ func noneDoc(t *testing.T) *report.Document {
 // have prices and business outcomes of their own.
 func openDoc(t *testing.T) *report.Document {
 	slo := []string{"p99<50ms", "accuracy_top1>=88%", "goodput>=300/s"}
-	d, x := decisionDoc(t, slo, "€0.30/h, as given on 2026-11-23", 900,
+	d, x := decisionDoc(t, slo, []report.DecisionPrice{{Config: "gpu fp16", Hour: 1.10, Currency: "€", Basis: "€1.10/h, as given on 2026-11-23"}, {Hour: 0.30, Currency: "€", Basis: "€0.30/h, as given on 2026-11-23"}}, 900,
 		measure{name: "cpu fp32", what: "--threads 8", model: "ranker.onnx", bytes: 88_000_000, p99: [3]float64{.0488, .0462, .0521}, accuracy: [3]float64{.8912, .8797, .9017}, rate: [3]float64{301, 290, 311}, memory: 412e6, init: .4,
 			curve: [][2]float64{{100, .012}, {200, .021}, {300, .0488}}},
 		measure{name: "cpu int8", what: "--threads 8", model: "ranker.int8.onnx", bytes: 23_000_000, p99: [3]float64{.0291, .0279, .0305}, accuracy: [3]float64{.8841, .8723, .895}, rate: [3]float64{522, 507, 539}, memory: 160e6, init: .2,
@@ -270,14 +270,13 @@ func openDoc(t *testing.T) *report.Document {
 			curve: [][2]float64{{100, .004}, {500, .005}, {3100, .0081}}, invalid: "the generator used 97 % of the CPUs it may use"})
 	d.Verdict = report.Inconclusive
 	x.Headline = "Open: cpu int8 may meet the objectives, but accuracy 88.4 % [87.2, 89.5] holds the limit of 88 % inside its interval"
-	x.Price = []report.DecisionPrice{{Config: "gpu fp16", Hour: 1.10, Currency: "€", Basis: "€1.10/h, as given on 2026-11-23"}, {Hour: 0.30, Currency: "€", Basis: "€0.30/h, as given on 2026-11-23"}}
 	x.Configs[2].Bound = true
 	x.Outcomes = []report.Outcome{
 		{Variant: "cpu fp32", Metric: "conversion", Value: .0412, N: 20_113, Lo: ptr(.0385), Hi: ptr(.044), Method: "wilson"},
 		{Variant: "cpu int8", Metric: "conversion", Value: .0431, N: 19_876, Lo: ptr(.0404), Hi: ptr(.046), Method: "wilson", Change: level95(.0019, -.002, .0058, 19_876)},
 		{Variant: "cpu fp32", Metric: "basket", Value: 48.2, N: 829, Lo: ptr(46.9), Hi: ptr(49.5), Method: "t"},
 		{Variant: "cpu int8", Metric: "basket", Value: 45.1, N: 857, Lo: ptr(43.9), Hi: ptr(46.3), Method: "t", Change: level95(-3.1, -4.9, -1.3, 857)}}
-	x.Next = &report.NextStep{Command: "infer predict models/ranker.int8.onnx --input data --labels labels.npy", Why: "12000 labelled rows would settle the accuracy"}
+	x.Next = &report.NextStep{Command: "infer predict --input data models/ranker.int8.onnx", Why: "12000 labelled rows would settle the accuracy"}
 	for _, s := range x.Configs[1].SLO {
 		d.Gates = append(d.Gates, report.GateResult{Expr: s.Expr, Verdict: s.Verdict, Reason: s.Reason})
 	}
@@ -305,4 +304,21 @@ func TestDecisionCharts(t *testing.T) {
 			t.Errorf("%s has %d bytes", name, len(page))
 		}
 	}
+}
+
+// hostileDecisionDoc has hostile names in every place that shows one.
+func hostileDecisionDoc(t *testing.T) *report.Document {
+	d, x := decisionDoc(t, []string{"p99<200ms"}, []report.DecisionPrice{{Hour: 1, Currency: hostile, Basis: hostile, Config: hostile}}, 500,
+		measure{name: hostile, what: hostile, model: hostile, bytes: 5, p99: [3]float64{.1, .09, .11}, accuracy: [3]float64{.9, .8, .95}, rate: [3]float64{100, 90, 110}, memory: 5, init: .1,
+			curve: [][2]float64{{50, .01}, {100, .02}}, ops: opShares(hostile, 1.), tail: []float64{.5, .3, .2, 0}, invalid: hostile, dominated: hostile},
+		measure{name: "b" + hostile, model: "m", bytes: 5, p99: [3]float64{.2, .19, .21}, accuracy: [3]float64{.91, .8, .95}, rate: [3]float64{200, 190, 210}, memory: 5})
+	x.Headline, x.Levers, x.Chosen = hostile, []string{hostile}, hostile
+	x.SLO = append(x.SLO, hostile)
+	x.Configs[0].SLO = append(x.Configs[0].SLO, report.DecisionObjective{Expr: hostile, Verdict: report.GateInconclusive, Reason: hostile})
+	x.Configs[0].Host, x.Configs[0].Machine = hostile, hostile
+	x.Configs[0].Manifests = []report.Manifest{{Tool: hostile, Go: hostile, Command: []string{hostile, hostile}, Options: map[string]any{hostile: hostile}, Data: &report.DataRef{Source: hostile}}}
+	x.Outcomes = []report.Outcome{{Variant: hostile, Metric: hostile, Value: 1, N: 5}}
+	x.Sources[0].Path, x.Sources[0].Created, x.Sources[0].Why = hostile, hostile, hostile
+	x.Next = &report.NextStep{Command: hostile, Why: hostile}
+	return details(t, d, x)
 }

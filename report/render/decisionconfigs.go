@@ -13,7 +13,7 @@ const configurationsTitle = "Configurations"
 func (v *decision) configurations(o Options) section {
 	t := &table{sortable: true, cols: []column{{head: "configuration", lead: true}, {head: "verdict"}, {head: "p99", right: true}, {head: "change", right: true, drop: 1},
 		{head: "rate", right: true}, {head: "change", right: true, drop: 4}, {head: "per million", right: true}, {head: "change", right: true, drop: 3},
-		{head: v.qualityName(), right: true}, {head: "change", right: true, drop: 2}, {head: "Pareto", drop: 5}, {head: "not valid", note: true}}}
+		{head: v.qualityName(), right: true}, {head: "change", right: true, drop: 2}, {head: "Pareto", drop: 5}}}
 	shown := rowsToShow(len(v.ranked), 10, o)
 	for _, c := range v.ranked[:shown] {
 		rate, cost := cell{}, cell{}
@@ -28,10 +28,9 @@ func (v *decision) configurations(o Options) section {
 		}
 		row := []cell{v.name(c), verdictCell(c.Verdict), measured(metricOf(c, "latency_p99")), v.delta(c, "latency_p99"),
 			rate, v.delta(c, "throughput_at_slo"), cost, v.delta(c, "cost_per_million"),
-			measured(metricOf(c, v.Quality)), v.delta(c, v.Quality), pareto(c), {}}
+			measured(metricOf(c, v.Quality)), v.delta(c, v.Quality), pareto(c)}
 		if !c.Valid {
 			row[1].tone = warn
-			row[11] = cell{text: "not to be trusted", tone: warn}
 		}
 		t.rows = append(t.rows, row)
 	}
@@ -101,7 +100,7 @@ func (v *decision) pareto() section {
 		if x == nil || y == nil || x.Value == nil || y.Value == nil {
 			continue
 		}
-		p := point{name: c.Name, x: *x.Value, y: *y.Value, front: c.Front, grey: c.Dominated != "", chosen: v.chosen(c), base: c.Name == v.Base}
+		p := point{name: c.Name, x: *x.Value, y: *y.Value, front: c.Front, grey: c.Dominated != "", chosen: v.chosen(c), base: c.Name == v.Base, doubt: !c.Valid}
 		p.xLo, p.xHi = metricEnds(*x)
 		p.yLo, p.yHi = metricEnds(*y)
 		p.label = fmt.Sprintf("%s: p99 %s, %s %s", c.Name, textOf(x), v.qualityName(), textOf(y))
@@ -123,7 +122,7 @@ func (v *decision) pareto() section {
 }
 
 func roleName(r role) string {
-	return [...]string{roleOther: "neither on the front nor dominated, as far as the intervals tell", roleGrey: "dominated", roleFront: "Pareto front",
+	return [...]string{roleOther: "neither on the front nor dominated, as far as the intervals tell", roleGrey: "dominated", roleDoubt: "not to be trusted", roleFront: "Pareto front",
 		roleBase: "base", roleChosen: "chosen"}[r]
 }
 

@@ -11,7 +11,7 @@ import (
 
 // capacity is the table of what a configuration holds and costs, and how many replicas of it the demand takes.
 func (v *decision) capacity() section {
-	t := &table{cols: []column{{head: "configuration", shrink: true}, {head: "rate", right: true}, {head: ""}, {head: "per million", right: true}, {head: "", bar: true, drop: 1},
+	t := &table{cols: []column{{head: "configuration", shrink: true}, {head: "rate", right: true}, {head: "", drop: 3}, {head: "per million", right: true}, {head: "", bar: true, drop: 1},
 		{head: "replicas", right: true}, {head: "an hour", right: true}, {head: "load of each", right: true, drop: 2}}}
 	dearest := 0.0
 	for _, c := range v.ranked {

@@ -101,8 +101,13 @@ func (c curves) draw(b *strings.Builder, id string, width float64) {
 	f.xAxis(b, c.x, report.Rate)
 	for i, l := range c.lines {
 		var at []string
-		for _, p := range c.sorted(l.points) {
+		var last [2]float64
+		for j, p := range c.sorted(l.points) {
 			x, y := f.atX(c.at(p)), f.atY(*p.P99)
+			if j > 0 {
+				names.slope(last[0], last[1], x, y)
+			}
+			last = [2]float64{x, y}
 			at = append(at, fmt.Sprintf("%.1f,%.1f", x, y))
 			names.take(box{x - 6, x + 6, y - 6, y + 6})
 		}

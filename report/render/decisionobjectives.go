@@ -35,7 +35,6 @@ func (v *decision) objectives() section {
 			row[8] = faint(unexplained(x))
 			if !c.Valid {
 				row[2].tone = warn
-				row[8] = cell{text: joined("not to be trusted", row[8].text), tone: warn}
 			}
 			t.rows = append(t.rows, row)
 			head = cell{}

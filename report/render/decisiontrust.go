@@ -13,7 +13,7 @@ import (
 // outcomes is the table of what a business measured of the configurations, beside their accuracy.
 func (v *decision) outcomes() section {
 	t := &table{cols: []column{{head: "outcome", group: true}, {head: "configuration", shrink: true}, {head: v.qualityName(), right: true, drop: 2}, {head: "measured", right: true}, {head: "95 % interval"},
-		{head: "n", right: true, drop: 1}, {head: "change", right: true}, {head: ""}}}
+		{head: "n", right: true, drop: 1}, {head: "change", right: true}, {head: "", drop: 3}}}
 	var names []string
 	for _, x := range v.Outcomes {
 		if !slices.Contains(names, x.Metric) {

@@ -32,6 +32,15 @@ func (l *labels) line(x1, y1, x2, y2 float64) {
 	l.lines = append(l.lines, box{min(x1, x2) - 1, max(x1, x2) + 1, min(y1, y2) - 1, max(y1, y2) + 1})
 }
 
+// slope is line for one that need not be along an axis.
+func (l *labels) slope(x1, y1, x2, y2 float64) {
+	const steps = 24
+	for i := range steps {
+		x, y := x1+(x2-x1)*float64(i)/steps, y1+(y2-y1)*float64(i)/steps
+		l.line(x, y, x+(x2-x1)/steps, y+(y2-y1)/steps)
+	}
+}
+
 // places are where a name of width w may stand, from its point: beside it first, then above and below.
 func places(w float64) [][2]float64 {
 	return [][2]float64{{10, -6}, {-10 - w, -6}, {10, 18}, {-10 - w, 18}, {10, -20}, {-10 - w, -20}, {10, 32}, {-10 - w, 32}, {-w / 2, -10}, {-w / 2, 22}}

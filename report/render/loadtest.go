@@ -363,7 +363,7 @@ func (v *load) loadText() []string {
 		}
 		parts = append(parts, text)
 	}
-	if !v.closed() && s.Arrival != "" {
+	if !v.closed() && s.Arrival != "" && len(v.Runs) == 0 { // each of merged runs has its own
 		parts = append(parts, "seed "+strconv.FormatUint(s.Seed, 10))
 	}
 	if len(s.SHA256) >= 12 {
@@ -374,6 +374,9 @@ func (v *load) loadText() []string {
 	}
 	if s.Merged > 1 {
 		parts = append(parts, fmt.Sprintf("merged from %d shards", s.Merged))
+	}
+	if n := len(v.Runs); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d runs", n))
 	}
 	return parts
 }

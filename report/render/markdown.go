@@ -21,16 +21,7 @@ func writeMarkdown(w io.Writer, p page, id string) error {
 	if p.summary != "" {
 		b.WriteString("\n" + markdownText(p.summary) + "\n")
 	}
-	asideLast := func(a, b section) int { // what is folded away as an aside comes behind what is not
-		switch {
-		case a.aside == b.aside:
-			return 0
-		case a.aside:
-			return 1
-		}
-		return -1
-	}
-	for _, s := range slices.SortedStableFunc(slices.Values(p.sections), asideLast) {
+	for _, s := range p.asidesLast() {
 		if s.onlyChart() {
 			continue
 		}
@@ -46,6 +37,22 @@ func writeMarkdown(w io.Writer, p page, id string) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// asidesLast returns the sections of p with what is folded away behind what is not, where there are asides.
+func (p page) asidesLast() []section {
+	if !slices.ContainsFunc(p.sections, func(s section) bool { return s.aside }) {
+		return p.sections
+	}
+	var open, folded []section
+	for _, s := range p.sections {
+		if s.aside || s.fold {
+			folded = append(folded, s)
+		} else {
+			open = append(open, s)
+		}
+	}
+	return append(open, folded...)
 }
 
 // Marker is what the hidden first line of the Markdown of a kind holds, by which a comment is found again to be updated:
@@ -84,7 +91,7 @@ func markdownSection(s section) string {
 		b.WriteString("### " + markdownText(s.title) + "\n\n")
 	}
 	for _, c := range s.cards {
-		b.WriteString("- " + markdownText(c.name) + ": **" + markdownText(c.value) + "** " + markdownText(c.note) + "\n")
+		b.WriteString("- " + markdownText(c.name) + ": " + joined("**"+markdownText(c.value)+"**", markdownText(c.note)) + "\n")
 	}
 	for _, f := range s.facts {
 		b.WriteString("- " + markdownText(f.name) + ": " + markdownText(f.value) + "\n")
@@ -101,8 +108,8 @@ func markdownSection(s section) string {
 	for _, l := range s.lines {
 		b.WriteString("- " + markdownText(l.text) + "\n")
 	}
-	for _, c := range s.code {
-		b.WriteString("\n" + markdownCode(c) + "\n")
+	if len(s.code) > 0 {
+		b.WriteString(markdownBlock(s.code))
 	}
 	if s.fold || s.aside {
 		b.WriteString("\n</details>\n")
@@ -165,6 +172,25 @@ func markdownText(s string) string {
 // markdownCode sets s as a code span that is safe inside a table.
 func markdownCode(s string) string {
 	s = clean(s)
+	fence, pad := fenceFor(s, 1), ""
+	if len(fence) > 1 {
+		pad = " "
+	}
+	return fence + pad + strings.ReplaceAll(s, "|", `\|`) + pad + fence
+}
+
+// markdownBlock sets lines as a block of code.
+func markdownBlock(lines []string) string {
+	var text []string
+	for _, l := range lines {
+		text = append(text, clean(l))
+	}
+	fence := fenceFor(strings.Join(text, " "), 3)
+	return fence + "\n" + strings.Join(text, "\n") + "\n" + fence + "\n"
+}
+
+// fenceFor returns a run of at least n backticks, longer than any in s.
+func fenceFor(s string, n int) string {
 	longest, run := 0, 0
 	for _, r := range s {
 		if run++; r != '`' {
@@ -172,10 +198,5 @@ func markdownCode(s string) string {
 		}
 		longest = max(longest, run)
 	}
-	fence := strings.Repeat("`", longest+1)
-	pad := ""
-	if longest > 0 {
-		pad = " "
-	}
-	return fence + pad + strings.ReplaceAll(s, "|", `\|`) + pad + fence
+	return strings.Repeat("`", max(longest+1, n))
 }

@@ -192,6 +192,7 @@ func TestWidth(t *testing.T) {
 	docs["profile"], docs["inspect"], docs["nodes"] = profileDoc(t), inspectDoc(t), nodesDoc(t)
 	maps.Copy(docs, quantizeDocs(t))
 	maps.Copy(docs, loadDocs(t))
+	maps.Copy(docs, decisionDocs(t))
 	maps.Copy(docs, compareDocs(t))
 	for name, d := range docs {
 		for _, width := range []int{60, 80, 100, 200} {
@@ -225,7 +226,7 @@ func hostileDoc(t *testing.T) *report.Document {
 }
 
 func TestHostileNames(t *testing.T) {
-	for name, d := range map[string]*report.Document{"profile": hostileDoc(t), "quantize": hostileQuantizeDoc(t), "loadtest": hostileLoadDoc(t), "compare": hostileCompareDoc(t)} {
+	for name, d := range map[string]*report.Document{"profile": hostileDoc(t), "quantize": hostileQuantizeDoc(t), "loadtest": hostileLoadDoc(t), "report": hostileDecisionDoc(t), "compare": hostileCompareDoc(t)} {
 		t.Run(name, func(t *testing.T) { harmless(t, d) })
 	}
 }
@@ -286,7 +287,7 @@ func dropCode(s string) string {
 }
 
 func TestReadBack(t *testing.T) {
-	for _, d := range []*report.Document{profileDoc(t), hostileDoc(t), quantizeDoc(t), hostileQuantizeDoc(t), loadDocs(t)["loadtest-missed"], hostileLoadDoc(t), regressedDoc(t), hostileCompareDoc(t)} {
+	for _, d := range []*report.Document{profileDoc(t), hostileDoc(t), quantizeDoc(t), hostileQuantizeDoc(t), loadDocs(t)["loadtest-missed"], hostileLoadDoc(t), chosenDoc(t), hostileDecisionDoc(t), regressedDoc(t), hostileCompareDoc(t)} {
 		for _, format := range []string{"json", "html"} {
 			got, err := report.Read(strings.NewReader(render(t, d, format, Options{})))
 			if err != nil {
@@ -385,7 +386,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // A document without anything, and one whose details have another shape, still give a page.
 func TestPoorDocuments(t *testing.T) {
-	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "loadtest", "compare", "?"} {
+	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "loadtest", "report", "compare", "?"} {
 		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1,"candidates":3,"target":4,"metrics":5}`} {
 			d := &report.Document{Kind: kind, Details: []byte(details)}
 			for _, f := range Formats() {
@@ -450,6 +451,12 @@ func FuzzRender(f *testing.F) {
 			{"name":"a","difference":1e308,"difference_lo":-1e308,"difference_hi":0},{}],"shift":[{"percentile":5,"ratio":0},{"ratio":1e-320,"lo":1,"hi":-1},{"ratio":1,"lo":1,"hi":1e308},{"ratio":2}],"looks":[1],
 			"pairs":[{"base":{"at":-1e308,"values":{"latency_p99":1e-300}},"head":{"values":{"latency_p99":1e300}}},{"base":{"at":1,"values":{"latency_p99":1}},"head":{"at":1,"values":{"latency_p99":2},"invalid":"x"}},{}],
 			"explain":{"rows":[{"share":-1e308},{"change":1e308}]},"accuracy":{"rows":-1,"gained":5},"baseline":{"newest":"9999"},"accepted":[{"until":-1e308}],"base":{"runs":[{"sha256":"a"}]},"differs":[{}]}`,
+		"report": `{"chosen":"a","base":"a","slo":["p99<1ms","accuracy_top1>=1%","x"],"demand":1e308,"utilization":-1,"price":[{"per_hour":-1}],"levers":[""],
+			"configs":[{"name":"a","metrics":[{"name":"latency_p99","unit":"s","value":1e-320,"lo":-1e308,"hi":1e308},{"name":"accuracy_top1","unit":"1","value":2},{"name":"peak_rss","unit":"B","value":-5}],"pareto":true,
+			"slo":[{"measured":null},{"measured":{"name":"x","value":1e308},"limit":-1e308,"headroom":1e308},{},{},{}],"throughput_at_slo":{"value":0},"cost_per_million":{"value":-1e308},"replicas":-9,"hourly":1e308,
+			"relative":[{"name":"latency_p99","ratio":1e308,"ratio_lo":-1}],"shares":[{"name":"x","seconds":1e308},{"seconds":-1e308}],"tail":{"n":-1,"queue":9},"curve":[{"p99":1e-320,"offered_rate":1e308},{"p99":1e308},{"p99":1,"concurrency":-1}],"cold":[{"session_init":-1e308}],"checks":[{}],"manifests":[{"options":{"a":[1]}}]},
+			{"metrics":[{"name":"latency_p99","unit":"s","value":1},{"name":"accuracy_top1","unit":"1","value":-2}]}],
+			"outcomes":[{"variant":"b","method":"wilson","change":{"value":1e308}}],"steps":[{"metrics":[{"name":"x","base":-1,"head":1e308,"ratio":0}]}],"sources":[{"created":"x","sha256":"12"}]}`,
 		"runtime": `{"libraries":[{}],"findings":[{"level":"\u0000"}]}`,
 		"loadtest": `{"schedule":{"loop":"open","stages":[{"from":-1e308,"to":1e308,"for":1e308}]},"window":{"seconds":1e308},"tail":{"n":-1,"rest":1,"generator":1},"faults":[{"count":-1}],"slo":[{"expr":"p99<1ms","n":-1,"missed":5}],
 			"points":[{"p99":1e-320,"throughput":1e308},{"p99":1e308,"p99_lo":-1,"p99_hi":1,"concurrency":1}],"figures":{"timeline":[{"p50":1e-300,"p99":1,"max":-1,"failed":-1,"seconds":1},{"at":1,"p50":0,"p99":0,"max":1e308,"seconds":1}],"slowest":[{}],

@@ -49,6 +49,7 @@ type point struct {
 	front        bool
 	chosen, base bool
 	grey         bool // dominated by another
+	doubt        bool // not to be trusted
 }
 
 // role is what a point is among the others, from which its symbol follows.
@@ -57,6 +58,7 @@ type role int
 const (
 	roleOther role = iota
 	roleGrey
+	roleDoubt
 	roleFront
 	roleBase
 	roleChosen
@@ -64,6 +66,8 @@ const (
 
 func (p point) role() role {
 	switch {
+	case p.doubt:
+		return roleDoubt
 	case p.chosen:
 		return roleChosen
 	case p.base:
@@ -251,8 +255,9 @@ func (p point) symbol(b *strings.Builder, x, y float64) {
 		fmt.Fprintf(b, `<path class="pt pick" d="M%.1f %.1fl%[3]g %[3]gl-%[3]g %[3]gl-%[3]g -%[3]gz"/>`, x, y-d, d)
 	case roleFront:
 		fmt.Fprintf(b, `<circle class="pt full" cx="%.1f" cy="%.1f" r="%g"/>`, x, y, round1(r))
-	case roleGrey:
-		fmt.Fprintf(b, `<circle class="pt grey" cx="%.1f" cy="%.1f" r="%g"/>`, x, y, round1(r))
+	case roleGrey, roleDoubt:
+		class := map[role]string{roleGrey: "grey", roleDoubt: "doubt"}[p.role()]
+		fmt.Fprintf(b, `<circle class="pt %s" cx="%.1f" cy="%.1f" r="%g"/>`, class, x, y, round1(r))
 	default:
 		fmt.Fprintf(b, `<circle class="pt" cx="%.1f" cy="%.1f" r="%g"/>`, x, y, round1(r))
 	}
@@ -265,7 +270,7 @@ func round1(x float64) float64 { return math.Round(10*x) / 10 }
 func (s scatter) frontLine(b *strings.Builder, f frame, l *labels) {
 	var front []point
 	for _, p := range s.points {
-		if p.front {
+		if p.front && !p.doubt {
 			front = append(front, p)
 		}
 	}
@@ -312,7 +317,7 @@ func (s scatter) labels(b *strings.Builder, f frame, l *labels) {
 // keys say what the symbols mean.
 func (s scatter) keys() []key {
 	var keys []key
-	for _, p := range []point{{base: true}, {chosen: true}, {front: true}, {}, {grey: true}} {
+	for _, p := range []point{{base: true}, {chosen: true}, {front: true}, {}, {grey: true}, {doubt: true}} {
 		if i := slices.IndexFunc(s.points, func(q point) bool { return q.role() == roleBase && q.front }); p.base && i >= 0 && s.lower {
 			p.front = true // it is drawn as one that is
 		}

@@ -21,7 +21,7 @@ trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT
 full() { [ "$seconds" -ge 20 ]; }
 # What takes time, full or short.
 if full; then
-  race=10s rows=1500 block=2s most=90s
+  race=10s rows=1500 block=1s most=45s
 else
   race=1s rows=1000 block=500ms most=15s
 fi
@@ -65,7 +65,7 @@ run() {
 }
 
 # headline FILE: the verdict and the figures with which the text of a result begins, in a line.
-headline() { echo "$(infer report "$1" --quiet | sed '/^$/q' | tr -s ' \n' ' ')"; }
+headline() { infer report "$1" --quiet | awk -v RS= 'NR == 1 { $1 = $1; print }'; }
 
 # figure FILE METRIC: its value with unit and interval; a dash where it was not measured.
 figure() {
@@ -140,7 +140,7 @@ load() {
   configs+=("$name")
   operands+=("$name=$of")
   if full; then
-    run '0 3 4' infer loadtest "$url" --find-max-rps --range "$((rate / 10)):$((4 * rate))" --slo "$slo" --max-time 90s --model-file "$model" --report "$name.max.json"
+    run '0 3 4' infer loadtest "$url" --find-max-rps --range "$((rate / 10)):$((4 * rate))" --slo "$slo" --max-time 60s --model-file "$model" --report "$name.max.json"
     headline "$name.max.json"
     operands+=("$name=$name.max.json")
     top=$(figure "$name.max.json" max_rps)

@@ -85,7 +85,7 @@ var rooms = map[string][]string{
 	"configs":                     {},
 	"scripts/bench":               {"model", "model/onnx", "testdata/arch", "internal/host"},
 	"scripts/comparebench":        {"model", "model/onnx", "testdata/arch", "report", "report/compare", "internal/stats", "internal/host"},
-	"scripts/encoder":             {"model", "model/onnx", "testdata/arch"},
+	"scripts/encoder":             {"model", "testdata/arch"},
 	"scripts/coverage":            {"internal/stats", "internal/host"},
 	"scripts/loadbench":           {"internal/stats", "internal/host"},
 	"scripts/servebench":          {"model", "model/onnx", "model/tensor", "testdata/arch", "internal/wire", "internal/stats"},

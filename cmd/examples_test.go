@@ -116,9 +116,9 @@ func runExample(t *testing.T, line string) {
 		args = shortComparison(t, args)
 	}
 	if args[0] == "report" {
-		for _, name := range []string{"run.json", "fp32.json", "int8.json"} {
-			if _, err := os.Stat(name); err != nil && strings.Contains(line, name) {
-				infer(t, passedOn(), "loadtest", "model.onnx", "--rps", "300", "--duration", "300ms", "-o", name, "--format", "json")
+		for _, name := range []string{"run.json", "run1.json", "run2.json", "fp32.json", "int8.json"} {
+			if _, err := os.Stat(name); err != nil && strings.Contains(line, name) || strings.Contains(line, "run.samples") && name == "run.json" {
+				infer(t, passedOn(), "loadtest", "model.onnx", "--rps", "300", "--duration", "300ms", "-o", name, "--format", "json", "--samples-out", "run.samples")
 			}
 		}
 	}

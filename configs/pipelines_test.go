@@ -259,9 +259,16 @@ const (
 	other  = "../testdata/odd/scalar-input.onnx"
 )
 
-// quick are settings with which a comparison takes a second.
+// brief are settings with which a comparison ends after two seconds, decided or not.
+func brief(gates string) map[string]string {
+	env := quick(gates)
+	env["MAX_TIME"] = "2s"
+	return env
+}
+
+// quick are settings with which a comparison with wide gates is decided in seconds.
 func quick(gates string) map[string]string {
-	return map[string]string{"INFER_MODULE": "example/infer", "INFER_VERSION": "v1", "GATES": gates, "PAIRS": "6", "BLOCK": "60ms", "MAX_TIME": "30s"}
+	return map[string]string{"INFER_MODULE": "example/infer", "INFER_VERSION": "v1", "GATES": gates, "PAIRS": "6", "BLOCK": "60ms", "MAX_TIME": "20s"}
 }
 
 // TestComparePipeline runs the workflow of a pull request: what passes, what regresses, what cannot be compared and what
@@ -284,6 +291,9 @@ func TestComparePipeline(t *testing.T) {
 			r := newRunner(t, c.base, c.head)
 			github := newComments(t)
 			r.api, r.env = github.start(), quick(c.gates)
+			if c.verdict == "inconclusive" {
+				r.env = brief(c.gates) // or it looks for more pairs all the time
+			}
 			r.run("github/infer-compare.yml")
 			if r.failed != c.code || r.outputs["compare"]["verdict"] != c.verdict || r.outputs["compare"]["gate_failed"] != fmt.Sprint(c.code == 3) {
 				t.Errorf("exit %d, outputs %v, want %d and %s\n%s", r.failed, r.outputs["compare"], c.code, c.verdict, r.log)
@@ -322,17 +332,17 @@ func TestCommentIsUpdated(t *testing.T) {
 		t.Skip("no gh on this machine")
 	}
 	github := newComments(t)
-	r.api, r.env = github.start(), quick("latency_p50<=+900%\n")
+	r.api, r.env = github.start(), brief("latency_p50<=+900%\n")
 	r.run("github/infer-compare.yml")
 	first := github.mine(t)
-	if !strings.Contains(first.Body, "**OK**") {
+	if !strings.Contains(first.Body, "+900%") {
 		t.Errorf("first comment:\n%s", first.Body)
 	}
 	r.git("worktree", "remove", "--force", "base")
-	r.env = quick("latency_p50<=-95%\n")
+	r.env = brief("latency_p50<=-95%\n")
 	r.run("github/infer-compare.yml")
 	second := github.mine(t)
-	if second.ID != first.ID || !strings.Contains(second.Body, "**REGRESSED**") {
+	if second.ID != first.ID || !strings.Contains(second.Body, "-95%") || strings.Contains(second.Body, "+900%") {
 		t.Errorf("comment %d became %d:\n%s", first.ID, second.ID, second.Body)
 	}
 	if strings.Contains(r.log, "== Install infer") {
@@ -349,10 +359,10 @@ func TestForkComments(t *testing.T) {
 		}
 		github := newComments(t)
 		github.fork, github.hidden = true, !readable
-		r.api, r.env = github.start(), quick("latency_p50<=+900%\n")
+		r.api, r.env = github.start(), brief("latency_p50<=+900%\n")
 		r.run("github/infer-compare.yml")
-		if r.failed != 0 || !strings.Contains(r.log, "::notice title=no comment::") || !strings.Contains(r.summary, "**OK**") {
-			t.Errorf("exit %d, summary %q\n%s", r.failed, r.summary, r.log)
+		if r.failed != 0 || !strings.Contains(r.log, "::notice title=no comment::") || !strings.Contains(r.summary, "<!-- infer:report:compare -->") {
+			t.Errorf("exit %d, summary %.400q\n%s", r.failed, r.summary, r.log)
 		}
 	}
 }
@@ -375,8 +385,8 @@ func TestNewModel(t *testing.T) {
 	}
 }
 
-// TestBaselinePipeline runs the workflow for a machine of one's own twice: the first run founds the baseline, and the
-// second joins it when it is ok.
+// TestBaselinePipeline runs the workflow for a machine of one's own: the first run that is valid founds the baseline, one
+// that is not is refused, and the next joins it when it is ok.
 func TestBaselinePipeline(t *testing.T) {
 	r := newRunner(t, digits, digits)
 	origin := t.TempDir()
@@ -385,25 +395,47 @@ func TestBaselinePipeline(t *testing.T) {
 	if err := os.Symlink(os.Getenv("INFER_TEST_PROGRAM"), filepath.Join(r.home, "stub", "infer")); err != nil {
 		t.Fatal(err)
 	}
-	runs := func() int {
-		return strings.Count(r.git("--git-dir", origin, "show", "refs/infer/baseline:baseline.jsonl"), "\n") + 1
+	founded := false
+	for i := 0; i < 8 && !founded; i++ {
+		r.run("github/infer-baseline.yml")
+		if founded = r.document("run.json").Validity.Verdict == report.Valid; founded {
+			break
+		}
+		if n := r.stored(origin); r.failed != 4 || n != 0 {
+			t.Fatalf("exit %d and %d runs stored after one that is not valid\n%s", r.failed, n, r.log)
+		}
+	}
+	if !founded {
+		t.Skip("this machine is too busy for a valid profile")
+	}
+	if n := r.stored(origin); r.failed != 0 || n != 1 || !strings.Contains(r.summary, "first run of this baseline") {
+		t.Fatalf("exit %d, %d runs stored\n%s\n%s", r.failed, n, r.summary, r.log)
 	}
 	r.run("github/infer-baseline.yml")
-	if r.failed != 0 || runs() != 1 || !strings.Contains(r.summary, "first run of this baseline") {
-		t.Fatalf("exit %d\n%s\n%s", r.failed, r.summary, r.log)
-	}
-	r.run("github/infer-baseline.yml")
-	d, err := report.ReadFile(filepath.Join(r.work, "compare.html"))
-	if err != nil {
-		t.Fatal(err, r.log)
-	}
-	want := 1
+	d, want := r.document("compare.html"), 1
 	if d.Verdict == report.OK {
 		want = 2
 	}
-	if got := runs(); got != want || r.failed != report.ExitCode(d, false) {
-		t.Errorf("%d runs and exit %d after a second one that is %s\n%s", got, r.failed, d.Verdict, r.log)
+	if got := r.stored(origin); got != want || r.failed != report.ExitCode(d, false) {
+		t.Errorf("%d runs stored and exit %d after a second one that is %s\n%s", got, r.failed, d.Verdict, r.log)
 	}
+}
+
+// stored is how many runs the baseline of a repository has.
+func (r *runner) stored(repository string) int {
+	if r.git("--git-dir", repository, "for-each-ref", "refs/infer/baseline") == "" {
+		return 0
+	}
+	return strings.Count(r.git("--git-dir", repository, "show", "refs/infer/baseline:baseline.jsonl"), "\n") + 1
+}
+
+func (r *runner) document(name string) *report.Document {
+	r.t.Helper()
+	d, err := report.ReadFile(filepath.Join(r.work, name))
+	if err != nil {
+		r.t.Fatal(err, r.log)
+	}
+	return d
 }
 
 // TestGitLabPipeline runs the script of GitLab's job.

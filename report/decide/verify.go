@@ -18,12 +18,8 @@ func Recompute(d *report.Document, given []Input) (report.Recomputed, error) {
 		return report.Recomputed{}, err
 	}
 	o := Options{Outcomes: x.Outcomes}
-	for _, e := range x.SLO {
-		g, err := report.ParseSLO(e)
-		if err != nil {
-			return report.Recomputed{}, fault.Wrap(err, "objectives of the decision")
-		}
-		o.SLO = append(o.SLO, g)
+	if o.AccuracyTarget, err = ParseAccuracyTarget(flagIn(d.Manifest.Command, "--accuracy-target")); err != nil {
+		return report.Recomputed{}, err
 	}
 	r := report.Recomputed{
 		Judged: true, From: "the metrics of its configurations (their documents are not given)",
@@ -62,8 +58,22 @@ func decidedAgain(d *report.Document, x *report.DecisionDetails, given []Input) 
 	if err != nil {
 		return nil, err
 	}
-	y.Price, y.Demand, y.Use = x.Price, x.Demand, x.Use
+	y.SLO, y.Price, y.Demand, y.Use = x.SLO, x.Price, x.Demand, x.Use
 	return again, again.SetDetails(y)
+}
+
+// flagIn is the value of a flag of a command line, "" for none. The objective that an accuracy target became stands among
+// the others; what it was to keep is only there.
+func flagIn(command []string, flag string) string {
+	for i, arg := range command {
+		if value, ok := strings.CutPrefix(arg, flag+"="); ok {
+			return value
+		}
+		if arg == flag && i+1 < len(command) {
+			return command[i+1]
+		}
+	}
+	return ""
 }
 
 // nameIn is the name that a command line gave to a document, "" for none.

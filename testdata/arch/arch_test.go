@@ -36,6 +36,8 @@ func TestModels(t *testing.T) {
 		{"BERT-base, dynamic, norms in pieces", BERTBase(0, WithSymbolicBatch(), WithDecomposedNorm()), 12*7087872 + 12},
 		// (30522 + 512 + 1)·768 embeddings, a norm of 2·768, two axes and the mask's constant.
 		{"BERT-base, embeddings", BERTBase(16, WithEmbeddings(), WithBatch(2)), 12*7087872 + 10 + 31035*768 + 2*768 + 3},
+		// 2 layers of 4·(64²+64) + 2·64·256 + 256 + 5·64 = 49 984, (100 + 32 + 1)·64 embeddings, a norm, 64·7 + 7 in the classifier, 13 constants.
+		{"classifier", Encoder("classifier", BERT{Layers: 2, Hidden: 64, Heads: 2, FFN: 256, Vocab: 100, Positions: 32, Classes: 7}, 8, WithEmbeddings()), 2*49984 + 133*64 + 2*64 + 455 + 13},
 		{"LSTM", LSTM(5, 10, 20, WithBatch(3)), 80*10 + 80*20 + 160},
 		{"Relu", Chain("Relu", 4, 16), 0},
 		{"Add", Chain("Add", 4, 16), 1},

@@ -8,64 +8,85 @@ import (
 	"infer/model/tensor"
 )
 
-// The sizes of BERT-base. Ref: Devlin et al., BERT, 2018, section 3.
-const (
-	bertLayers = 12
-	bertHidden = 768
-	bertHeads  = 12
-	bertFFN    = 3072
-	bertVocab  = 30522
-	bertMax    = 512 // positions
-)
+// BERT is the size of an encoder in the architecture of that name. Every field is positive, and Heads divides Hidden.
+type BERT struct {
+	Layers    int
+	Hidden    int64 // width of a token
+	Heads     int64
+	FFN       int64 // width inside a layer
+	Vocab     int64 // rows of the embedding
+	Positions int64 // tokens at most
+	Classes   int64 // of the classifier on the first token; 0: none
+}
 
-// BERTBase returns the encoder of BERT-base as exporters write it: MatMul and Add, Gelu from Erf, heads split by
-// Shape, Gather, Concat and Reshape. Input "hidden_states" batch x tokens x 768 (WithEmbeddings: ids and a mask),
-// output "last_hidden_state" of that shape. tokens <= 0 makes the second axis the dynamic axis "sequence".
+// BERTBase returns the encoder of BERT-base: input "hidden_states" batch x tokens x 768 (WithEmbeddings: ids and a
+// mask), output "last_hidden_state" of that shape.
 // At 128 tokens it takes 11 173 625 856 multiply-accumulates a row:
 // 12·128·(4·768² + 2·768·3072) = 10 871 635 968 in the linear layers, 12·2·128²·768 = 301 989 888 in attention.
+// Ref: Devlin et al., BERT, 2018, section 3.
 func BERTBase(tokens int64, opts ...Option) *onnx.Model {
-	b := newBuilder("bert-base", opts)
+	size := BERT{Layers: 12, Hidden: 768, Heads: 12, FFN: 3072, Vocab: 30522, Positions: 512}
+	return Encoder("bert-base", size, tokens, opts...)
+}
+
+// Encoder returns a graph of a name and size as exporters write BERT: MatMul and Add, Gelu from Erf, heads split by
+// Shape, Gather, Concat and Reshape. Input "hidden_states" batch x tokens x Hidden (WithEmbeddings: ids and a mask), output
+// "last_hidden_state" of that shape, or "logits" batch x Classes. tokens <= 0 makes the second axis the dynamic axis
+// "sequence".
+func Encoder(name string, size BERT, tokens int64, opts ...Option) *onnx.Model {
+	b := newBuilder(name, opts)
 	seq := onnx.Fixed(tokens)
 	if tokens <= 0 {
 		seq = onnx.Symbol("sequence")
 	}
-	e := &bert{builder: b}
-	if b.decomposed {
-		e.eps, e.two = b.float("norm.epsilon", 1e-12), b.float("two", 2)
-	}
-	e.half, e.one, e.sqrt2 = b.float("half", 0.5), b.float("one", 1), b.float("sqrt2", math.Sqrt2)
-	e.scale = b.float("attention.scale", float32(math.Sqrt(bertHidden/bertHeads)))
-	e.first, e.second, e.axis = b.ints("index0", nil, 0), b.ints("index1", nil, 1), b.ints("axis0", tensor.Shape{1}, 0)
-	e.heads, e.size = b.ints("heads", tensor.Shape{1}, bertHeads), b.ints("head_size", tensor.Shape{1}, bertHidden/bertHeads)
-	e.width = b.ints("hidden_size", tensor.Shape{1}, bertHidden)
+	e := &bert{builder: b, BERT: size}
+	e.constants()
 	var x string
 	if b.embed {
 		x = e.embeddings(seq)
 	} else {
-		x = b.input("hidden_states", tensor.Float32, b.batch, seq, onnx.Fixed(bertHidden))
+		x = b.input("hidden_states", tensor.Float32, b.batch, seq, onnx.Fixed(size.Hidden))
 	}
-	for i := range bertLayers {
+	for i := range size.Layers {
 		x = e.layer(x, fmt.Sprintf("layer.%d", i))
 	}
-	b.graph.Nodes[len(b.graph.Nodes)-1].Outputs[0] = "last_hidden_state"
-	b.output("last_hidden_state", tensor.Float32, b.batch, seq, onnx.Fixed(bertHidden))
+	out, dims := "last_hidden_state", []onnx.Dim{b.batch, seq, onnx.Fixed(size.Hidden)}
+	if size.Classes > 0 {
+		e.linear(e.node("Gather", []string{x, e.first}, intAttr("axis", 1)), "classifier", size.Hidden, size.Classes)
+		out, dims = "logits", []onnx.Dim{b.batch, onnx.Fixed(size.Classes)}
+	}
+	b.graph.Nodes[len(b.graph.Nodes)-1].Outputs[0] = out
+	b.output(out, tensor.Float32, dims...)
 	return b.model()
 }
 
 // bert holds the names of the constants that all layers share.
 type bert struct {
 	*builder
-	eps, two, half, one, sqrt2, scale       string
-	first, second, axis, heads, size, width string
+	BERT
+	eps, two, half, one, sqrt2, root        string
+	first, second, axis, heads, head, width string
 	mask                                    string // "" without WithEmbeddings
+}
+
+// constants adds the initializers that all layers share.
+func (e *bert) constants() {
+	if e.decomposed {
+		e.eps, e.two = e.float("norm.epsilon", 1e-12), e.float("two", 2)
+	}
+	e.half, e.one, e.sqrt2 = e.float("half", 0.5), e.float("one", 1), e.float("sqrt2", math.Sqrt2)
+	e.root = e.float("attention.scale", float32(math.Sqrt(float64(e.Hidden)/float64(e.Heads))))
+	e.first, e.second, e.axis = e.ints("index0", nil, 0), e.ints("index1", nil, 1), e.ints("axis0", tensor.Shape{1}, 0)
+	e.heads, e.head = e.ints("heads", tensor.Shape{1}, e.Heads), e.ints("head_size", tensor.Shape{1}, e.Hidden/e.Heads)
+	e.width = e.ints("hidden_size", tensor.Shape{1}, e.Hidden)
 }
 
 func (e *bert) embeddings(seq onnx.Dim) string {
 	ids := e.input("input_ids", tensor.Int64, e.batch, seq)
 	mask := e.input("attention_mask", tensor.Int64, e.batch, seq)
-	words := e.weight("embeddings.word", 0.5, bertVocab, bertHidden)
-	positions := e.weight("embeddings.position", 0.5, bertMax, bertHidden)
-	segment := e.weight("embeddings.segment", 0.5, bertHidden)
+	words := e.weight("embeddings.word", 0.5, e.Vocab, e.Hidden)
+	positions := e.weight("embeddings.position", 0.5, e.Positions, e.Hidden)
+	segment := e.weight("embeddings.segment", 0.5, e.Hidden)
 
 	length := e.node("Gather", []string{e.node("Shape", []string{ids}), e.second}, intAttr("axis", 0))
 	rows := e.node("Slice", []string{positions, e.axis, e.node("Unsqueeze", []string{length, e.axis}), e.axis})
@@ -86,18 +107,18 @@ func (e *bert) linear(x, name string, in, out int64) string {
 
 func (e *bert) layer(x, name string) string {
 	y := e.attention(x, name+".attention")
-	x = e.norm(e.node("Add", []string{e.linear(y, name+".attention.output", bertHidden, bertHidden), x}), name+".attention.norm")
-	y = e.linear(x, name+".intermediate", bertHidden, bertFFN)
+	x = e.norm(e.node("Add", []string{e.linear(y, name+".attention.output", e.Hidden, e.Hidden), x}), name+".attention.norm")
+	y = e.linear(x, name+".intermediate", e.Hidden, e.FFN)
 	erf := e.node("Add", []string{e.node("Erf", []string{e.node("Div", []string{y, e.sqrt2})}), e.one})
 	y = e.node("Mul", []string{e.node("Mul", []string{y, erf}), e.half})
-	return e.norm(e.node("Add", []string{e.linear(y, name+".output", bertFFN, bertHidden), x}), name+".norm")
+	return e.norm(e.node("Add", []string{e.linear(y, name+".output", e.FFN, e.Hidden), x}), name+".norm")
 }
 
 func (e *bert) attention(x, name string) string {
 	q := e.split(x, name+".query", 0, 2, 1, 3)
 	k := e.split(x, name+".key", 0, 2, 3, 1)
 	v := e.split(x, name+".value", 0, 2, 1, 3)
-	scores := e.node("Div", []string{e.node("MatMul", []string{q, k}), e.scale})
+	scores := e.node("Div", []string{e.node("MatMul", []string{q, k}), e.root})
 	if e.mask != "" {
 		scores = e.node("Add", []string{scores, e.mask})
 	}
@@ -108,8 +129,8 @@ func (e *bert) attention(x, name string) string {
 
 // split adds a projection whose output is cut into heads and permuted.
 func (e *bert) split(x, name string, perm ...int64) string {
-	y := e.linear(x, name, bertHidden, bertHidden)
-	return e.node("Transpose", []string{e.reshape(y, e.heads, e.size)}, intsAttr("perm", perm...))
+	y := e.linear(x, name, e.Hidden, e.Hidden)
+	return e.node("Transpose", []string{e.reshape(y, e.heads, e.head)}, intsAttr("perm", perm...))
 }
 
 // reshape adds a Reshape of x to the its first two axes and the sizes given, computed at run time.
@@ -125,7 +146,7 @@ func (e *bert) reshape(x string, tail ...string) string {
 
 // norm adds a layer normalization over the last axis.
 func (e *bert) norm(x, name string) string {
-	scale, bias := e.builder.scale(name+".weight", bertHidden), e.weight(name+".bias", 0.02, bertHidden)
+	scale, bias := e.scale(name+".weight", e.Hidden), e.weight(name+".bias", 0.02, e.Hidden)
 	if !e.decomposed {
 		return e.node("LayerNormalization", []string{x, scale, bias}, intAttr("axis", -1), floatAttr("epsilon", 1e-12))
 	}

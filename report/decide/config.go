@@ -113,7 +113,11 @@ func (c *config) add(g *grouping, s *source, rank int) {
 	if s.config == "" || s.config == c.Name {
 		c.addMachine(g, s)
 	}
-	if s.config == c.Name && len(s.Doc.Manifest.Command) > 0 {
+	if s.config != c.Name {
+		return
+	}
+	c.Manifests = append(c.Manifests, s.Doc.Manifest)
+	if len(s.Doc.Manifest.Command) > 0 {
 		c.Commands = append(c.Commands, commandText(s.Doc.Manifest.Command))
 	}
 }

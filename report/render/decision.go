@@ -20,7 +20,7 @@ type decision struct {
 // the objectives, what else is there, what does it cost, where does the gain come from, and can it be believed.
 func layDecision(d *report.Document, x report.DecisionDetails, o Options) layout {
 	v := newDecision(d, x)
-	out := layout{title: strings.TrimRight(x.Headline, "."), summary: v.question(), next: x.Next, metricsLast: true, judged: x.SLO, rows: markdownRows}
+	out := layout{title: v.headline(), summary: v.question(), next: x.Next, metricsLast: true, foldChecks: true, judged: x.SLO, rows: markdownRows}
 	out.lead = []section{v.cards(), v.levers(), v.objectives(), v.pareto(), v.configurations(o), v.curves(), v.capacity(), v.steps(),
 		v.shares(o), v.tails(), v.start(), v.outcomes(), v.validity()}
 	for i := range out.lead {
@@ -60,6 +60,15 @@ func newDecision(d *report.Document, x report.DecisionDetails) *decision {
 			cmp.Compare(last(cost(a)), last(cost(b))), cmp.Compare(last(valueOf(a, "latency_p99")), last(valueOf(b, "latency_p99"))))
 	})
 	return v
+}
+
+// headline is the decision in a sentence, without what a section of its own says.
+func (v *decision) headline() string {
+	text := v.Headline
+	if len(v.Levers) > 0 {
+		text, _, _ = strings.Cut(text, "; levers: ")
+	}
+	return strings.TrimRight(text, ".")
 }
 
 // question says what was to be decided.

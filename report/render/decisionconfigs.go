@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"infer/report"
@@ -46,11 +47,17 @@ func (v *decision) configurations(o Options) section {
 
 // legendText says how the table of configurations is read.
 func (v *decision) legendText() string {
-	parts := []string{"rate: the highest that was seen to hold every objective", "per million: the cost of as many inferences", "intervals are 95 %"}
+	var parts []string
+	if slices.ContainsFunc(v.Configs, func(c report.DecisionConfig) bool { return c.AtSLO != nil }) {
+		parts = append(parts, "rate: the highest that was seen to hold every objective")
+	}
+	if slices.ContainsFunc(v.Configs, func(c report.DecisionConfig) bool { return c.Cost != nil }) {
+		parts = append(parts, "per million: the cost of as many inferences")
+	}
 	if v.Base != "" && len(v.Configs) > 1 {
 		parts = append(parts, "change: against "+v.Base+", ~ where it cannot be told from noise")
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(append(parts, "intervals are 95 %"), "; ")
 }
 
 // qualityName is what the configurations are set side by side by, beside p99.

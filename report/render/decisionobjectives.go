@@ -48,12 +48,18 @@ func (v *decision) objectives() section {
 	return s
 }
 
-// unexplained is the reason of a verdict where the figures beside it do not say it: they do where the interval holds the
-// limit, or where nothing was measured.
+// unexplained is the reason of a verdict that the figures beside it do not explain: they do where the interval holds the
+// limit and it is inconclusive, or does not and it is not, and where nothing was measured.
 func unexplained(x report.DecisionObjective) string {
 	m := x.Measured
-	if x.Verdict != report.GateInconclusive || m == nil || m.Value != nil && m.Lo != nil && m.Hi != nil && *m.Lo <= x.Limit && x.Limit <= *m.Hi {
+	if m == nil {
 		return ""
+	}
+	if m.Value != nil {
+		lo, hi := metricEnds(*m)
+		if holds := m.Lo != nil && lo <= x.Limit && x.Limit <= hi; holds == (x.Verdict == report.GateInconclusive) {
+			return ""
+		}
 	}
 	return x.Reason
 }

@@ -22,17 +22,20 @@ func (v *decision) steps() section {
 		lines: []cell{faint("bars begin at 0; shadow or mark: the step before; ~: no change that can be told from noise")}}
 }
 
-// stepMetrics are the names of the metrics of all steps, in order.
+// stepMetrics are the names of the metrics that the steps are shown by: what is decided by, what it costs, and what it
+// is paid with. The median is shown where there is no p99.
 func (v *decision) stepMetrics() []string {
-	var names []string
-	for _, s := range v.Steps {
-		for _, m := range s.Metrics {
-			if !slices.Contains(names, m.Name) {
-				names = append(names, m.Name)
-			}
-		}
+	has := func(name string) bool {
+		return slices.ContainsFunc(v.Steps, func(s report.DecisionStep) bool {
+			return slices.ContainsFunc(s.Metrics, func(m report.CompareMetric) bool { return m.Name == name })
+		})
 	}
-	return names
+	latency := "latency_p99"
+	if !has(latency) {
+		latency = "latency_p50"
+	}
+	names := []string{latency, "throughput_at_slo", "cost_per_million", v.Quality, "model_bytes"}
+	return slices.DeleteFunc(names, func(name string) bool { return !has(name) })
 }
 
 // stepRows are the rows of one metric: where it began, then after each step.

@@ -69,7 +69,7 @@ func shareRows(c report.DecisionConfig, o Options) [][]cell {
 func (v *decision) tails() section {
 	chart := stacked{id: "tails", title: "Where the slowest requests spent their time", names: []string{"queue", "compute", "network and the rest", "load generator", "waiting for a connection"}}
 	t := &table{cols: []column{{head: "configuration", shrink: true}, {head: "requests", right: true}, {head: "from", right: true}, {head: "queue", right: true}, {head: "compute", right: true},
-		{head: "rest", right: true}, {head: "generator", right: true, drop: 2}, {head: "connection", right: true, drop: 1}}}
+		{head: "rest", right: true}, {head: "generator", right: true, drop: 1}, {head: "connection", right: true, drop: 2}}}
 	for _, c := range v.ranked {
 		x := c.Tail
 		if x == nil {
@@ -96,7 +96,7 @@ func (v *decision) tails() section {
 
 // start is the table of cold starts and memory.
 func (v *decision) start() section {
-	t := &table{cols: []column{{head: "configuration", lead: true}, {head: "library load", right: true, drop: 2}, {head: "session init", right: true}, {head: "first run", right: true},
+	t := &table{cols: []column{{head: "configuration", shrink: true}, {head: "library load", right: true, drop: 2}, {head: "session init", right: true}, {head: "first run", right: true},
 		{head: "starts", right: true, drop: 3}, {head: "peak memory", right: true}, {head: "size of the model", right: true, drop: 1}}}
 	any := false
 	for _, c := range v.ranked {

@@ -128,24 +128,23 @@ held() {
   esac
 }
 
-# load NAME MODEL FLAG…: serves the model as the flags say and loads it, a step of the story: where there is time
-# NAME.max.json, then NAME.json, and a row of the table. The objective may well be missed (3), and on a machine with more
+# load NAME MODEL FLAG…: serves the model as the flags say and loads it, a step of the story: NAME.json, where there is
+# time NAME.max.json, and a row of the table. The objective may well be missed (3), and on a machine with more
 # to do the measurement may be one that says itself that it is not to be trusted (4).
 load() {
   local name=$1 model=$2 top=– of=$1.json
   step "$name"
   serve "$model" "${@:3}"
-  # The search comes first: of two load tests of a configuration, the decision takes latency from the newer one.
+  run '0 3 4' infer loadtest "$url" --rps "$rate" --duration "${seconds}s" --slo "$slo" --model-file "$model" --report "$of"
+  headline "$of"
+  configs+=("$name")
+  operands+=("$name=$of")
   if full; then
     run '0 3 4' infer loadtest "$url" --find-max-rps --range "$((rate / 10)):$((4 * rate))" --slo "$slo" --max-time 60s --model-file "$model" --report "$name.max.json"
     headline "$name.max.json"
     operands+=("$name=$name.max.json")
     top=$(figure "$name.max.json" max_rps)
   fi
-  run '0 3 4' infer loadtest "$url" --rps "$rate" --duration "${seconds}s" --slo "$slo" --model-file "$model" --report "$of"
-  headline "$of"
-  configs+=("$name")
-  operands+=("$name=$of")
   stop
   echo "$slo at $rate requests/s: $(held "$of"), p99 of the answers $(figure "$of" latency_p99)"
   echo "| $name | $(held "$of") | $(figure "$of" latency_p50) | $(figure "$of" latency_p99) | $(figure "$of" throughput) | $(figure "$of" error_rate) | $(figure "$of" batch_size_mean) | $top |" >>table.md

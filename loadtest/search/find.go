@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 )
@@ -14,6 +15,7 @@ type finder struct {
 	r     Result
 	seen  [][]seen  // by objective, then by step
 	above []bool    // by step: the break is below its rate
+	last  move      // of the newest step
 	group []float64 // by objective: requests that are worth one independent one, as far as known
 	why   string    // what kept the generator from its highest rates, "" for nothing
 	none  bool      // no rate holds
@@ -24,7 +26,7 @@ const leastCost = 200 * time.Millisecond
 
 // Find searches the highest rate at which all objectives hold. It doubles the rate until an objective fails, then tries
 // rates where all trials together (see fit) have the break, and at the end confirms the rate in a longer trial of its
-// own. progress, which may be nil, is told each step as it ends, by the calling goroutine. When ctx ends, what is known
+// own. A trial that fails because the generator did not keep up is repeated, patience times in all. progress, which may be nil, is told each step as it ends, by the calling goroutine. When ctx ends, what is known
 // comes back with a nil error and the reason "interrupted"; an error of a trial ends the search too, and comes back
 // beside what is known. Options that are no good give a nil result and an error of kind Usage.
 func Find(ctx context.Context, o Options, trial Trial, progress func(Step)) (*Result, error) {
@@ -57,6 +59,9 @@ func (f *finder) run(ctx context.Context) error {
 		}
 		if m.end != "" {
 			f.r.Reason = m.end
+			if n := f.doubtful(); n > 0 && n < patience {
+				f.r.Reason += fmt.Sprintf(", and what %s/s does is not known: %s", number(f.last.rate), f.why)
+			}
 			return nil
 		}
 		s, err := f.try(ctx, m)
@@ -77,6 +82,7 @@ func (f *finder) left() time.Duration { return f.o.MaxTime - f.r.Spent - f.o.War
 // try runs one trial and takes it in.
 func (f *finder) try(ctx context.Context, m move) (Step, error) {
 	f.regroup(m.rate)
+	f.last = m
 	w := &watcher{objectives: f.o.Objectives, group: f.group, alpha: 1 - f.o.Confidence, longest: m.window, shortest: f.o.MinTrial}
 	if m.confirm {
 		w.shortest = m.window
@@ -93,19 +99,45 @@ func (f *finder) try(ctx context.Context, m move) (Step, error) {
 	}
 	above := s.Verdict == Fail
 	if !e.Trusted && !s.Holds {
-		s.Verdict, above, f.why = Inconclusive, true, e.Why
+		s.Verdict, above, f.why = Inconclusive, f.doubtful()+1 >= patience, e.Why
 	}
 	s.Reason = f.explain(w, e, s)
+	defer f.tell(s)
+	f.above, f.r.Steps = append(f.above, above), append(f.r.Steps, s)
+	if !f.tells(len(f.r.Steps) - 1) {
+		return s, nil
+	}
 	for k := range f.o.Objectives {
 		t := seen{rate: m.rate, due: max(1, float64(e.Due)), missed: float64(e.Missed[k]), group: groups(e.Sections[k])}
 		// A failure with fewer misses speaks for itself, by its counts: near the break chance has a part in it.
 		t.above = above && (w.overload || !e.Trusted || k == w.decider && t.missed > t.due/2)
 		f.seen[k] = append(f.seen[k], t)
 	}
-	f.above, f.r.Steps = append(f.above, above), append(f.r.Steps, s)
 	f.regroup(m.rate)
-	f.tell(s)
 	return s, nil
+}
+
+// patience is how many trials in a row at one rate may not be trusted until the rate counts as one that the generator
+// cannot offer: a busy machine spoils one trial now and then, a generator at its end all of them.
+const patience = 3
+
+// doubtful is how many trials at the end of the steps, at one rate, do not hold and cannot be trusted.
+func (f *finder) doubtful() int {
+	n := 0
+	for i := len(f.r.Steps) - 1; i >= 0; i-- {
+		s := f.r.Steps[i]
+		if s.Holds || s.Trusted || s.Rate != f.last.rate {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// tells reports whether step i says anything: it held, can be trusted, or is the last that patience waited for.
+func (f *finder) tells(i int) bool {
+	s := f.r.Steps[i]
+	return s.Holds || s.Trusted || f.above[i]
 }
 
 // regroup joins the trials' figures on how requests hang together, each with the weight of its misses. Before any are
@@ -127,8 +159,8 @@ func (f *finder) regroup(rate float64) {
 // conclude fills in what follows from the steps.
 func (f *finder) conclude() {
 	limit, failed := math.Inf(1), false
-	for _, s := range f.r.Steps {
-		failed = failed || !s.Holds
+	for i, s := range f.r.Steps {
+		failed = failed || !s.Holds && f.tells(i)
 	}
 	if failed {
 		b := f.fit()
@@ -143,8 +175,8 @@ func (f *finder) conclude() {
 			f.r.Holds = max(f.r.Holds, s.Rate)
 		}
 	}
-	for _, s := range f.r.Steps {
-		if !s.Holds && s.Rate > f.r.Holds && (f.r.Breaks == 0 || s.Rate < f.r.Breaks) {
+	for i, s := range f.r.Steps {
+		if !s.Holds && f.tells(i) && s.Rate > f.r.Holds && (f.r.Breaks == 0 || s.Rate < f.r.Breaks) {
 			f.r.Breaks = s.Rate
 		}
 	}

@@ -104,6 +104,55 @@ func TestGeneratorLimit(t *testing.T) {
 	}
 }
 
+// TestBusyMachine spoils single trials of a generator that is quick enough, as a busy machine does: they are repeated, and
+// what is found is what would be found without them. What stays spoilt ends the search, and the reason says how often it
+// was tried.
+func TestBusyMachine(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		spoils func(trial int) bool
+		found  bool
+		steps  int // 0: any
+		reason string
+	}{
+		{"the first", func(n int) bool { return n == 1 }, true, 0, "a confirmation run held"},
+		{"the first two", func(n int) bool { return n <= 2 }, true, 0, "a confirmation run held"},
+		{"every third", func(n int) bool { return n%3 == 0 }, true, 0, "a confirmation run held"},
+		{"all", func(int) bool { return true }, false, patience, "cannot offer 20/s: another program had the CPU, in each of 3 trials"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inner, n := serial().trial(1), 0
+			r := find(t, Options{Objectives: p99(.2), Lo: 20, Hi: 400}, func(ctx context.Context, rate float64, d time.Duration, watch func(Evidence) bool) (Evidence, error) {
+				n++
+				spoil := func(e Evidence) Evidence {
+					if c.spoils(n) {
+						e.Trusted, e.Why, e.Missed[0] = false, "another program had the CPU", e.Due
+					}
+					return e
+				}
+				e, err := inner(ctx, rate, d, func(e Evidence) bool { return watch(spoil(e)) })
+				return spoil(e), err
+			})
+			if !strings.Contains(r.Reason, c.reason) || c.steps > 0 && len(r.Steps) != c.steps {
+				t.Errorf("%d steps, %q", len(r.Steps), r.Reason)
+			}
+			if (r.Max != nil) != c.found || c.found && (*r.Max < 80 || *r.Max > 97) {
+				t.Errorf("found %v", r.Max)
+			}
+		})
+	}
+}
+
+// TestBusyUntilTheEnd: time is over before a rate was tried often enough.
+func TestBusyUntilTheEnd(t *testing.T) {
+	r := find(t, Options{Objectives: p99(.2), Lo: 20, Hi: 400, MaxTime: 5 * time.Second}, func(context.Context, float64, time.Duration, func(Evidence) bool) (Evidence, error) {
+		return Evidence{Elapsed: 2 * time.Second, Due: 40, Missed: []int64{40}, Sections: make([][]Section, 1), Why: "another program had the CPU"}, nil
+	})
+	if want := "the time for the search is used up, and what 20/s does is not known: another program had the CPU"; r.Reason != want || r.Max != nil || r.Breaks != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestSeveralObjectives(t *testing.T) {
 	q := serial()
 	q.limits = []float64{.2, .02, 1}

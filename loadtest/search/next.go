@@ -59,7 +59,9 @@ func (f *finder) next() move {
 		top = MaxRate
 	}
 	explore := func(rate float64) move { return move{rate: rate, window: f.explore(rate)} }
-	switch {
+	switch n := f.doubtful(); {
+	case n > 0 && n < patience:
+		return f.last
 	case b.highest == 0 && f.o.Lo > 0:
 		return explore(f.o.Lo)
 	case b.highest == 0:

@@ -53,7 +53,7 @@ func (f *finder) generatorLimit(rate float64) bool {
 // despair says why there is no rate at which all objectives hold.
 func (f *finder) despair(rate float64) string {
 	if f.generatorLimit(0) {
-		return fmt.Sprintf("the generator cannot offer %s/s: %s", number(rate), f.why)
+		return fmt.Sprintf("the generator cannot offer %s/s: %s, in each of %d trials", number(rate), f.why, patience)
 	}
 	name := ""
 	for _, s := range f.r.Steps {

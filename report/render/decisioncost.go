@@ -47,13 +47,25 @@ func (v *decision) capacity() section {
 	}
 	s := section{title: "Cost and capacity", table: t.compact()}
 	if dearest == 0 && !slices.ContainsFunc(v.Configs, func(c report.DecisionConfig) bool { return c.AtSLO != nil }) {
-		return section{}
+		return v.noCapacity()
 	}
 	if v.Demand > 0 {
 		s.title += " for " + rateOf(v.Demand)
 	}
 	s.lines = v.basis()
 	return s
+}
+
+// noCapacity says why there are no costs and replicas where they were asked for, or objectives are what they follow from.
+func (v *decision) noCapacity() section {
+	if len(v.Price) == 0 && v.Demand == 0 && len(v.SLO) == 0 {
+		return section{}
+	}
+	why := "none: no configuration was seen to hold the objectives at any rate, and cost and replicas follow from the highest that holds"
+	if len(v.SLO) == 0 {
+		why = "none: cost and replicas follow from the highest rate that holds the objectives, and there are no objectives (--slo)"
+	}
+	return section{title: "Cost and capacity", lines: []cell{str(why)}}
 }
 
 // without leaves the i-th cell out of every row.

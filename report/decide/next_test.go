@@ -50,3 +50,21 @@ func TestNext(t *testing.T) {
 		})
 	}
 }
+
+// TestNextServes: the address of a server that was started for the measurement leads nowhere.
+func TestNextServes(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://127.0.0.1:36065":  "infer serve models/int8.onnx",
+		"grpc://localhost:36066":  "infer serve models/int8.onnx",
+		"http://localhost:8000":   "infer loadtest http://localhost:8000 --find-max-rps --slo 'p99<50ms'",
+		"https://example.com:444": "infer loadtest https://example.com:444 --find-max-rps --slo 'p99<50ms'",
+	} {
+		m := load(t, 500, 10, 9, 11).of("models/int8.onnx", "b").details(report.LoadDetails{Target: report.LoadTarget{URL: url, Rows: 1}, Schedule: report.LoadSchedule{Stages: []report.LoadStage{{From: 500, To: 500}}}})
+		_, x := decided(t, Options{SLO: gates(t, "p99<50ms")}, in("a=l.json", m))
+		if x.Next == nil || x.Next.Command != want {
+			t.Errorf("%s: %+v", url, x.Next)
+		} else if served := strings.HasPrefix(want, "infer serve"); served != strings.Contains(x.Next.Why, "://localhost:80") {
+			t.Errorf("%s: %s", url, x.Next.Why)
+		}
+	}
+}

@@ -101,7 +101,7 @@ func (f *compareFlags) addJudging(fs *pflag.FlagSet) {
 
 func (f *compareFlags) addLoad(fs *pflag.FlagSet) {
 	o := &f.load.opts
-	fs.IntVar(&f.opts.Pairs, "pairs", f.opts.Pairs, "pairs of blocks at least; more follow until the gates are decided or --max-time is over")
+	fs.IntVar(&f.opts.Pairs, "pairs", f.opts.Pairs, "pairs of blocks before the gates are judged first; more follow until they are decided or --max-time is over")
 	fs.DurationVar(&f.block, "block", 0, "`TIME` of a block (default: 1s, or as long as --rps takes for the requests that a p99 needs)")
 	fs.DurationVar(&f.maxTime, "max-time", 2*time.Minute, "`TIME` for all pairs")
 	fs.Float64Var(&f.rps, "rps", 0, "offer this arrival rate to both (open loop); default: one run or request after the other")

@@ -21,10 +21,9 @@ const execPrefix = "exec:"
 
 // loadSide is a server, or a model of this process, under load.
 type loadSide struct {
-	f      *compareFlags
-	flags  *loadtestFlags
-	rig    *loadtest.Rig
-	server *child.Process // nil: it was running before
+	f     *compareFlags
+	flags *loadtestFlags
+	rig   *loadtest.Rig
 }
 
 // openLoad opens a side whose blocks are loads.

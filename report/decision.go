@@ -100,8 +100,11 @@ type Outcome struct {
 // FormatMoney writes an amount for people: "$0.034" or "12.40 EUR". Currency is that of a DecisionPrice; "" is none.
 func FormatMoney(currency string, v float64) string {
 	text := significant(v, 3)
-	if a := math.Abs(v); a >= 1 {
+	switch a := math.Abs(v); {
+	case a >= 1:
 		text = strconv.FormatFloat(v, 'f', 2, 64)
+	case a >= 0.1:
+		text = strings.TrimSuffix(text, "0") // $0.80
 	}
 	switch {
 	case currency == "":

@@ -129,7 +129,9 @@ func TestRealProfiles(t *testing.T) {
 	if valid && d.Verdict != report.Regressed || !valid && d.Verdict != report.Invalid {
 		t.Errorf("valid %v: %s, %s", valid, d.Verdict, x.Reason)
 	}
-	if x.Explain == nil || !strings.Contains(x.Explain.Reading, "Conv slow_") {
+	if x.Explain == nil || !slices.ContainsFunc(x.Explain.Rows, func(r report.ExplainRow) bool {
+		return r.State == "added" && r.Op == "Conv" && strings.Contains(r.Name, "slow")
+	}) {
 		t.Errorf("the slow nodes are not named: %+v", x.Explain)
 	}
 	if d, x := compareReal(t, base, profile(digits, "--dim", "batch=4"), nil); d.Verdict != report.NotComparable || !strings.Contains(x.Reason, "input image is 1x1x8x8 in base and 4x1x8x8 in head") {

@@ -94,8 +94,14 @@ func TestCompareModels(t *testing.T) {
 	if m := x.Metrics[0]; m.Name != "latency_p50" || m.Ratio == nil || *m.Ratio < 1.1 || m.RatioLo == nil || *m.RatioLo > *m.Ratio || m.PValue == nil || *m.PValue > 0.05 {
 		t.Errorf("%+v", m)
 	}
-	if x.Explain == nil || len(x.Explain.Rows) == 0 || x.Explain.Rows[0].State != "added" || x.Explain.Rows[0].Op != "Sigmoid" {
-		t.Errorf("explained by %+v", x.Explain)
+	added := 0
+	for _, row := range x.Explain.Rows {
+		if row.State == "added" && row.Op == "Sigmoid" {
+			added++
+		}
+	}
+	if added != 6 {
+		t.Errorf("%d of 6 nodes were added: %+v", added, x.Explain)
 	}
 }
 
@@ -213,7 +219,7 @@ func TestCompareCommands(t *testing.T) {
 	needEngine(t)
 	t.Setenv(asInfer, "1")
 	serve := "exec:infer serve " + digits + " --http 127.0.0.1:{port} --grpc off --metrics off"
-	r = infer(t, passedOn(), "compare", "--a", serve, "--b", serve, "--pairs", "2", "--block", "200ms", "--max-time", "2s", "--gate", "latency_p50<=+1000%", "--format", "json")
+	r = infer(t, passedOn(), "compare", "--a", serve, "--b", serve, "--pairs", "2", "--block", "200ms", "--max-time", "10s", "--gate", "latency_p50<=+1000%", "--format", "json")
 	d, x := compareDetails(t, r)
 	if r.code != 0 || x.Base.Kind != "command" || len(x.Pairs) < 2 || x.Pairs[0].Head.Values["peak_rss"] < 1e6 {
 		t.Errorf("exit %d, %s, %+v: %s", r.code, d.Verdict, x.Base, r.err)

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"math"
 	"os"
@@ -355,4 +356,28 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("unstable:\n%s\n%s", first, again)
 		}
 	})
+}
+
+// A document that was read from a page is written as it was before, whatever stands in its strings.
+func TestPageReadsBack(t *testing.T) {
+	d := New("compare")
+	d.Warn("a<b && c>d, \\u003c is no <, \\\\u003e neither, \u2028 and \u202e")
+	if err := d.SetDetails(map[string]string{"gate": "latency_p99<=+5%", "path": `C:\u0026\x`}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := EmbedHTML(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := Read(strings.NewReader("<html>" + string(page) + "</html>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after strings.Builder
+	if err := errors.Join(Write(&before, d), Write(&after, back)); err != nil {
+		t.Fatal(err)
+	}
+	if before.String() != after.String() {
+		t.Errorf("before:\n%s\nafter:\n%s", before.String(), after.String())
+	}
 }

@@ -104,13 +104,33 @@ func payload(b []byte) (object []byte, what string) {
 		if !ok || !closed {
 			return nil, "an HTML or XML page without a report inside"
 		}
-		return bytes.TrimSpace(inside), ""
+		return unescapeHTML(bytes.TrimSpace(inside)), ""
 	case b[0] == '[':
 		return nil, "a JSON list (an ONNX Runtime trace?)"
 	case b[0] != '{':
 		return nil, "text that is not JSON"
 	}
 	return b, ""
+}
+
+// unescapeHTML takes back what json.HTMLEscape did to < > and &, so that a document read from a page is written as it was.
+func unescapeHTML(b []byte) []byte {
+	plain := map[string]byte{`\u003c`: '<', `\u003e`: '>', `\u0026`: '&'}
+	out := make([]byte, 0, len(b))
+	for i := 0; i < len(b); i++ {
+		if b[i] != '\\' {
+			out = append(out, b[i])
+			continue
+		}
+		if c, ok := plain[string(b[i:min(i+6, len(b))])]; ok {
+			out = append(out, c)
+			i += 5
+			continue
+		}
+		out = append(out, b[i:min(i+2, len(b))]...) // an escape of something else, whose second byte begins none
+		i++
+	}
+	return out
 }
 
 // depth returns how deep the brackets of a JSON text nest, whether or not the text is valid.

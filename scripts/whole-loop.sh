@@ -235,8 +235,7 @@ if grep -noE '(src|href|action)="?(https?:)?//[^">]*|@import[^;]*|url\([^#)][^)]
   fail 'the page names addresses outside of it'
 fi
 run 0 infer report "$page" --format json -o again.json
-# The page holds < > & in another form of JSON's, so that a browser cannot take them for its own.
-cmp loop.json <(sed 's/\\u003c/</g; s/\\u003e/>/g; s/\\u0026/\&/g' again.json)
+cmp loop.json again.json
 echo "$size bytes, no address outside, reads back the same"
 
 printf '\n'

@@ -195,7 +195,9 @@ func (v *comparison) moved(m report.CompareMetric) string {
 }
 
 // unmeasured reports whether a side lacks a metric.
-func unmeasured(m report.CompareMetric) bool { return m.Base == nil || m.Head == nil }
+func unmeasured(m report.CompareMetric) bool {
+	return (m.Base == nil || m.Head == nil) && m.Ratio == nil && m.Change == nil
+}
 
 // absolute reports whether a gate judges head alone.
 func absolute(expr string) bool {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # workflow-check.sh: the pipelines that configs/ ships for users' repositories, judged by others and run for real: actionlint
 # (from the Go module proxy, with shellcheck where that is installed) reads the workflows, and their shell steps run in a
-# repository with two commits of a model, with the real gh against a local server that keeps the comments. A part that is
-# not to be had is skipped by name.
+# repository with two commits of a model: infer is built of a clone of this project's last commit, and the real gh speaks
+# to a local server that keeps the comments. A part that is not to be had is skipped by name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}
@@ -20,5 +20,10 @@ else
 fi
 
 command -v gh >/dev/null || skip "gh: not installed, so the comment is not tried"
-go build -o "$work/infer" .
-XDG_CACHE_HOME=$cache INFER_TEST_PROGRAM=$work/infer go test -count=1 -v ./configs
+git clone -q . "$work/source"
+git -C "$work/source" checkout -q -B checked
+go build -C "$work/source" -o "$work/infer" .
+"$work/infer" runtime install --quiet >/dev/null
+go run ./scripts/encoder -layers 1 -hidden 64 -o "$work/fast.onnx"
+go run ./scripts/encoder -layers 2 -hidden 256 -o "$work/slow.onnx"
+XDG_CACHE_HOME=$cache INFER_TEST_WORKFLOWS=$work go test -count=1 -v ./configs

@@ -91,8 +91,7 @@ func (f *compareFlags) addJudging(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.gates, "gate", nil, "threshold: a change ('latency_p99<=+5%', 'accuracy_top1>=-0.5pt') or a limit of the head ('latency_p99<20ms'); repeatable; exit 3 when missed")
 	fs.Float64Var(&f.opts.Alpha, "alpha", f.opts.Alpha, "how often a gate may fail though nothing is worse, over all looks at the pairs together")
 	fs.StringVar(&f.minEffect, "min-effect", "1%", "change that does not matter, however certain")
-	fs.StringSliceVar(&f.opts.Vary, "vary", nil, "what may differ between the sides, such as `provider,threads`")
-	fs.Lookup("vary").DefValue = ""
+	fs.StringSliceVar(&f.opts.Vary, "vary", nil, "what may differ between the sides, such as `provider,threads`: any option that results record, and "+strings.Join(compare.VaryNames(), ", "))
 	fs.BoolVar(&f.opts.Force, "force", false, "compare what is not comparable, and mark the result")
 	fs.StringArrayVar(&f.accept, "accept", nil, "accept a regression: `METRIC:REASON`; recorded in the result and in --baseline; repeatable")
 	fs.BoolVar(&f.explain, "explain", false, "say which node or phase moved")
@@ -137,8 +136,11 @@ func (f *compareFlags) validate() (err error) {
 	}
 	for _, text := range f.accept {
 		metric, reason, ok := strings.Cut(text, ":")
-		if _, known := report.KnownByName(metric); !ok || !known || strings.TrimSpace(reason) == "" {
+		if strings.TrimSpace(reason) == "" || !ok {
 			return fault.New(fault.Usage, "write it like 'latency_p99:the new tokenizer is worth it'", "--accept %q is not METRIC:REASON", text)
+		}
+		if err := knownMetric(metric); err != nil {
+			return fault.Wrap(err, "--accept %q", text)
 		}
 		f.opts.Accepted = append(f.opts.Accepted, report.Acceptance{Metric: metric, Reason: strings.TrimSpace(reason)})
 	}
@@ -149,6 +151,22 @@ func (f *compareFlags) validate() (err error) {
 	}
 	f.opts.Explain = f.explain
 	return f.opts.Validate()
+}
+
+// knownMetric returns a fault where there is no metric of a name.
+func knownMetric(name string) error {
+	if _, ok := report.KnownByName(name); ok {
+		return nil
+	}
+	var names []string
+	for _, k := range report.Known() {
+		names = append(names, k.Name)
+	}
+	hint := "the metrics are " + strings.Join(names, " ")
+	if near := fault.Nearest(name, names); near != "" {
+		hint = "did you mean " + near + "? " + hint
+	}
+	return fault.New(fault.Usage, hint, "there is no metric %q", name)
 }
 
 // share reads a part of a whole, as a percentage or a number.

@@ -60,6 +60,13 @@ func TestCompareUsage(t *testing.T) {
 		{"--a localhost:1 --b localhost:2", "localhost:1"},
 		{"a.json --base b.json --head c.json", "is on neither side"},
 		{"a.json b.json --update-baseline on-pass", "has no store to update"},
+		{"--a x.onnx --b y.onnx --accept latencyp99:known", `did you mean latency_p99`},
+		{"--a x.onnx --b y.onnx --vary thread", "did you mean threads"},
+		{"a.onnx b.onnx", "for a live comparison: --a a.onnx --b b.onnx"},
+		{"http://localhost:1 http://localhost:2", "for a live comparison: --a http://localhost:1 --b http://localhost:2"},
+		{"--a exec:true --b exec:true --gate p99<=+5%", `gate "p99<=+5%": a comparison of these two cannot measure latency_p99`},
+		{"--a exec:true --b exec:true --gate max_rps>=-5%", "both tell latency_mean latency_p50 peak_rss"},
+		{"--a exec:true --b exec:true --gate accuracy_top1>=-1pt", "give two models"},
 		{"a.json --baseline runs --update-baseline sometimes", `"sometimes" is not known`},
 	} {
 		r := infer(t, nil, append([]string{"compare"}, strings.Fields(c.args)...)...)
@@ -232,5 +239,51 @@ func TestCompareInterrupted(t *testing.T) {
 	d, x := compareDetails(t, result{out: out, err: errs})
 	if code != 130 || d.Verdict != report.Interrupted || len(x.Pairs) == 0 {
 		t.Errorf("exit %d, %s, %d pairs: %s", code, d.Verdict, len(x.Pairs), errs)
+	}
+}
+
+// TestCompareBaselineGrows: a store takes runs that decide nothing until it has as many as it needs to judge, each once.
+func TestCompareBaselineGrows(t *testing.T) {
+	dir := t.TempDir()
+	store := filepath.Join(dir, "runs")
+	run := func(i int) string {
+		d := report.New("profile")
+		d.Created = time.Date(2026, 11, 1+i, 12, 0, 0, 0, time.UTC)
+		m := report.NewMetric("latency_p50")
+		v := 0.010 + float64(i)*1e-3
+		lo, hi := v*0.99, v*1.01
+		m.Value, m.Lo, m.Hi, m.Confidence, m.N = &v, &lo, &hi, 0.95, 1000
+		d.Add(m)
+		if err := d.SetDetails(report.ProfileDetails{}); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, d.Created.Format("02")+".json")
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := report.Write(f, d); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	add := func(path string) (*report.Document, report.CompareDetails) {
+		r := infer(t, nil, "compare", path, "--baseline", store, "--update-baseline", "on-pass", "--format", "json")
+		if r.code != 0 {
+			t.Fatalf("exit %d: %s", r.code, r.err)
+		}
+		return compareDetails(t, r)
+	}
+	for i := range 5 {
+		d, x := add(run(i))
+		if says := "run " + string(rune('1'+i)) + " of 5 that a baseline needs"; !x.Baseline.Updated || !strings.Contains(strings.Join(d.Warnings, "\n"), says) {
+			t.Errorf("run %d: %s, %+v, %q", i, d.Verdict, x.Baseline, d.Warnings)
+		}
+	}
+	if d, x := add(run(2)); x.Baseline.Updated || x.Baseline.Runs != 5 || d.Verdict == report.OK && !strings.Contains(strings.Join(d.Warnings, "\n"), "already") {
+		t.Errorf("once more: %s, %+v, %q", d.Verdict, x.Baseline, d.Warnings)
 	}
 }

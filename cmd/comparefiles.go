@@ -17,6 +17,9 @@ func (f *compareFlags) runFiles(a *app, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := targets(append(append([]string{}, bases...), heads...)); err != nil {
+		return err
+	}
 	if err := a.checkOutputs(nil, append(append([]string{}, bases...), heads...), outputFile{"--output", f.output}); err != nil {
 		return err
 	}
@@ -69,6 +72,23 @@ func (f *compareFlags) operands(args []string) (bases, heads []string, err error
 		return nil, nil, fault.New(fault.Usage, hint, "there is nothing to compare: a side has no result")
 	}
 	return bases, heads, nil
+}
+
+// targets refuses what is measured and not read.
+func targets(paths []string) error {
+	for i, p := range paths {
+		if !strings.HasSuffix(p, ".onnx") && isModel(p) {
+			continue
+		}
+		a, b := p, "HEAD"
+		if len(paths) == 2 {
+			a, b = paths[0], paths[1]
+		} else if i > 0 {
+			a, b = "BASE", p
+		}
+		return fault.New(fault.Usage, "for a live comparison: --a "+a+" --b "+b, "%q is no result, but something to measure", p)
+	}
+	return nil
 }
 
 func readInputs(paths []string) ([]compare.Input, error) {
@@ -149,17 +169,26 @@ func (f *compareFlags) first(a *app, store *baseline.Store, head []compare.Input
 	return f.record(a, store, d, b, head[len(head)-1].Doc)
 }
 
-// record adds the newest head to the store where that is asked for, then finishes.
+// record adds the newest head to the store where that is asked for, then finishes. As long as the store has too few runs
+// to judge by, it takes those of which nothing is decided, too: else it would never have enough.
 func (f *compareFlags) record(a *app, store *baseline.Store, d *report.Document, b report.CompareBaseline, head *report.Document) error {
 	x, err := detailsOf[report.CompareDetails](d)
 	if err != nil {
 		return err
 	}
-	if f.update == "always" || f.update == "on-pass" && d.Verdict == report.OK {
-		if err := store.Add(head, accepted(f.opts.Accepted, x.Metrics)); err != nil {
+	grows := d.Verdict == report.Inconclusive && !x.Forced && store.Many() && b.Runs < compare.LeastHistory && d.Validity.Verdict == report.Valid
+	if f.update == "always" || f.update == "on-pass" && (d.Verdict == report.OK || grows) {
+		acceptances := accepted(f.opts.Accepted, x.Metrics)
+		known := len(acceptances) == 0 && store.Holds(head)
+		if known {
+			d.Warn("this run is in the baseline already: it was not added again")
+		} else if err := store.Add(head, acceptances); err != nil {
 			return err
 		}
-		b.Updated = true
+		b.Updated = !known
+		if n := b.Runs + 1; b.Updated && n <= compare.LeastHistory && store.Many() {
+			d.Warn("run %d of %d that a baseline needs before it can judge", n, compare.LeastHistory)
+		}
 	}
 	x.Baseline = &b
 	if err := d.SetDetails(x); err != nil {

@@ -20,7 +20,9 @@ type liveSide struct {
 	report.CompareSide
 	inputs   map[string]string // what a run or request takes, by name: both sides must take the same
 	options  map[string]string // how it is run, as far as --a-set and --b-set can change it
+	load     bool              // whether its blocks are loads
 	block    measure.Block[report.CompareBlock]
+	blocks   []string                                                       // the metrics that a block may have
 	cold     measure.Block[report.CompareBlock]                             // a start in a fresh process; nil: it has none
 	shares   func(context.Context) (*explained, error)                      // a profiled pass; nil: it has none
 	classes  func(context.Context) (ids []int64, labels []int64, err error) // what it answers to labelled rows; nil: there are none
@@ -52,6 +54,9 @@ func (f *compareFlags) runLive(ctx context.Context, a *app) error {
 		return err
 	}
 	defer head.close()
+	if err := f.judgeBy(base, head); err != nil {
+		return err
+	}
 	d := a.newDocument("compare")
 	if err := head.describe(d); err != nil {
 		return err
@@ -70,13 +75,27 @@ func (f *compareFlags) runLive(ctx context.Context, a *app) error {
 	if ctx.Err() != nil {
 		d.Verdict = report.Interrupted
 	}
+	f.note(d, x, base, head)
 	if err := compare.Pairs(d, x, f.opts); err != nil {
 		return err
 	}
 	return f.finish(a, d)
 }
 
+// note warns of what a reader of the verdict must know of how it came about.
+func (f *compareFlags) note(d *report.Document, x *report.CompareDetails, base, head *liveSide) {
+	if n := len(x.Pairs); n < f.opts.Pairs && d.Verdict != report.Interrupted {
+		d.Warn("--max-time %v was over after %d of the %d pairs of --pairs: raise it, or make blocks shorter (--block)", f.maxTime, n, f.opts.Pairs)
+	}
+	if b, h := base.Model, head.Model; b != nil && h != nil && b.SHA256 == h.SHA256 && maps.Equal(base.options, head.options) {
+		d.Warn("the two models are the same file, run with the same options")
+	}
+}
+
 func (f *compareFlags) validateLive() error {
+	if err := compare.CheckVary(f.opts.Vary); err != nil {
+		return err
+	}
 	o := &f.load.opts
 	if f.block == 0 {
 		f.block = blockFor(f.rps)
@@ -158,17 +177,6 @@ func (f *compareFlags) manifest(d *report.Document) {
 
 // measureLive fills x with all that is measured.
 func (f *compareFlags) measureLive(ctx context.Context, a *app, base, head *liveSide, x *report.CompareDetails) error {
-	if len(f.opts.Gates) == 0 {
-		text := "latency_p99<=+5%"
-		if !f.loads() || isProgram(f.a) || isProgram(f.b) {
-			text = "latency_p50<=+5%" // runs one after the other have no queue, and few have a p99
-		}
-		g, err := report.ParseGate(text)
-		if err != nil {
-			return err
-		}
-		f.opts.Gates = []report.Gate{g}
-	}
 	if err := compareAccuracy(ctx, base, head, x); err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func (f *compareFlags) openLoad(ctx context.Context, a *app, target string, e en
 		return nil, err
 	}
 	l := &loadSide{f: f, flags: &flags, rig: rig}
-	s := &liveSide{block: l.block, close: r.close}
+	s := &liveSide{load: true, block: l.block, blocks: loadBlocks(), close: r.close}
 	s.describe = func(d *report.Document) error { return r.describe(d, flags.opts) }
 	s.CompareSide = report.CompareSide{Name: target, Kind: "server"}
 	s.inputs = askedFor(r, rig)
@@ -95,6 +95,7 @@ func (f *compareFlags) openCommand(ctx context.Context, a *app, target string, e
 	inner, block := s.close, s.block
 	s.close = func() { inner(); p.Stop() }
 	s.CompareSide = report.CompareSide{Name: target, Kind: "command"}
+	s.blocks = append(s.blocks, "peak_rss")
 	s.block = func(ctx context.Context, seed uint64) (report.CompareBlock, error) {
 		b, err := block(ctx, seed)
 		if gone := p.Err(); gone != nil && ctx.Err() == nil {
@@ -120,7 +121,7 @@ func ownProgram(command string) string {
 
 // openProgram is a command that is timed from its start to its exit.
 func (f *compareFlags) openProgram(target string, spec child.Spec) *liveSide {
-	s := &liveSide{CompareSide: report.CompareSide{Name: target, Kind: "command"}, close: func() {}}
+	s := &liveSide{CompareSide: report.CompareSide{Name: target, Kind: "command"}, blocks: programBlocks, close: func() {}}
 	s.describe = func(*report.Document) error { return nil }
 	s.block = func(ctx context.Context, _ uint64) (report.CompareBlock, error) {
 		b := report.CompareBlock{Values: map[string]float64{}}

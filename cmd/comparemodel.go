@@ -93,7 +93,7 @@ func (f *compareFlags) openModel(ctx context.Context, a *app, path string, e eng
 		return nil, o.data.explain(err)
 	}
 	m := &modelSide{f: f, o: o, session: session}
-	s := &liveSide{block: m.block, cold: m.cold, shares: m.shares, close: func() { _ = session.Close(); o.close() }}
+	s := &liveSide{block: m.block, blocks: modelBlocks, cold: m.cold, shares: m.shares, close: func() { _ = session.Close(); o.close() }}
 	s.describe = func(d *report.Document) error { return a.manifest(d, o) }
 	if set := o.data.set; set != nil {
 		if _, ok := set.Labels(); ok {

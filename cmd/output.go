@@ -101,7 +101,11 @@ func outcome(d *report.Document, strict bool) error {
 		return fault.New(fault.Gate, "the document's gates say by how much", "a gate was missed: %s", failedGates(d))
 	default:
 		if d.Verdict == report.NotComparable {
-			return fault.New(fault.Untrusted, "compare like with like; name with --vary what is meant to differ, or pass --force", "%s", whyNot(d))
+			hint := "compare like with like, or pass --force"
+			if x, err := detailsOf[report.CompareDetails](d); err == nil && x.Next != nil { // else --vary cannot allow all of it
+				hint = "compare like with like; name with --vary what is meant to differ, or pass --force"
+			}
+			return fault.New(fault.Untrusted, hint, "%s", whyNot(d))
 		}
 		hint := untrustedHint(d)
 		if strict {

@@ -96,29 +96,49 @@ func character(expr string, offset int) int {
 // ParseSLO is ParseGate for --slo: mean, p50, p90, p95, p99 and max stand for latency_mean … latency_max,
 // and a relative limit is refused.
 func ParseSLO(expr string) (Gate, error) {
+	g, err := ParseCompareGate(expr)
+	if err != nil {
+		return Gate{}, err
+	}
+	return g, g.mustBeAbsolute()
+}
+
+// ParseCompareGate is ParseGate for the gates of a comparison: mean, p50 … stand for latencies as in ParseSLO.
+func ParseCompareGate(expr string) (Gate, error) {
+	g, err := ParseGate(unabridged(expr))
+	g.Expr = strings.TrimSpace(expr)
+	return g, err
+}
+
+// unabridged returns a gate with the whole name of a latency that is written without latency_.
+func unabridged(expr string) string {
 	full := strings.TrimSpace(expr)
 	for _, short := range []string{"mean", "p50", "p90", "p95", "p99", "max"} {
 		rest, ok := strings.CutPrefix(full, short)
 		if ok && rest != "" && strings.ContainsRune("<>{ =", rune(rest[0])) {
-			full = "latency_" + full
-			break
+			return "latency_" + full
 		}
 	}
-	g, err := ParseGate(full)
-	if err != nil {
-		return Gate{}, err
-	}
-	g.Expr = strings.TrimSpace(expr)
-	return g, g.mustBeAbsolute()
+	return full
+}
+
+// Improves reports whether a gate wants a change for the better: <=-20%, or >=+5% of what is better when higher.
+func (g Gate) Improves() bool {
+	return g.Relative && (g.Op[0] == '<' && g.Limit < 0 || g.Op[0] == '>' && g.Limit > 0)
 }
 
 // ParseGates parses the gates for a document of a kind. Besides what ParseGate refuses it refuses metrics that such
-// a document never has and, except in "compare", relative gates. The error lists every fault.
+// a document never has and, except in "compare", relative gates; there the short names of ParseSLO are known. The error lists every fault.
 func ParseGates(kind string, exprs []string) ([]Gate, error) {
 	var gates []Gate
 	var errs []error
 	for _, e := range exprs {
-		g, err := parseGate(e, kind)
+		full := e
+		if kind == "compare" {
+			full = unabridged(e)
+		}
+		g, err := parseGate(full, kind)
+		g.Expr = strings.TrimSpace(e)
 		if err == nil && kind != "compare" {
 			err = g.mustBeAbsolute()
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"infer/internal/fault"
 	"infer/report"
@@ -20,7 +21,7 @@ func newRun(d *report.Document, accepted []report.Acceptance) (Run, error) {
 		return Run{}, fault.New(fault.Usage, "add a document as infer wrote it", "the run is not a sound document: %s", firstLine(err.Error()))
 	}
 	if d.Validity.Verdict != report.Valid || d.Verdict == report.Invalid || d.Verdict == report.Interrupted || d.Verdict == report.NotComparable {
-		return Run{}, fault.New(fault.Untrusted, "measure again, and add a run that is valid", "the run is not to be trusted and cannot be what others are compared with")
+		return Run{}, fault.New(fault.Untrusted, "measure again, and add a run that is valid", "the run is not to be trusted and cannot be what others are compared with%s", whyNot(d))
 	}
 	d, err := Slim(d)
 	if err != nil {
@@ -42,6 +43,23 @@ func newRun(d *report.Document, accepted []report.Acceptance) (Run, error) {
 		return Run{}, err
 	}
 	return Run{SHA256: digest(line.Bytes()), Document: d, raw: line.Bytes()}, nil
+}
+
+// whyNot says what speaks against a document: the checks that failed, else its verdict where that does.
+func whyNot(d *report.Document) string {
+	var failed []string
+	for _, c := range d.Validity.Checks {
+		if !c.OK {
+			failed = append(failed, strings.TrimSuffix(c.Name+": "+c.Detail, ": "))
+		}
+	}
+	switch {
+	case len(failed) > 0:
+		return ": " + strings.Join(failed, "; ")
+	case d.Verdict != report.OK:
+		return ": its verdict is " + string(d.Verdict)
+	}
+	return ""
 }
 
 // parseRun reads a stored document.

@@ -94,6 +94,29 @@ func newestFirst(runs []Run) []Run {
 // Runs returns the accepted runs, newest first. The documents are the store's.
 func (s *Store) Runs() []Run { return s.runs }
 
+// Many reports whether the store keeps more than one run: all do but a file of one document, which Add replaces.
+func (s *Store) Many() bool {
+	switch p := s.place.(type) {
+	case file:
+		return manyIn(p.path)
+	case gitFile:
+		return manyIn(p.path)
+	}
+	return true
+}
+
+// Holds reports whether the store has d, whatever was accepted with it.
+func (s *Store) Holds(d *report.Document) bool {
+	r, err := newRun(d, nil)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(s.runs, func(o Run) bool {
+		plain, err := newRun(o.Document, nil)
+		return err == nil && plain.SHA256 == r.SHA256
+	})
+}
+
 // Missing says why there are no runs, a fault.Usage error with a hint, and is nil where there are. A caller that will Add
 // says it as a note: the first run has nothing to be compared with. Any other fails with it.
 func (s *Store) Missing() error { return s.missing }

@@ -432,3 +432,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestHolds: a run is known, whatever was accepted with it.
+func TestHolds(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "a.jsonl"))
+	add(t, s, run(1, 10), report.Acceptance{Metric: "latency_p99", Reason: "known"})
+	if !s.Holds(run(1, 10)) || s.Holds(run(2, 10)) || !s.Many() {
+		t.Error("a run that was added is not known, or another one is")
+	}
+	bad := run(3, 10)
+	bad.AddCheck("drift", false, "the machine became slower")
+	if err := s.Add(bad, nil); err == nil || !strings.Contains(err.Error(), "drift: the machine became slower") {
+		t.Errorf("an invalid run: %v", err)
+	}
+}

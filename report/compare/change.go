@@ -85,7 +85,9 @@ func (c *change) catch(g report.Gate, o Options) {
 	_, limit := c.limit(g)
 	from, most := c.bounds(limit, o)
 	switch {
-	case limit < 0 || math.IsNaN(c.mde): // a gate that wants an improvement is broken by none
+	case math.IsNaN(c.mde):
+	case limit < 0:
+		c.mde = math.NaN() // a gate that wants an improvement is broken by none
 	case c.difference:
 		c.mde = max(from+c.mde, most+c.beyond)
 	default:
@@ -110,6 +112,9 @@ func (o Options) judge(g report.Gate, c change, tail float64, adjust func(p floa
 	switch {
 	case sign*c.point > most && adjust(v.p) <= tail:
 		v.outcome, v.reason = report.Fail, c.seen()+", more than "+limitText(g, c.q)
+		if limit < 0 {
+			v.reason = c.seen() + ", not " + limitText(g, c.q)
+		}
 	case worst < most:
 		v.outcome, v.reason = report.Pass, c.seen()+", within "+limitText(g, c.q)
 	default:

@@ -18,10 +18,9 @@ func Differs(base, head *report.Document, vary []string) []report.CompareDiffers
 	return list
 }
 
-// CheckVary returns a fault of kind fault.Usage for the first name that --vary does not know. Known are the names of
-// varying and the options that the documents record.
+// CheckVary returns a fault of kind fault.Usage for the first name that --vary does not know. Known are VaryNames and the options that the documents record.
 func CheckVary(names []string, docs ...*report.Document) error {
-	known := varying()
+	known := VaryNames()
 	for _, d := range docs {
 		if d != nil {
 			for key := range d.Manifest.Options {
@@ -44,8 +43,8 @@ func CheckVary(names []string, docs ...*report.Document) error {
 	return nil
 }
 
-// varying lists the names of --vary. Beside them it takes every option that a document records.
-func varying() []string {
+// VaryNames lists the names of --vary, sorted. Beside them it takes every option that a document records.
+func VaryNames() []string {
 	return []string{"arrival", "batch", "concurrency", "connections", "data", "duration", "encoding", "input", "instances", "inter-threads", "loop",
 		"machine", "payload", "protocol", "provider", "rate", "runtime", "scenario", "seed", "session-config", "stages", "threads", "timeout"}
 }

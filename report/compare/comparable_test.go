@@ -113,7 +113,7 @@ func TestDiffers(t *testing.T) {
 		if back := Differs(head, base, nil); len(back) != len(list) {
 			t.Errorf("%s: %d differences, and %d the other way round", c.name, len(list), len(back))
 		}
-		for _, v := range varying() {
+		for _, v := range VaryNames() {
 			want := varyName(c.vary) == v
 			if got := Comparable(base, head, []string{v}); got != want {
 				t.Errorf("%s: with --vary %s comparable is %v", c.name, v, got)

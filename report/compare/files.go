@@ -20,7 +20,8 @@ type Input struct {
 }
 
 // Files compares documents, one or several a side, and returns a document of kind "compare", judged, without a manifest.
-// Without gates it judges latency_p99<=+5% where both sides have a p99, else latency_p50<=+5%, else nothing.
+// Without gates it judges latency_p99<=+5% of load tests and latency_p50<=+5% of all else, or where only the other of
+// them is on both sides that, or where none is nothing.
 //
 // Where the two sides, or the runs of one of them, are not alike in what Differs says, no gate is judged and the verdict
 // is not_comparable, unless o.Force. A gate is never passed or failed by a document that is invalid or was interrupted;

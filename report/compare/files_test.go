@@ -292,19 +292,51 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// One run that tells no interval of a metric decides nothing, however large the change: tails of other tools' results
+// differ by several times. Several runs do, and what is exact does.
+func TestSingleRunWithoutInterval(t *testing.T) {
+	run := func(p99 float64) *report.Document {
+		return with(t, timed("latency_p99", p99, 0), report.Exact("model_bytes", 5))
+	}
+	o := gatesOf(t, "latency_p99<=+5%", "model_bytes<=+0%")
+	d, x := compared(t, inputs(run(0.010)), inputs(run(0.030)), o)
+	if d.Verdict != report.Inconclusive || !strings.Contains(d.Gates[0].Reason, "several runs a side") || d.Gates[1].Verdict != report.Pass {
+		t.Errorf("%s, %+v", d.Verdict, d.Gates)
+	}
+	if m := x.Metrics[0]; m.Significant || m.RatioLo != nil || m.MDE != nil || m.PValue != nil && *m.PValue < 0.05 {
+		t.Errorf("%+v", m)
+	}
+	var base, head []*report.Document
+	for i := range 4 {
+		base, head = append(base, run(0.010+float64(i)/1e4)), append(head, run(0.030+float64(i)/1e4))
+	}
+	if d, _ := compared(t, inputs(base...), inputs(head...), o); d.Verdict != report.Regressed {
+		t.Errorf("four runs a side: %s, %+v", d.Verdict, d.Gates)
+	}
+}
+
+// A gate that wants an improvement says what was wanted, and of no change that it would have been caught.
+func TestImprovementMissed(t *testing.T) {
+	values := []float64{0.0020, 0.00201, 0.00202, 0.00203, 0.00204}
+	d, x := compared(t, runsOf(t, day, values...), runsOf(t, day, values...), gatesOf(t, "latency_p50<=-20%"))
+	if m := x.Metrics[0]; d.Verdict != report.Regressed || !strings.HasSuffix(m.Reason, "not -20.0 %") || m.MDE != nil {
+		t.Errorf("%s, %+v", d.Verdict, m)
+	}
+}
+
 func TestZeroBase(t *testing.T) {
 	queue := func(v, half float64) *report.Document {
 		return with(t, timed("server_queue_mean", v, half))
 	}
-	d, _ := compared(t, inputs(queue(0, 0)), inputs(queue(0.0001, 0.0002)), gatesOf(t, "server_queue_mean<=+5%"))
+	d, _ := compared(t, inputs(queue(0, 1e-9)), inputs(queue(0.0001, 0.0002)), gatesOf(t, "server_queue_mean<=+5%"))
 	if g := d.Gates[0]; g.Verdict != report.GateInconclusive || !strings.Contains(g.Reason, "the base is 0") {
 		t.Errorf("%+v", g)
 	}
-	d, _ = compared(t, inputs(queue(0, 0)), inputs(queue(0.001, 0.00001)), gatesOf(t, "server_queue_mean<=+5%"))
+	d, _ = compared(t, inputs(queue(0, 1e-9)), inputs(queue(0.001, 0.00001)), gatesOf(t, "server_queue_mean<=+5%"))
 	if g := d.Gates[0]; g.Verdict != report.Fail {
 		t.Errorf("%+v", g)
 	}
-	d, _ = compared(t, inputs(queue(0, 0)), inputs(queue(0.0001, 0.00001)), gatesOf(t, "server_queue_mean<=+5ms"))
+	d, _ = compared(t, inputs(queue(0, 1e-9)), inputs(queue(0.0001, 0.00001)), gatesOf(t, "server_queue_mean<=+5ms"))
 	if g := d.Gates[0]; g.Verdict != report.Pass {
 		t.Errorf("%+v", g)
 	}
@@ -428,7 +460,8 @@ func TestDefaultGates(t *testing.T) {
 		base, head *report.Document
 		want       string
 	}{
-		{both, with(t, both.Metrics...), "latency_p99<=+5%"}, {both, profiled(t, nil), "latency_p50<=+5%"},
+		{both, with(t, both.Metrics...), "latency_p50<=+5%"}, {both, profiled(t, nil), "latency_p50<=+5%"},
+		{loaded(t, nil), loaded(t, nil), "latency_p99<=+5%"}, {with(t, both.Metrics[1]), with(t, both.Metrics[1]), "latency_p99<=+5%"},
 		{with(t, report.Exact("model_bytes", 5)), with(t, report.Exact("model_bytes", 6)), ""},
 	} {
 		d, x := compared(t, inputs(c.base), inputs(c.head), DefaultOptions)
@@ -445,7 +478,7 @@ func TestDefaultGates(t *testing.T) {
 // A gate without labels is about every point of a sweep, and its worst counts.
 func TestLabels(t *testing.T) {
 	at := func(batch string, v float64) report.Metric {
-		m := timed("latency_p50", v, 0)
+		m := timed("latency_p50", v, v/1000)
 		m.Labels = map[string]string{"batch": batch}
 		return m
 	}
@@ -479,7 +512,7 @@ func TestAccepted(t *testing.T) {
 	o := gatesOf(t, "latency_p50<=+5%")
 	until := 0.005
 	o.Accepted = []report.Acceptance{{Metric: "latency_p50", Reason: "a larger model", Until: &until}}
-	slow := func(v float64) []Input { return inputs(with(t, timed("latency_p50", v, 0))) }
+	slow := func(v float64) []Input { return inputs(with(t, timed("latency_p50", v, v/1000))) }
 	if d, x := compared(t, inputs(profiled(t, nil)), slow(0.004), o); d.Verdict != report.OK || !strings.Contains(x.Metrics[0].Reason, "a larger model") {
 		t.Errorf("%s, %s", d.Verdict, x.Reason)
 	}

@@ -18,8 +18,8 @@ const (
 	beyond = 3
 	// leastRuns of each side are compared by themselves; how many an alpha needs more, Splits says.
 	leastRuns = 4
-	// leastHistory runs of one side tell how a single run of the other might have come out.
-	leastHistory = 5
+	// LeastHistory runs of one side tell how a single run of the other might have come out.
+	LeastHistory = 5
 )
 
 // changeOf is how a metric moved between the runs of two sides: a metric with a value for each run, at least one a side,
@@ -81,7 +81,7 @@ func (o Options) replicated(c *change, x, y []float64) bool {
 		o.permute(c, x, y)
 		return true
 	}
-	if max(len(x), len(y)) < leastHistory {
+	if max(len(x), len(y)) < LeastHistory {
 		return false
 	}
 	s := stats.Prediction(x, y)
@@ -156,7 +156,11 @@ func (o Options) assume(c *change, base, head []*report.Metric, scale func(float
 		c.method = "single run"
 	}
 	told := bounded(base) && bounded(head)
+	single := len(base) == 1 && len(head) == 1
 	switch steady := c.q == report.Ratio || c.q == report.Level; {
+	case !told && single: // tails of results of other tools differ by several times what is assumed
+		s.Down, s.Up = math.Inf(1), math.Inf(1)
+		c.note = "one run that tells no interval of it decides nothing: give several runs a side"
 	case !told && (steady || strings.HasSuffix(base[0].Name, "_max")):
 		s.Down, s.Up = math.Inf(1), math.Inf(1)
 		c.note = "a run tells no interval of it"

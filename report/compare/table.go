@@ -77,9 +77,14 @@ func gated(keys []key, g report.Gate) []key {
 	return out
 }
 
-// defaults are the gates where none are given.
+// defaults are the gates where none are given: of loads the tail, of runs one after the other, which have no queue, the
+// median.
 func (f *files) defaults() []report.Gate {
-	for _, name := range []string{"latency_p99", "latency_p50"} {
+	names := []string{"latency_p50", "latency_p99"}
+	if f.base.runs[0].load != nil && f.head.runs[0].load != nil {
+		slices.Reverse(names)
+	}
+	for _, name := range names {
 		for _, k := range f.keys() {
 			if k.name != name || len(f.base.of(k)) == 0 || len(f.head.of(k)) == 0 {
 				continue
@@ -127,6 +132,9 @@ func (f *files) rows() []row {
 		base, head := f.base.of(r.key), f.head.of(r.key)
 		if len(base) > 0 && len(head) > 0 && base[0].Unit == head[0].Unit {
 			r.change = f.o.changeOf(base, head, r.gate != nil && byDifference(*r.gate, base[0].QuantityOf()))
+			if r.gate != nil && r.gate.Improves() {
+				r.change.mde = math.NaN() // no change for the worse breaks such a gate: it is broken by none
+			}
 		}
 	}
 	return out

@@ -84,10 +84,14 @@ func (v *comparison) measured() int {
 	return n
 }
 
-// count writes n pairs, or of files, runs a side.
+// count writes n pairs, or of files, of which n is the smaller number of a side, how many runs each has.
 func (v *comparison) count(n int) string {
-	if v.live() {
+	base, head := len(v.Base.Runs), len(v.Head.Runs)
+	switch {
+	case v.live():
 		return plural(n, "pair")
+	case base != head && min(base, head) == n:
+		return fmt.Sprintf("%s against %d", plural(base, "run"), head)
 	}
 	return plural(n, "run") + " a side"
 }
@@ -127,7 +131,10 @@ func (v *comparison) figures(verdict string) string {
 		return metricName(m) + " " + v.moved(m) + "; no gate judges it"
 	}
 	first := gates[0]
-	if i := slices.IndexFunc(gates, func(g report.GateResult) bool { _, ok := v.metricOf(g); return ok }); i >= 0 {
+	lacks := func(g report.GateResult) bool { m, ok := v.metricOf(g); return ok && unmeasured(m) }
+	if i := slices.IndexFunc(gates, lacks); i >= 0 {
+		first = gates[i] // no measuring decides such a gate
+	} else if i := slices.IndexFunc(gates, func(g report.GateResult) bool { _, ok := v.metricOf(g); return ok }); i >= 0 {
 		first = gates[i] // a change says more than a value
 	}
 	text := v.gateText(first)
@@ -148,8 +155,12 @@ func (v *comparison) gateText(g report.GateResult) string {
 		return strings.TrimSuffix(g.Expr+": "+g.Reason, ": ")
 	}
 	text := metricName(m) + " " + v.moved(m) + ", gate " + gateLimit(g.Expr)
+	parsed, err := report.ParseCompareGate(g.Expr)
+	improves := err == nil && parsed.Improves()
 	switch e := effect(m); {
-	case e == "" || absolute(g.Expr):
+	case improves && g.Verdict == report.Fail:
+		return "gate missed: " + metricName(m) + " " + v.moved(m) + ", not " + strings.TrimLeft(gateLimit(g.Expr), "<>=")
+	case e == "" || improves || absolute(g.Expr):
 	case g.Verdict == report.Pass:
 		text += ", would have caught " + e
 	case g.Verdict == report.GateInconclusive:
@@ -183,9 +194,14 @@ func (v *comparison) moved(m report.CompareMetric) string {
 	return strings.TrimSpace(change+" "+between) + " (" + v.count(m.Pairs) + ")"
 }
 
+// unmeasured reports whether a side lacks a metric.
+func unmeasured(m report.CompareMetric) bool {
+	return (m.Base == nil || m.Head == nil) && m.Ratio == nil && m.Change == nil
+}
+
 // absolute reports whether a gate judges head alone.
 func absolute(expr string) bool {
-	g, err := report.ParseGate(expr)
+	g, err := report.ParseCompareGate(expr)
 	return err == nil && !g.Relative
 }
 
@@ -224,6 +240,27 @@ func capital(s string) string {
 
 // advice says what would turn an inconclusive comparison into an answer.
 func (v *comparison) advice() string {
+	var lacks []string
+	open := false // whether a gate could be decided by more measuring
+	for _, m := range v.gated {
+		if unmeasured(m) {
+			lacks = append(lacks, strings.TrimSpace(metricName(m)+" "+m.Reason))
+		} else if m.Verdict == report.GateInconclusive {
+			open = true
+		}
+	}
+	if len(lacks) > 0 {
+		text := "measure what the gate asks for, or gate what was measured (" + strings.Join(lacks, ", ") + ")"
+		if !open {
+			return text
+		}
+		return text + "; then " + v.more()
+	}
+	return v.more()
+}
+
+// more says what would decide gates whose metric was measured.
+func (v *comparison) more() string {
 	if !v.live() {
 		return "give several runs a side (--base and --head), or compare live with --a and --b, which takes out what the machine does between runs"
 	}
@@ -273,7 +310,7 @@ func (v *comparison) pairsNeeded() int {
 
 // ratioLimit is the ratio that a relative gate allows.
 func ratioLimit(expr string) (float64, bool) {
-	g, err := report.ParseGate(expr)
+	g, err := report.ParseCompareGate(expr)
 	return 1 + g.Limit, err == nil && g.Percent && g.Limit > -1
 }
 

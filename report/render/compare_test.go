@@ -232,9 +232,9 @@ func baselineDoc(t *testing.T) *report.Document {
 	return compareDoc(t, report.OK, nil, func(d *report.Document, c *report.CompareDetails) {
 		c.Mode, c.Base, c.Head, c.Method = "files", fileSide("git:refs/infer/baseline", 12), fileSide("run.json", 1), "prediction interval of one more run"
 		m := report.CompareMetric{Name: "latency_p99", Unit: "s", Better: "lower", Gate: "latency_p99<=+5%", Verdict: report.Pass, Base: ptr(12.3e-3), Head: ptr(12.1e-3), Ratio: ptr(0.984),
-			RatioLo: ptr(0.941), RatioHi: ptr(1.029), MDE: ptr(0.058), Pairs: 12, Method: "prediction", Reason: "within what accepted runs are"}
+			RatioLo: ptr(0.941), RatioHi: ptr(1.029), MDE: ptr(0.058), Pairs: 1, Method: "prediction", Reason: "within what accepted runs are"}
 		rss := report.CompareMetric{Name: "peak_rss", Unit: "B", Better: "lower", Gate: "peak_rss<=+5%", Verdict: report.Pass, Base: ptr(48.2e6), Head: ptr(53.1e6), Ratio: ptr(53.1 / 48.2),
-			RatioLo: ptr(1.09), RatioHi: ptr(1.12), Pairs: 12, Significant: true, Method: "prediction", Reason: "worse, and accepted up to 55 MB"}
+			RatioLo: ptr(1.09), RatioHi: ptr(1.12), Pairs: 1, Significant: true, Method: "prediction", Reason: "worse, and accepted up to 55 MB"}
 		c.Metrics = []report.CompareMetric{m, rss}
 		c.Baseline = &report.CompareBaseline{Spec: "git:refs/infer/baseline", Kind: "git", Runs: 12, Left: 3, Newest: "2026-11-20T12:00:00Z", Updated: true}
 		c.Accepted = []report.Acceptance{{Metric: "peak_rss", Reason: "the new tokenizer keeps its table in memory", At: "2026-11-10T08:00:00Z", Until: ptr(55e6)}}
@@ -317,6 +317,9 @@ func TestCompareHeadline(t *testing.T) {
 	through := report.CompareMetric{Name: "throughput", Unit: "1/s", Better: "higher", Gate: "throughput>=-3%", Verdict: report.Pass, Ratio: ptr(0.997), RatioLo: ptr(0.985), RatioHi: ptr(1.01), MDE: ptr(0.021), Pairs: 8}
 	top1 := differenceOf("accuracy_top1", "accuracy_top1>=-0.5pt", report.GateInconclusive, 0.95, 0.948, -0.0065, 0.0025, 1000)
 	top1.MDE, top1.Method = ptr(0.0061), "tango"
+	improve, lacks := gated(report.Fail), report.CompareMetric{Name: "latency_p90", Unit: "s", Gate: "p90<=+5%", Verdict: report.GateInconclusive, Reason: "was not measured"}
+	improve.Gate = "p99<=-20%"
+	open := gated(report.GateInconclusive)
 	for _, c := range []struct {
 		verdict report.Verdict
 		mode    string
@@ -325,6 +328,8 @@ func TestCompareHeadline(t *testing.T) {
 	}{
 		{report.Regressed, "live", []report.CompareMetric{through, gated(report.Fail)}, "latency_p99 +12.3 % [+9.8, +15.1] (8 pairs), gate <=+5%"},
 		{report.Regressed, "files", []report.CompareMetric{gated(report.Fail), size}, "latency_p99 +12.3 % [+9.8, +15.1] (8 runs a side), gate <=+5%; and 1 gate more"},
+		{report.Regressed, "live", []report.CompareMetric{improve}, "gate missed: latency_p99 +12.3 % [+9.8, +15.1] (8 pairs), not -20%"},
+		{report.Inconclusive, "live", []report.CompareMetric{open, lacks}, "latency_p90 was not measured on both sides, gate <=+5%; and 1 gate more"},
 		{report.FailedGate, "live", []report.CompareMetric{absolute}, "latency_p99 13.8 ms, gate <10ms"},
 		{report.Regressed, "files", []report.CompareMetric{size}, "model_bytes +2.0 %, gate <=+1%"},
 		{report.OK, "live", []report.CompareMetric{gated(report.Pass)}, "latency_p99 +12.3 % [+9.8, +15.1] (8 pairs), gate <=+5%, would have caught +6.2 %"},
@@ -471,5 +476,29 @@ func TestComparePageSize(t *testing.T) {
 	})
 	if n := len(render(t, d, "html", Options{})); n > 300_000 {
 		t.Errorf("%d bytes", n)
+	}
+}
+
+// TestCompareAdvice: more pairs are no advice for a gate on what was not measured.
+func TestCompareAdvice(t *testing.T) {
+	lacks := report.CompareMetric{Name: "latency_p99", Gate: "latency_p99<=+5%", Verdict: report.GateInconclusive, Reason: "was not measured"}
+	c := report.CompareDetails{Mode: "live", Metrics: []report.CompareMetric{lacks}}
+	if got := newComparison(report.New("compare"), c).advice(); !strings.Contains(got, "latency_p99 was not measured") || strings.Contains(got, "more pairs") {
+		t.Error(got)
+	}
+}
+
+// TestDecisionJUnitInvalid: what a configuration that is not to be trusted keeps is no failure, and none of kind "pass".
+func TestDecisionJUnitInvalid(t *testing.T) {
+	d := report.New("report")
+	d.Verdict = report.Invalid
+	x := report.DecisionDetails{Configs: []report.DecisionConfig{{Name: "a", Why: "drift", SLO: []report.DecisionObjective{
+		{Expr: "p99<1s", Verdict: report.Pass, Reason: "holds"}, {Expr: "p99<1ms", Verdict: report.Fail, Reason: "missed"}}}}, SLO: []string{"p99<1s", "p99<1ms"}}
+	if err := d.SetDetails(x); err != nil {
+		t.Fatal(err)
+	}
+	out := render(t, d, "junit", Options{})
+	if strings.Contains(out, `type="pass"`) || strings.Count(out, `<failure type="invalid"`) != 2 { // the verdict, and what was missed
+		t.Error(out)
 	}
 }

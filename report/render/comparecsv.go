@@ -81,7 +81,7 @@ func (s *testSuite) judge(x *testCase, g report.GateResult, why string, o Option
 		x.Output = clean(g.Reason)
 	case g.Verdict == report.Fail || o.Strict:
 		kind := "regression"
-		if parsed, err := report.ParseGate(g.Expr); err == nil && !parsed.Relative {
+		if parsed, err := report.ParseCompareGate(g.Expr); err == nil && !parsed.Relative {
 			kind = "gate"
 		}
 		if g.Verdict != report.Fail {

@@ -41,6 +41,8 @@ func (v *comparison) gateRow(g report.GateResult) []cell {
 	switch {
 	case change == "—":
 		c.tone = warn
+	case equal(m):
+		c = str("the same")
 	case !m.Significant:
 		c = str("~ " + change)
 	default:
@@ -48,6 +50,11 @@ func (v *comparison) gateRow(g report.GateResult) []cell {
 	}
 	copy(row[2:], []cell{str(sideText(m, m.Base)), str(sideText(m, m.Head)), c, faint(between), str(chance(m)), str(effect(m)), str(fmt.Sprint(m.Pairs))})
 	return row
+}
+
+// equal reports whether an exact metric is the same on both sides.
+func equal(m report.CompareMetric) bool {
+	return m.Method == "exact" && m.Base != nil && m.Head != nil && *m.Base == *m.Head
 }
 
 // legend says what the columns of the gates mean.
@@ -106,10 +113,10 @@ func (v *comparison) otherMetrics(o Options) section {
 		c := cell{text: strings.TrimSpace(change + " " + word), tone: directionTone(word)}
 		n := fmt.Sprint(m.Pairs)
 		switch {
-		case m.Method == "exact" && m.Base != nil && m.Head != nil && *m.Base == *m.Head:
+		case equal(m):
 			c, n = faint("the same"), ""
 		case m.Method == "exact":
-			n = "" // counted, not sampled
+			c, n = str(change), "" // counted, not sampled; and whether a smaller or larger one is worse, its gate would say
 		case !m.Significant && change != "—":
 			c = faint("~")
 		}

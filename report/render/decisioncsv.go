@@ -75,11 +75,12 @@ func (s *testSuite) addDecision(d *report.Document, o Options) {
 	s.add("verdict", "verdict", string(d.Verdict), string(d.Verdict)+": "+cmp.Or(x.Headline, title(d)), d.Verdict == report.OK || d.Verdict == report.Inconclusive && exit == 0, exit != 0)
 	for _, c := range x.Configs {
 		for _, g := range c.SLO {
-			ok, fails, reason := g.Verdict == report.Pass, exit != 0 && (g.Verdict == report.Fail || o.Strict), g.Reason
-			if !c.Valid {
-				ok, fails, reason = false, exit == 4, joined("not to be trusted: "+c.Why, g.Reason)
+			kind, ok, fails, reason := g.Verdict, g.Verdict == report.Pass, exit != 0 && (g.Verdict == report.Fail || o.Strict), g.Reason
+			if !c.Valid { // what such a configuration keeps is neither kept nor missed
+				kind, fails, reason = "invalid", !ok && exit == 4, joined("not to be trusted: "+c.Why, g.Reason)
+				ok = false
 			}
-			s.add("slo", c.Name+": "+g.Expr, g.Verdict, reason, ok, fails)
+			s.add("slo", c.Name+": "+g.Expr, kind, reason, ok, fails)
 		}
 	}
 }

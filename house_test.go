@@ -84,7 +84,7 @@ var rooms = map[string][]string{
 	"testdata/odd/gen":            {"model/onnx", "model/tensor", "model"},
 	"configs":                     {},
 	"scripts/bench":               {"model", "model/onnx", "testdata/arch", "internal/host"},
-	"scripts/comparebench":        {"model", "model/onnx", "testdata/arch", "report", "report/compare", "internal/stats", "internal/host"},
+	"scripts/comparebench":        {"report", "report/compare", "internal/stats", "internal/host"},
 	"scripts/encoder":             {"model", "testdata/arch"},
 	"scripts/coverage":            {"internal/stats", "internal/host"},
 	"scripts/loadbench":           {"internal/stats", "internal/host"},

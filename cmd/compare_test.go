@@ -47,6 +47,10 @@ func TestCompareUsage(t *testing.T) {
 		{"--a x.onnx --b y.onnx --block 1ms", "--block 1ms is not in"},
 		{"--a x.onnx --b y.onnx --max-time -1s", "--max-time -1s is not above 0"},
 		{"--a x.onnx --b y.onnx --rps 5 --concurrency 2", "--rps is an open loop"},
+		{"--a x.onnx --b y.onnx --rps -5", "--rps -5 is not above 0"},
+		{"--a x.onnx --b y.onnx --rps NaN", "--rps NaN is not above 0"},
+		{"--a exec:true --b exec:true --rps 5", "cannot be loaded"},
+		{"--a x.onnx --b exec:true --concurrency 2", "cannot be loaded"},
 		{"--a x.onnx --b y.onnx --alpha 0.7", "--alpha 0.7"},
 		{"--a x.onnx --b y.onnx --min-effect lots", `--min-effect "lots" is no share`},
 		{"--a x.onnx --b y.onnx --gate latency_p99<=+5%%", "at character 16"},
@@ -192,6 +196,13 @@ func TestCompareCommands(t *testing.T) {
 	r := infer(t, nil, "compare", "--a", "exec:sleep 0.01", "--b", "exec:sleep 0.08", "--pairs", "8", "--block", "50ms", "--max-time", "30s", "--gate", "latency_p50<=+50%", "--format", "json")
 	if d, _ := compareDetails(t, r); r.code != 3 || d.Verdict != report.Regressed {
 		t.Errorf("exit %d, %s: %s", r.code, d.Verdict, r.err)
+	}
+	r = infer(t, nil, "compare", "--a", "exec:sleep 0.01", "--b", "exec:sleep 0.08", "--block", "50ms", "--max-time", "30s", "--format", "json")
+	if d, _ := compareDetails(t, r); r.code != 3 || d.Gates[0].Expr != "latency_p50<=+5%" {
+		t.Errorf("without a gate: exit %d, %+v: %s", r.code, d.Gates, r.err)
+	}
+	if r := infer(t, nil, "compare", "--a", "exec:true", "--b", "exec:sleep 100", "--max-time", "300ms"); r.code != 1 || !strings.Contains(r.err, "ran on after 300ms") {
+		t.Errorf("a program that hangs: exit %d, %s", r.code, r.err)
 	}
 	if r := infer(t, nil, "compare", "--a", "exec:true", "--b", "exec:false"); r.code != 1 || !strings.Contains(r.err, "head: ") {
 		t.Errorf("a program that fails: exit %d: %s", r.code, r.err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"infer/internal/child"
 	"infer/internal/fault"
 	"infer/model/measure"
 	"infer/report"
@@ -87,6 +88,10 @@ func (f *compareFlags) validateLive() error {
 		return fault.New(fault.Usage, "give a time such as 2s", "--block %v is not in 50ms to 1h", f.block)
 	case f.maxTime <= 0:
 		return fault.New(fault.Usage, "give a time such as 2m", "--max-time %v is not above 0", f.maxTime)
+	case f.rps != 0 && !(f.rps > 0): // NaN, too
+		return fault.New(fault.Usage, "give requests a second, such as 500", "--rps %v is not above 0", f.rps)
+	case (f.rps != 0 || o.Concurrency != 0) && (isProgram(f.a) || isProgram(f.b)):
+		return fault.New(fault.Usage, "write {port} where a command takes the port to serve at, or leave --rps and --concurrency out", "a command without {port} is timed from start to exit, and cannot be loaded")
 	case f.rps != 0 && o.Concurrency != 0:
 		return fault.New(fault.Usage, "give one of them", "--rps is an open loop, --concurrency a closed one")
 	case f.update != "never":
@@ -155,7 +160,7 @@ func (f *compareFlags) manifest(d *report.Document) {
 func (f *compareFlags) measureLive(ctx context.Context, a *app, base, head *liveSide, x *report.CompareDetails) error {
 	if len(f.opts.Gates) == 0 {
 		text := "latency_p99<=+5%"
-		if !f.loads() {
+		if !f.loads() || isProgram(f.a) || isProgram(f.b) {
 			text = "latency_p50<=+5%" // runs one after the other have no queue, and few have a p99
 		}
 		g, err := report.ParseGate(text)
@@ -273,10 +278,17 @@ func explainLive(ctx context.Context, base, head *liveSide, x *report.CompareDet
 
 // loads reports whether blocks are loads, and not runs one after the other.
 func (f *compareFlags) loads() bool {
-	return f.rps > 0 || f.load.opts.Concurrency > 0 || !isModel(f.a) || !isModel(f.b)
+	alone := func(target string) bool { return isModel(target) || isProgram(target) }
+	return f.rps > 0 || f.load.opts.Concurrency > 0 || !alone(f.a) || !alone(f.b)
 }
 
 // isModel reports whether a target is a model file, which runs in this process.
 func isModel(target string) bool {
 	return !strings.Contains(target, "://") && !strings.HasPrefix(target, execPrefix)
+}
+
+// isProgram reports whether a target is a command that is timed from start to exit.
+func isProgram(target string) bool {
+	command, ok := strings.CutPrefix(target, execPrefix)
+	return ok && !child.Spec{Command: command}.Serves()
 }

@@ -127,7 +127,7 @@ func (f *compareFlags) openProgram(target string, spec child.Spec) *liveSide {
 		var took []float64
 		rss := int64(0)
 		for begin := time.Now(); len(took) == 0 || time.Since(begin) < f.block; {
-			d, peak, err := child.Time(ctx, spec)
+			d, peak, err := f.timed(ctx, spec)
 			if err != nil {
 				return b, err
 			}
@@ -142,6 +142,17 @@ func (f *compareFlags) openProgram(target string, spec child.Spec) *liveSide {
 		return b, nil
 	}
 	return s
+}
+
+// timed runs a program once. One that takes all the time that there is for all pairs would never end in one.
+func (f *compareFlags) timed(ctx context.Context, spec child.Spec) (took time.Duration, peakRSS int64, err error) {
+	limited, cancel := context.WithTimeout(ctx, f.maxTime)
+	defer cancel()
+	took, peakRSS, err = child.Time(limited, spec)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return 0, 0, fault.New(fault.Unavailable, "pass a longer --max-time, or compare something shorter", "command %q ran on after %v, the time for all pairs", spec.Command, f.maxTime)
+	}
+	return took, peakRSS, err
 }
 
 // block offers one load, whose arrivals the seed makes.

@@ -73,6 +73,9 @@ func readOutcomes(path string) ([]report.Outcome, error) {
 		return nil, fault.New(fault.Usage, "give a CSV with the columns variant,metric,value,n", "--outcome: %w", err)
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, fault.New(fault.Usage, "give a CSV with the columns variant,metric,value,n", "--outcome: %q is a folder", path)
+	}
 	list, err := decide.ParseOutcomes(file)
 	return list, fault.Wrap(err, "--outcome %q", path)
 }

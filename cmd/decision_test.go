@@ -108,6 +108,7 @@ func TestReportDecisionRefuses(t *testing.T) {
 		{[]string{"--rps", "NaN"}, "--rps NaN is not above 0"},
 		{[]string{"--accuracy-target", "all"}, `accuracy target "all" is not known`},
 		{[]string{"--outcome", filepath.Join(dir, "none.csv")}, "none.csv"},
+		{[]string{"--outcome", dir}, "is a folder"},
 		{[]string{"--outcome", bad}, `line 2: value "much" is no number`},
 		{[]string{"--outcome", strange}, "did you mean fp32?"},
 		{[]string{"--slo", "p99<"}, "p99<"},

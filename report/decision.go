@@ -81,7 +81,9 @@ type DecisionPrice struct {
 type DecisionStep struct {
 	From    string          `json:"from"`
 	To      string          `json:"to"`
+	At      string          `json:"at,omitempty"` // the load that latency, throughput and error_rate are of: "150 /s"; "": none, or the same of one caller after the other
 	Metrics []CompareMetric `json:"metrics"`
+	Notes   []string        `json:"notes,omitempty"` // how to read them, and what was left out
 }
 
 // Outcome is what a business measured of a variant, beside what was measured of the model.

@@ -30,8 +30,9 @@ type PairOptions struct {
 	Phase    string        // "": "pairs"
 }
 
-// Pairs measures base and head in pairs of blocks until enough says so, or until the time is over. The order within a
-// pair is mirrored from one to the next (base, head, head, base), so that a straight drift of the machine cancels.
+// Pairs measures base and head in pairs of blocks until enough says so, or until the time is over. The order of every
+// other pair is drawn and mirrored in the next (base, head, head, base, or the other way round): a straight drift of the
+// machine cancels, and a disturbance that lasts longer than a block does not hit the same side of pair after pair.
 // enough sees the pairs so far and how many there will be at most; where these are as many it is the last call.
 //
 // A cancelled ctx returns the whole pairs and a nil error: ask ctx. A block that fails ends the comparison; its error
@@ -55,7 +56,12 @@ func pairs[T any](ctx context.Context, base, head Block[T], o PairOptions, now f
 	r := rand.New(rand.NewPCG(o.Seed, 0))
 	var done []Pair[T]
 	for {
-		p := Pair[T]{Seed: r.Uint64(), HeadFirst: len(done)%2 == 1}
+		p := Pair[T]{Seed: r.Uint64()}
+		if n := len(done); n%2 == 1 {
+			p.HeadFirst = !done[n-1].HeadFirst
+		} else {
+			p.HeadFirst = r.IntN(2) == 1
+		}
 		if err := p.measure(ctx, base, head); err != nil {
 			if ctx.Err() != nil {
 				return done, nil

@@ -63,7 +63,7 @@ func value(l *report.Level95) float64 {
 }
 
 // closest is the configuration that comes nearest to the objectives: a valid one before others, an inconclusive one
-// before one that misses them, then that which misses by least. Nil of none.
+// before one that misses them, then that which fails clearly fewer requests, then that which misses by least. Nil of none.
 func closest(configs []report.DecisionConfig) *report.DecisionConfig {
 	var best *report.DecisionConfig
 	for i := range configs {
@@ -84,7 +84,22 @@ func nearer(a, b *report.DecisionConfig) bool {
 	if ma, mb := unmeasured(a), unmeasured(b); ma != mb {
 		return ma < mb
 	}
+	if fa, fb := failed(a), failed(b); math.Abs(fa-fb) > muchFailed {
+		return fa < fb
+	}
 	return leastHeadroom(a.SLO) > leastHeadroom(b.SLO)
+}
+
+// muchFailed is a difference in the shares of failed requests beyond which latencies, which are those of the answered
+// ones, say nothing about which of two servers is the better one.
+const muchFailed = 0.03
+
+// failed is the share of requests that failed or were refused, 0 where that is not known.
+func failed(c *report.DecisionConfig) float64 {
+	if m := metricOf(c, "error_rate"); m != nil {
+		return *m.Value
+	}
+	return 0
 }
 
 // unmeasured counts the objectives of which nothing is known.

@@ -48,9 +48,6 @@ func conclude(d *report.Document, x *report.DecisionDetails) {
 		d.Verdict = report.FailedGate
 		x.Levers = levers(c)
 		x.Headline = "NO CONFIGURATION MEETS THE SLO — closest: " + c.Name + ", misses " + missed(c)
-		if len(x.Levers) > 0 {
-			x.Headline += "; levers: " + strings.Join(x.Levers, "; ")
-		}
 	}
 	for _, o := range c.SLO {
 		d.Gates = append(d.Gates, report.GateResult{Expr: o.Expr, Verdict: o.Verdict, Reason: c.Name + ": " + o.Reason})

@@ -51,6 +51,11 @@ func modelFact(name string) bool {
 		"accuracy_drop", "agreement_top1", "sqnr_db", "max_abs_diff", "cosine"}, name)
 }
 
+// startFact are the metrics of a profile that depend on the model far more than on how it is served.
+func startFact(name string) bool {
+	return slices.Contains([]string{"peak_rss", "library_load", "session_init", "first_run"}, name)
+}
+
 // gather fills every configuration from the documents: first what is told of its model, then its own measurements, each
 // from the oldest to the newest, at last its load tests.
 func (g *grouping) gather() {
@@ -109,7 +114,7 @@ func (c *config) add(g *grouping, s *source, rank int) {
 	if m := s.Doc.Manifest.Model; m != nil && (s.quantize == nil || original) && c.model.is(s.model()) {
 		c.Model = m
 	}
-	// A document that is a measurement of another configuration tells of the model alone, not of how this one runs.
+	// A document that is a measurement of another configuration does not tell of the machine of this one.
 	if s.config == "" || s.config == c.Name {
 		c.addMachine(g, s)
 	}
@@ -122,13 +127,16 @@ func (c *config) add(g *grouping, s *source, rank int) {
 	}
 }
 
-// addFacts takes the metrics of a document that is no load test, and of a profile where the time goes.
+// addFacts takes the metrics of a document that is no load test, and of a profile where the time goes. A profile that is a
+// measurement of another configuration of the same model tells how that starts and where its time goes, too, unless c has
+// a profile of its own.
 func (c *config) addFacts(g *grouping, from origin) {
 	s := from.s
 	elsewhere := s.config != "" && s.config != c.Name
+	lacking := !slices.ContainsFunc(c.own, func(o *source) bool { return o.profile != nil })
 	for _, m := range s.Doc.Metrics {
 		switch {
-		case elsewhere && !modelFact(m.Name), !kept(s, m):
+		case elsewhere && !modelFact(m.Name) && !(lacking && startFact(m.Name)), !kept(s, m):
 		default:
 			c.put(g, m, from)
 			if m.Name == "accuracy_drop" {
@@ -137,11 +145,14 @@ func (c *config) addFacts(g *grouping, from origin) {
 		}
 	}
 	p := s.profile
-	if p == nil || elsewhere {
+	if p == nil || elsewhere && !lacking {
 		return
 	}
 	c.Shares = p.ByOp[:min(len(p.ByOp), keptShares)]
 	c.Cold = p.Cold[:min(len(p.Cold), keptStarts)]
+	if elsewhere {
+		return
+	}
 	c.Checks = s.Doc.Validity.Checks
 	if s.config == c.Name {
 		c.What = joined(runText(s.Doc.Manifest), batchText(s.Doc.Manifest))

@@ -112,15 +112,11 @@ func decide(d *report.Document, x *report.DecisionDetails, o Options) error {
 	if err != nil {
 		return err
 	}
+	addAgreement(x.Configs)
 	x.Quality = quality(x.Configs)
 	for i := range x.Configs {
 		c := &x.Configs[i]
-		if i == 0 && x.Quality == "agreement_top1" && metricOf(c, x.Quality) == nil {
-			m := report.Exact(x.Quality, 1)
-			m.Method = isBase
-			setMetric(c, m)
-		}
-		judge(c, objectives, loadTested(x.Configs))
+		judge(c, objectives, x.Demand, loadTested(x.Configs))
 		plan(c, x)
 	}
 	markFront(x)
@@ -129,9 +125,8 @@ func decide(d *report.Document, x *report.DecisionDetails, o Options) error {
 		c := &x.Configs[i]
 		c.Relative = nil
 		if i > 0 {
-			before := &x.Configs[i-1]
-			c.Relative = change(&x.Configs[0], c)
-			x.Steps = append(x.Steps, report.DecisionStep{From: before.Name, To: c.Name, Metrics: change(before, c)})
+			c.Relative = relative(&x.Configs[0], c, x.Demand)
+			x.Steps = append(x.Steps, change(&x.Configs[i-1], c, x.Demand))
 		}
 	}
 	conclude(d, x)

@@ -38,7 +38,7 @@ func TestVerdicts(t *testing.T) {
 			[]Input{in("fp32=a.json", load(t, 500, 250, 240, 262).of("models/model.onnx", "a")), in("int8=b.json", load(t, 500, 178, 174, 186).of("int8.onnx", "b")), in("q.json", int8Of(t))},
 			report.OK, 0, "int8", []string{"DEPLOY int8 — meets p99<=200ms (178 ms [174, 186]), accuracy −0.50 pt [−1.10, +0.10] against fp32"}},
 		{"none meets it", Options{SLO: gates(t, "p99<=175ms")}, []Input{in("fp32=a.json", slow), in("int8=b.json", load(t, 500, 178.1, 176, 186))},
-			report.FailedGate, 3, "", []string{"NO CONFIGURATION MEETS THE SLO — closest: int8, misses p99<=175ms by 3.10 ms (178 ms [176, 186]); levers: "}},
+			report.FailedGate, 3, "", []string{"NO CONFIGURATION MEETS THE SLO — closest: int8, misses p99<=175ms by 3.10 ms (178 ms [176, 186])"}},
 		{"the best is inconclusive", Options{SLO: gates(t, "p99<=180ms")}, []Input{in("fp32=a.json", slow), in("int8=b.json", fast)},
 			report.Inconclusive, 0, "", []string{"INCONCLUSIVE — closest: int8", "lies inside the interval"}},
 		{"what is not measured is inconclusive", Options{SLO: gates(t, "p99<=200ms", "accuracy_top1>=90%")}, []Input{in("int8=b.json", fast)},

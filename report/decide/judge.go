@@ -62,8 +62,9 @@ func worst(list []report.DecisionObjective) string {
 
 // judge judges one configuration: at the load of its load tests that serves most and holds the objectives, else at the
 // one that comes nearest to it. Where others are load-tested (competes), one that is not cannot pass an objective on
-// latency or throughput: its figures are of one caller after the other, who never waits in a queue.
-func judge(c *report.DecisionConfig, objectives []objective, competes bool) {
+// latency or throughput: its figures are of one caller after the other, who never waits in a queue. One that held nowhere
+// and missed them at the demanded rate (1/s; 0: none) is judged there.
+func judge(c *report.DecisionConfig, objectives []objective, demand float64, competes bool) {
 	c.AtSLO, c.Bound, c.At = nil, false, ""
 	var loaded []objective
 	for _, o := range objectives {
@@ -83,7 +84,7 @@ func judge(c *report.DecisionConfig, objectives []objective, competes bool) {
 	}
 	p, verdicts := c.Curve[0], map[string]string{}
 	if len(c.Curve) > 1 {
-		p, verdicts = operatingPoint(c, loaded)
+		p, verdicts = operatingPoint(c, loaded, demand)
 		c.Metrics = slices.DeleteFunc(c.Metrics, func(m report.Metric) bool { return len(m.Labels) == 0 && atLoad(m.Name) })
 		c.Metrics = append(c.Metrics, metricsAt(c, p)...)
 		c.At = nameOf(p)
@@ -116,8 +117,9 @@ func loadTested(configs []report.DecisionConfig) bool {
 }
 
 // operatingPoint picks the point to judge by: the one of the highest throughput of rows among those with the best
-// verdict, valid ones before others; where none holds, the one that misses least.
-func operatingPoint(c *report.DecisionConfig, loaded []objective) (report.LoadPoint, map[string]string) {
+// verdict, valid ones before others; where none holds, that of the demanded rate if it missed there, else the one that
+// misses least.
+func operatingPoint(c *report.DecisionConfig, loaded []objective, demand float64) (report.LoadPoint, map[string]string) {
 	verdicts, misses := map[string]string{}, map[string]float64{}
 	for _, p := range c.Curve {
 		list := judgeAt(c, key(p), metricsAt(c, p), loaded)
@@ -132,13 +134,29 @@ func operatingPoint(c *report.DecisionConfig, loaded []objective) (report.LoadPo
 		if ra != rb {
 			return cmp.Compare(ra, rb)
 		}
+		if ra == rank(report.Fail) && math.Abs(a.ErrorRate-b.ErrorRate) > muchFailed {
+			return cmp.Compare(a.ErrorRate, b.ErrorRate)
+		}
 		if ra == rank(report.Fail) {
 			return cmp.Compare(misses[key(b)], misses[key(a)])
 		}
 		return cmp.Compare(b.Throughput*rows(b), a.Throughput*rows(a))
 	}
-	return slices.MinFunc(c.Curve, order), verdicts
+	best := slices.MinFunc(c.Curve, order)
+	if best.Valid && verdicts[key(best)] == report.Pass {
+		return best, verdicts
+	}
+	missed := func(p report.LoadPoint) bool {
+		return sameRate(p.Rate, demand) && verdicts[key(p)] == report.Fail
+	}
+	if i := slices.IndexFunc(c.Curve, missed); i >= 0 {
+		best = c.Curve[i]
+	}
+	return best, verdicts
 }
+
+// sameRate reports whether two rates, 1/s, are one but for how they were written.
+func sameRate(a, b float64) bool { return a > 0 && math.Abs(a-b) <= 0.005*b }
 
 func truth(b bool) int {
 	if b {
@@ -197,12 +215,19 @@ func judgeAt(c *report.DecisionConfig, at string, metrics []report.Metric, objec
 		if m := d.Metric(o.Metric, o.Labels); m != nil && m.Value != nil {
 			out.Measured, out.Headroom = m, headroom(o.Gate, *m.Value)
 		}
+		if m := out.Measured; m != nil && m.Method == isBase {
+			value, _ := m.Text()
+			out.Reason = fmt.Sprintf("%s is %s by definition, limit %s %s", m.Name, value, o.Op, report.FormatValue(m.QuantityOf(), o.Limit))
+		}
 		failures(o.Gate, d, &out)
 		for _, j := range c.Judged {
 			if g, err := report.ParseSLO(j.Expr); err == nil && j.At == at && len(c.Curve) > 0 && same(g, o.Gate) {
 				out.Verdict = j.Verdict
 				out.Reason = said(out.Measured, j)
 			}
+		}
+		if out.Verdict == report.Fail && orZero(out.Headroom) > 0 {
+			out.Headroom = nil // what was answered is within the limit, and too much was not
 		}
 		if o.note != "" {
 			out.Reason += ", " + o.note
@@ -221,12 +246,16 @@ func said(m *report.Metric, j report.LoadSLO) string {
 	return fmt.Sprintf("%s is %s (n=%d): %s", m.Name, strings.TrimSpace(value+" "+interval), m.N, j.Reason)
 }
 
-// failures holds failed requests against an objective on a percentile: whoever got no answer waits longer than any limit.
+// failures holds failed requests against an objective on a percentile, or on the largest latency: whoever got no answer
+// waits longer than any limit.
 func failures(g report.Gate, d *report.Document, out *report.DecisionObjective) {
 	m := d.Metric("error_rate", nil)
 	digits, ok := strings.CutPrefix(g.Metric, "latency_p")
 	p, err := strconv.ParseFloat("0."+digits, 64)
-	if !ok || err != nil || m == nil || m.Value == nil || len(g.Labels) > 0 {
+	if g.Metric == "latency_max" {
+		p, ok, err = 1, true, nil
+	}
+	if !ok || err != nil || m == nil || m.Value == nil || len(g.Labels) > 0 || g.Op[0] != '<' {
 		return
 	}
 	lo, hi := ends(*m)

@@ -52,6 +52,9 @@ func (c *config) addLoad(g *grouping, s *source) {
 			continue
 		}
 		old := c.points[i]
+		if len(p.metrics) == 0 && len(old.metrics) > 0 {
+			continue // a trial of a search is short: it takes nothing from a load test of its own
+		}
 		if a, b := p99(old), p99(p); old.from != s && farApart(a, b) {
 			was, _ := a.Text()
 			now, _ := b.Text()

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -84,6 +85,11 @@ func latencyLever(c *report.DecisionConfig) string {
 // nearest configuration within its objectives, then what tells a limit that nobody knows. c is the configuration that was
 // chosen or comes nearest, nil where there is no objective. Nil where nothing suggests itself.
 func next(x *report.DecisionDetails, c *report.DecisionConfig) *report.NextStep {
+	return served(x, worth(x, c))
+}
+
+// worth is next, with the addresses at which servers were.
+func worth(x *report.DecisionDetails, c *report.DecisionConfig) *report.NextStep {
 	if c != nil && x.Chosen == "" {
 		return towards(x, c)
 	}
@@ -128,6 +134,40 @@ func towards(x *report.DecisionDetails, c *report.DecisionConfig) *report.NextSt
 		}
 	}
 	return nil
+}
+
+// served is n for a reader for whom no server runs any more: where n loads one at an address that was only good for the
+// measurement, a port of this machine that somebody picked, it begins with serving the model again.
+func served(x *report.DecisionDetails, n *report.NextStep) *report.NextStep {
+	if n == nil {
+		return nil
+	}
+	for _, c := range x.Configs {
+		gone, anew := address(c.Target)
+		if gone == "" || !strings.Contains(n.Command, gone) || c.Model == nil || c.Model.Path == "" {
+			continue
+		}
+		then := strings.Replace(n.Command, gone, anew, 1)
+		return &report.NextStep{Command: "infer serve " + quote(c.Model.Path), Why: n.Why + "; give it the options that " + c.Name + " had, then load it: " + then}
+	}
+	return n
+}
+
+// address is that of the server in the begin of a command, where it is on a picked port of this machine, and the one that
+// infer serve has unasked; else both are "".
+func address(target string) (gone, anew string) {
+	for word := range strings.FieldsSeq(target) {
+		u, err := url.Parse(word)
+		if err != nil || !local(u.Hostname()) || u.Port() == "" {
+			continue
+		}
+		port := map[string]string{"http": "8000", "grpc": "8001"}[u.Scheme]
+		if port == "" || port == u.Port() {
+			return "", ""
+		}
+		return u.Scheme + "://" + u.Host, u.Scheme + "://localhost:" + port
+	}
+	return "", ""
 }
 
 // quantized reports whether any configuration came of a quantization.

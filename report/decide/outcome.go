@@ -140,7 +140,8 @@ func parseOutcome(row []string, columns map[string]int) (report.Outcome, error) 
 			return nil, nil
 		}
 		v, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(v) || math.Abs(v) > 1e15 {
+		// Go's own ways of writing numbers, 0x1p3 and 1_000, are slips in a table.
+		if err != nil || math.IsNaN(v) || math.Abs(v) > 1e15 || strings.ContainsAny(text, "xX_") {
 			return nil, fmt.Errorf("%s %q is no number", name, text)
 		}
 		return &v, nil

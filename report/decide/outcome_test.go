@@ -46,6 +46,8 @@ func TestOutcomesRefused(t *testing.T) {
 		{"a quote", head + "a,\"b,1,2,,,\n", "line 2"},
 		{"no number", head + "a,b,x,2,,,\n", `line 2: value "x" is no number`},
 		{"NaN", head + "a,b,NaN,2,,,\n", `value "NaN" is no number`},
+		{"a hexadecimal number", head + "a,b,0x1p3,2,,,\n", `value "0x1p3" is no number`},
+		{"a number in groups", head + "a,b,1_0,2,,,\n", `value "1_0" is no number`},
 		{"infinity", head + "a,b,1e400,2,,,\n", "is no number"},
 		{"empty value", head + "a,b,,2,,,\n", "the value is empty"},
 		{"n of zero", head + "a,b,1,0,,,\n", `n "0" is no whole number`},

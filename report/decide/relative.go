@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"slices"
+
 	"infer/internal/stats"
 	"infer/report"
 )
@@ -51,17 +53,37 @@ func against(sha256 string, base *report.DecisionConfig) bool {
 	return sha256 == "" || base.Model == nil || base.Model.SHA256 == "" || base.Model.SHA256 == sha256
 }
 
-// baseAccuracy is the base's accuracy as the quantization of another configuration measured it, or nil.
+// baseAccuracy is the accuracy of the base's model as the quantization of another configuration measured it, or nil. Every
+// configuration of that model gets it.
 func baseAccuracy(configs []report.DecisionConfig, from map[string]string) *report.Metric {
 	for i := range configs {
 		if m := metricOf(&configs[i], "accuracy_top1_base"); m != nil && against(from[configs[i].Name], &configs[0]) {
 			own := *m
 			own.Name = "accuracy_top1"
-			setMetric(&configs[0], own)
+			for j := range configs {
+				if c := &configs[j]; j == 0 || sameModel(c, &configs[0]) && metricOf(c, own.Name) == nil {
+					setMetric(c, own)
+				}
+			}
 			return &own
 		}
 	}
 	return nil
+}
+
+// addAgreement gives every configuration of the base's model its agreement with that, where others have one.
+func addAgreement(configs []report.DecisionConfig) {
+	const name = "agreement_top1"
+	if !slices.ContainsFunc(configs, func(c report.DecisionConfig) bool { return metricOf(&c, name) != nil }) {
+		return
+	}
+	for i := range configs {
+		if c := &configs[i]; metricOf(c, name) == nil && (i == 0 || sameModel(c, &configs[0])) {
+			m := report.Exact(name, 1)
+			m.Method = isBase
+			setMetric(c, m)
+		}
+	}
 }
 
 // setMetric puts m in place of the metric of its name and labels.
@@ -73,75 +95,4 @@ func setMetric(c *report.DecisionConfig, m report.Metric) {
 		}
 	}
 	c.Metrics = append(c.Metrics, m)
-}
-
-// change compares two configurations in what decides: latency, throughput within the objectives, cost, accuracy, size,
-// memory. What one of them lacks is left out.
-func change(base, head *report.DecisionConfig) []report.CompareMetric {
-	list := []report.CompareMetric{}
-	if len(base.Curve) > 0 == (len(head.Curve) > 0) { // a latency without a load is not that of one with it
-		for _, name := range []string{"latency_p50", "latency_p99"} {
-			list = appendRatio(list, metricOf(base, name), metricOf(head, name))
-		}
-	}
-	list = appendRatio(list, ofLevel("throughput_at_slo", "1/s", "higher", base.AtSLO), ofLevel("throughput_at_slo", "1/s", "higher", head.AtSLO))
-	list = appendRatio(list, ofLevel("cost_per_million", "1", "lower", base.Cost), ofLevel("cost_per_million", "1", "lower", head.Cost))
-	list = appendAccuracy(list, base, head)
-	for _, name := range []string{"model_bytes", "peak_rss", "session_init"} {
-		list = appendRatio(list, metricOf(base, name), metricOf(head, name))
-	}
-	return list
-}
-
-// ofLevel is a metric of a level, nil of none.
-func ofLevel(name, unit, better string, l *report.Level95) *report.Metric {
-	if l == nil {
-		return nil
-	}
-	v := l.Value
-	m := &report.Metric{Name: name, Unit: unit, Better: better, Value: &v, N: l.N}
-	if l.Lo != nil && l.Hi != nil {
-		m.Lo, m.Hi, m.Confidence = l.Lo, l.Hi, 0.95
-	}
-	return m
-}
-
-// appendRatio adds head / base. It is significant where its interval leaves out what single runs differ by anyway; of
-// exact sizes, where they differ.
-func appendRatio(list []report.CompareMetric, base, head *report.Metric) []report.CompareMetric {
-	if base == nil || head == nil || *base.Value <= 0 || *head.Value <= 0 {
-		return list
-	}
-	m := report.CompareMetric{Name: head.Name, Unit: head.Unit, Better: head.Better, Base: base.Value, Head: head.Value, Pairs: 1, Method: "single run"}
-	a, b := estimate(*head), estimate(*base)
-	q := stats.Quotient(a, b)
-	m.Ratio = &q.Value
-	switch exact := q.OK && a.Lo == a.Hi && b.Lo == b.Hi; {
-	case exact:
-		m.Significant = q.Value != 1
-		m.Method = "exact"
-	case q.OK:
-		m.RatioLo, m.RatioHi = &q.Lo, &q.Hi
-		m.Significant = q.Hi < 1-runNoise || q.Lo > 1/(1-runNoise)
-	}
-	return append(list, m)
-}
-
-// appendAccuracy adds the difference of the accuracies.
-func appendAccuracy(list []report.CompareMetric, base, head *report.DecisionConfig) []report.CompareMetric {
-	a, b := metricOf(base, "accuracy_top1"), metricOf(head, "accuracy_top1")
-	if a == nil || b == nil {
-		return list
-	}
-	d, method := stats.Difference(estimate(*b), estimate(*a)), "Newcombe"
-	from, to := metricOf(base, "accuracy_drop"), metricOf(head, "accuracy_drop")
-	if from != nil && from.Method == isBase && to != nil {
-		d, method = negative(estimate(*to)), to.Method
-	}
-	m := report.CompareMetric{Name: b.Name, Unit: b.Unit, Better: b.Better, Base: a.Value, Head: b.Value, Change: &d.Value, Pairs: 1, Method: method}
-	if d.OK {
-		m.ChangeLo, m.ChangeHi = &d.Lo, &d.Hi
-		m.Significant = d.Lo > 0 || d.Hi < 0
-	}
-	return append(list, m)
 }

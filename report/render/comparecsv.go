@@ -34,8 +34,8 @@ func writeCompareCSV(w io.Writer, c report.CompareDetails) error {
 		if p == nil {
 			p = m.PValue
 		}
-		row := []string{m.Name, report.LabelText(m.Labels), m.Unit, m.Better, inFull(m.Base), inFull(m.Head), inFull(m.Ratio), inFull(m.Change),
-			inFull(lo), inFull(hi), inFull(p), inFull(m.MDE), strconv.Itoa(m.Pairs), m.Gate, m.Verdict}
+		row := []string{clean(m.Name), clean(report.LabelText(m.Labels)), clean(m.Unit), clean(m.Better), inFull(m.Base), inFull(m.Head), inFull(m.Ratio), inFull(m.Change),
+			inFull(lo), inFull(hi), inFull(p), inFull(m.MDE), strconv.Itoa(m.Pairs), clean(m.Gate), clean(m.Verdict)}
 		if err := out.Write(row); err != nil {
 			return err
 		}

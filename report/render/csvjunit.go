@@ -28,7 +28,7 @@ func writeCSV(w io.Writer, d *report.Document) error {
 		if m.Confidence != 0 {
 			confidence = inFull(&m.Confidence)
 		}
-		row := []string{m.Name, report.LabelText(m.Labels), inFull(m.Value), m.Unit, inFull(m.Lo), inFull(m.Hi), confidence, strconv.Itoa(m.N), m.Method}
+		row := []string{clean(m.Name), clean(report.LabelText(m.Labels)), inFull(m.Value), m.Unit, inFull(m.Lo), inFull(m.Hi), confidence, strconv.Itoa(m.N), clean(m.Method)}
 		if err := c.Write(row); err != nil {
 			return err
 		}

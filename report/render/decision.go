@@ -62,14 +62,8 @@ func newDecision(d *report.Document, x report.DecisionDetails) *decision {
 	return v
 }
 
-// headline is the decision in a sentence, without what a section of its own says.
-func (v *decision) headline() string {
-	text := v.Headline
-	if len(v.Levers) > 0 {
-		text, _, _ = strings.Cut(text, "; levers: ")
-	}
-	return strings.TrimRight(text, ".")
-}
+// headline is the decision in a sentence.
+func (v *decision) headline() string { return strings.TrimRight(v.Headline, ".") }
 
 // question says what was to be decided.
 func (v *decision) question() string {

@@ -335,6 +335,24 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+// What drives a terminal, or begins a command of a CI service on a line of its own, stays in its cell.
+func TestCSVHostile(t *testing.T) {
+	const evil = "x\n::error::\x1b[31m\u202e"
+	d := report.New("profile")
+	m := metric("latency_p50", 0.1, 0.05, 0.2, 7)
+	m.Labels, m.Method = map[string]string{evil: evil}, evil
+	d.Add(m)
+	c := compareDoc(t, report.OK, nil, func(_ *report.Document, c *report.CompareDetails) {
+		c.Metrics = []report.CompareMetric{{Name: evil, Unit: evil, Better: evil, Gate: evil, Verdict: evil, Labels: map[string]string{evil: evil}}}
+	})
+	for _, d := range []*report.Document{d, c} {
+		out := render(t, d, "csv", Options{})
+		if strings.Contains(out, "\n::") || strings.ContainsAny(out, "\x1b\u202e") || !strings.Contains(out, `x\n::error::\x1b[31m\u202e`) {
+			t.Errorf("%s: %q", d.Kind, out)
+		}
+	}
+}
+
 func TestJUnitStrict(t *testing.T) {
 	for _, c := range []struct {
 		name                     string

@@ -3,7 +3,7 @@
 // scripts/compare-bench.sh, which builds what it needs.
 //
 //	comparebench simulate [-trials 400] [-block 1s] [-max-time 2m] [-only TEXT]
-//	comparebench real -infer FILE -encoder FILE [-trials 10] [-rps 150] [-out FILE] [-record FILE]
+//	comparebench real -infer FILE -encoder FILE [-trials 10] [-rps 80] [-out FILE] [-record FILE]
 package main
 
 import (
@@ -61,7 +61,7 @@ func realMain(args []string) error {
 	f.StringVar(&r.encoder, "encoder", "", "the built scripts/encoder")
 	f.IntVar(&r.trials, "trials", 10, "trials of equal sides, and as many of unequal ones")
 	f.IntVar(&r.tokens, "tokens", 8, "tokens of a request: what it costs")
-	f.Float64Var(&r.rps, "rps", 150, "requests a second")
+	f.Float64Var(&r.rps, "rps", 80, "requests a second")
 	f.DurationVar(&r.block, "block", 0, "length of a block; 0: as infer compare has it")
 	f.DurationVar(&r.maxTime, "max-time", 2*time.Minute, "time for all pairs of a trial")
 	f.DurationVar(&r.long, "long", 2*time.Minute, "time of the run that tells the true ratio")

@@ -43,12 +43,12 @@ func (x noise) live(r *rand.Rand, ratio float64, n int, seconds float64) []repor
 		at++
 		return report.CompareBlock{Seconds: seconds, N: int64(x.requests), Values: map[string]float64{"latency_p99": x.p99(r, ratio, x.requests, seed) * math.Exp(log)}}
 	}
-	pairs := make([]report.ComparePair, n)
+	pairs, headFirst := make([]report.ComparePair, n), false
 	for i := range pairs {
 		p := &pairs[i]
 		p.Seed, p.First = r.Uint64(), "base"
 		shared := x.pair * r.NormFloat64()
-		if i%2 == 1 { // mirrored, as measure.Pairs does it
+		if headFirst = i%2 == 0 && r.IntN(2) == 1 || i%2 == 1 && !headFirst; headFirst { // mirrored, as measure.Pairs does it
 			p.First = "head"
 			p.Head = measure(shared, ratio, p.Seed)
 			p.Base = measure(shared, 1, p.Seed)

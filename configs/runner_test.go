@@ -67,7 +67,14 @@ func newRunner(t *testing.T, base, head string) *runner {
 			t.Skip("no " + tool + " on this machine")
 		}
 	}
-	r := &runner{t: t, work: t.TempDir(), home: t.TempDir(), outputs: map[string]map[string]string{}}
+	work := prepared("workspace") // the same each time, so that go compiles infer once
+	if err := os.RemoveAll(work); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(work, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	r := &runner{t: t, work: work, home: t.TempDir(), outputs: map[string]map[string]string{}}
 	r.git("init", "-q", "-b", "main")
 	r.commit(base)
 	r.base = r.git("rev-parse", "HEAD")

@@ -22,7 +22,7 @@ fi
 command -v gh >/dev/null || skip "gh: not installed, so the comment is not tried"
 git clone -q . "$work/source"
 git -C "$work/source" checkout -q -B checked
-go build -C "$work/source" -o "$work/infer" .
+go build -o "$work/infer" .
 "$work/infer" runtime install --quiet >/dev/null
 go run ./scripts/encoder -layers 1 -hidden 64 -o "$work/fast.onnx"
 go run ./scripts/encoder -layers 2 -hidden 256 -o "$work/slow.onnx"

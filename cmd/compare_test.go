@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -228,7 +230,7 @@ func TestCompareCommands(t *testing.T) {
 	serve := "exec:infer serve " + digits + " --http 127.0.0.1:{port} --grpc off --metrics off"
 	r = infer(t, passedOn(), "compare", "--a", serve, "--b", serve, "--pairs", "2", "--block", "200ms", "--max-time", "10s", "--gate", "latency_p50<=+1000%", "--format", "json")
 	d, x := compareDetails(t, r)
-	if r.code != 0 || x.Base.Kind != "command" || len(x.Pairs) < 2 || x.Pairs[0].Head.Values["peak_rss"] < 1e6 {
+	if r.code != 0 || x.Base.Kind != "command" || len(x.Pairs) < 2 || x.Pairs[0].Head.Values["peak_rss"] < 1e6 || x.Base.Starts < 1 || x.Head.Starts < 1 {
 		t.Errorf("exit %d, %s, %+v: %s", r.code, d.Verdict, x.Base, r.err)
 	}
 }
@@ -285,5 +287,33 @@ func TestCompareBaselineGrows(t *testing.T) {
 	}
 	if d, x := add(run(2)); x.Baseline.Updated || x.Baseline.Runs != 5 || d.Verdict == report.OK && !strings.Contains(strings.Join(d.Warnings, "\n"), "already") {
 		t.Errorf("once more: %s, %+v, %q", d.Verdict, x.Baseline, d.Warnings)
+	}
+}
+
+// TestFresh: a side is started anew where that takes at most half as long as was measured since the last start.
+func TestFresh(t *testing.T) {
+	opened, closed := 0, 0
+	s := &liveSide{close: func() { closed++ }}
+	s.block = func(context.Context, uint64) (report.CompareBlock, error) { return report.CompareBlock{N: 1}, nil }
+	s.renew(0, func(context.Context) (*liveSide, error) {
+		opened++
+		return &liveSide{close: func() { closed++ }, block: func(context.Context, uint64) (report.CompareBlock, error) {
+			return report.CompareBlock{N: int64(opened + 1)}, nil
+		}}, nil
+	})
+	for range 3 { // a start that costs nothing goes before every block
+		if _, err := s.block(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.close()
+	if opened != 3 || closed != 4 || s.starts() != 4 {
+		t.Errorf("%d opened, %d closed, %d starts", opened, closed, s.starts())
+	}
+	opened, closed = 0, 0
+	dear := &liveSide{block: func(context.Context, uint64) (report.CompareBlock, error) { return report.CompareBlock{}, nil }, close: func() { closed++ }}
+	dear.renew(time.Hour, func(context.Context) (*liveSide, error) { opened++; return nil, errors.New("opened") })
+	if _, err := dear.block(t.Context(), 1); err != nil || opened != 0 || closed != 0 {
+		t.Errorf("a start of an hour was made again: %v", err)
 	}
 }

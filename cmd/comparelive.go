@@ -27,6 +27,7 @@ type liveSide struct {
 	shares   func(context.Context) (*explained, error)                      // a profiled pass; nil: it has none
 	classes  func(context.Context) (ids []int64, labels []int64, err error) // what it answers to labelled rows; nil: there are none
 	describe func(d *report.Document) error                                 // fills the manifest
+	starts   func() int                                                     // how often it was started; nil: it was running before
 	close    func()
 }
 
@@ -198,6 +199,11 @@ func (f *compareFlags) measureLive(ctx context.Context, a *app, base, head *live
 		return compare.Look(x, most, f.opts)
 	})
 	x.Seconds = time.Since(begin).Seconds()
+	for side, into := range map[*liveSide]*int{base: &x.Base.Starts, head: &x.Head.Starts} {
+		if side.starts != nil {
+			*into = side.starts()
+		}
+	}
 	if err != nil || ctx.Err() != nil || !f.explain {
 		return err
 	}

@@ -69,12 +69,25 @@ func askedFor(r *loadRig, rig *loadtest.Rig) map[string]string {
 	return out
 }
 
-// openCommand starts a command: a server to load, or a program to time.
+// openCommand opens a command: a server to start and to load, or a program to time.
 func (f *compareFlags) openCommand(ctx context.Context, a *app, target string, e engineFlags) (*liveSide, error) {
 	spec := child.Spec{Command: ownProgram(strings.TrimSpace(strings.TrimPrefix(target, execPrefix)))}
 	if !spec.Serves() {
 		return f.openProgram(target, spec), nil
 	}
+	begin := time.Now()
+	s, err := f.startServer(ctx, a, target, spec, e)
+	if err != nil {
+		return nil, err
+	}
+	again := *f
+	again.load.reopened = true
+	s.renew(time.Since(begin), func(ctx context.Context) (*liveSide, error) { return again.startServer(ctx, a, target, spec, e) })
+	return s, nil
+}
+
+// startServer starts a server and opens it as a side.
+func (f *compareFlags) startServer(ctx context.Context, a *app, target string, spec child.Spec, e engineFlags) (*liveSide, error) {
 	p, err := child.Start(ctx, spec)
 	if err != nil {
 		return nil, err

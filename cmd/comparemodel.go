@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"infer/internal/fault"
 	"infer/internal/stats"
@@ -87,13 +88,25 @@ func (f *compareFlags) openModel(ctx context.Context, a *app, path string, e eng
 	if err != nil {
 		return nil, err
 	}
+	begin := time.Now()
 	session, err := o.provider.Open(ctx, o.model, o.config)
 	if err != nil {
 		o.close()
 		return nil, o.data.explain(err)
 	}
+	cost := time.Since(begin)
 	m := &modelSide{f: f, o: o, session: session}
-	s := &liveSide{block: m.block, blocks: modelBlocks, cold: m.cold, shares: m.shares, close: func() { _ = session.Close(); o.close() }}
+	s := &liveSide{block: m.block, blocks: modelBlocks, cold: m.cold, shares: m.shares, close: func() { _ = session.Close() }}
+	s.renew(cost, func(ctx context.Context) (*liveSide, error) {
+		session, err := o.provider.Open(ctx, o.model, o.config)
+		if err != nil {
+			return nil, err
+		}
+		again := &modelSide{f: f, o: o, session: session}
+		return &liveSide{block: again.block, close: func() { _ = session.Close() }}, nil
+	})
+	newest := s.close
+	s.close = func() { newest(); o.close() }
 	s.describe = func(d *report.Document) error { return a.manifest(d, o) }
 	if set := o.data.set; set != nil {
 		if _, ok := set.Labels(); ok {

@@ -293,27 +293,27 @@ func TestCompareBaselineGrows(t *testing.T) {
 // TestFresh: a side is started anew where that takes at most half as long as was measured since the last start.
 func TestFresh(t *testing.T) {
 	opened, closed := 0, 0
-	s := &liveSide{close: func() { closed++ }}
-	s.block = func(context.Context, uint64) (report.CompareBlock, error) { return report.CompareBlock{N: 1}, nil }
-	s.renew(0, func(context.Context) (*liveSide, error) {
-		opened++
-		return &liveSide{close: func() { closed++ }, block: func(context.Context, uint64) (report.CompareBlock, error) {
-			return report.CompareBlock{N: int64(opened + 1)}, nil
-		}}, nil
-	})
-	for range 3 { // a start that costs nothing goes before every block
-		if _, err := s.block(t.Context(), 1); err != nil {
-			t.Fatal(err)
+	side := func() *liveSide {
+		return &liveSide{close: func() { closed++ }, block: func(context.Context, uint64) (report.CompareBlock, error) { return report.CompareBlock{}, nil }}
+	}
+	f := &fresh{open: func(context.Context) (*liveSide, error) { opened++; return side(), nil }}
+	f.started(side(), time.Hour)
+	for i, c := range []struct {
+		cost, used time.Duration
+		want       int
+	}{{time.Hour, 0, 0}, {time.Second, 1999 * time.Millisecond, 0}, {time.Second, 2 * time.Second, 1}, {0, 0, 2}} {
+		f.cost, f.used = c.cost, c.used
+		if _, err := f.block(t.Context(), 1); err != nil || opened != c.want || closed != c.want || f.starts != c.want+1 {
+			t.Errorf("block %d: %d opened, %d closed, %d starts, %v", i, opened, closed, f.starts, err)
 		}
 	}
-	s.close()
-	if opened != 3 || closed != 4 || s.starts() != 4 {
-		t.Errorf("%d opened, %d closed, %d starts", opened, closed, s.starts())
+	f.close()
+	f.close()
+	if closed != 3 {
+		t.Errorf("%d closed", closed)
 	}
-	opened, closed = 0, 0
-	dear := &liveSide{block: func(context.Context, uint64) (report.CompareBlock, error) { return report.CompareBlock{}, nil }, close: func() { closed++ }}
-	dear.renew(time.Hour, func(context.Context) (*liveSide, error) { opened++; return nil, errors.New("opened") })
-	if _, err := dear.block(t.Context(), 1); err != nil || opened != 0 || closed != 0 {
-		t.Errorf("a start of an hour was made again: %v", err)
+	f.open = func(context.Context) (*liveSide, error) { return nil, errors.New("the port is taken") }
+	if _, err := f.block(t.Context(), 1); err == nil {
+		t.Error("a side that cannot be started again is no error")
 	}
 }

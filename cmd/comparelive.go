@@ -28,6 +28,7 @@ type liveSide struct {
 	classes  func(context.Context) (ids []int64, labels []int64, err error) // what it answers to labelled rows; nil: there are none
 	describe func(d *report.Document) error                                 // fills the manifest
 	close    func()
+	again    fresh // nil: it runs on
 }
 
 // explained is a profiled pass.
@@ -193,10 +194,18 @@ func (f *compareFlags) measureLive(ctx context.Context, a *app, base, head *live
 		}
 	}
 	o := measure.PairOptions{MaxTime: f.maxTime, Seed: f.load.data.Seed, Progress: a.progress()}
+	r, started := restarts{base: base, head: head, last: begin}, error(nil)
 	_, err := measure.Pairs(ctx, stamped(base.block), stamped(head.block), o, func(pairs []measure.Pair[report.CompareBlock], most int) bool {
 		x.Pairs = append(x.Pairs, pairOf(pairs[len(pairs)-1]))
-		return compare.Look(x, most, f.opts)
+		if n := len(pairs); compare.Look(x, most, f.opts) || n == most {
+			return true
+		}
+		started = r.next(ctx)
+		return started != nil
 	})
+	if err == nil {
+		err = started
+	}
 	x.Seconds = time.Since(begin).Seconds()
 	if err != nil || ctx.Err() != nil || !f.explain {
 		return err

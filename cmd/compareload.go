@@ -75,38 +75,7 @@ func (f *compareFlags) openCommand(ctx context.Context, a *app, target string, e
 	if !spec.Serves() {
 		return f.openProgram(target, spec), nil
 	}
-	p, err := child.Start(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	address := fmt.Sprintf("http://127.0.0.1:%d", p.Port())
-	if p.Port() == 0 || f.load.target.protocol == "oip-grpc" {
-		address = fmt.Sprintf("grpc://127.0.0.1:%d", p.GRPC())
-	}
-	if err := p.Ready(ctx, address); err != nil {
-		p.Stop()
-		return nil, err
-	}
-	s, err := f.openLoad(ctx, a, address, e)
-	if err != nil {
-		p.Stop()
-		return nil, err
-	}
-	inner, block := s.close, s.block
-	s.close = func() { inner(); p.Stop() }
-	s.CompareSide = report.CompareSide{Name: target, Kind: "command"}
-	s.blocks = append(s.blocks, "peak_rss")
-	s.block = func(ctx context.Context, seed uint64) (report.CompareBlock, error) {
-		b, err := block(ctx, seed)
-		if gone := p.Err(); gone != nil && ctx.Err() == nil {
-			return b, gone
-		}
-		if rss := p.PeakRSS(); rss > 0 && b.Values != nil {
-			b.Values["peak_rss"] = float64(rss)
-		}
-		return b, err
-	}
-	return s, nil
+	return f.openServer(ctx, a, target, spec, e)
 }
 
 // ownProgram lets a command that begins with infer run this very program.

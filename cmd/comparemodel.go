@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"infer/internal/fault"
 	"infer/internal/stats"
@@ -79,7 +80,8 @@ func sideEngine(e engineFlags, set []string) (engineFlags, map[string]string, er
 type modelSide struct {
 	f       *compareFlags
 	o       *opened
-	session engine.Session
+	session engine.Session // nil: stopped
+	took    time.Duration  // of the last start
 }
 
 func (f *compareFlags) openModel(ctx context.Context, a *app, path string, e engineFlags) (*liveSide, error) {
@@ -87,13 +89,12 @@ func (f *compareFlags) openModel(ctx context.Context, a *app, path string, e eng
 	if err != nil {
 		return nil, err
 	}
-	session, err := o.provider.Open(ctx, o.model, o.config)
-	if err != nil {
+	m := &modelSide{f: f, o: o}
+	if err := m.start(ctx); err != nil {
 		o.close()
-		return nil, o.data.explain(err)
+		return nil, err
 	}
-	m := &modelSide{f: f, o: o, session: session}
-	s := &liveSide{block: m.block, blocks: modelBlocks, cold: m.cold, shares: m.shares, close: func() { _ = session.Close(); o.close() }}
+	s := &liveSide{block: m.block, blocks: modelBlocks, cold: m.cold, shares: m.shares, close: func() { m.stop(); o.close() }, again: m}
 	s.describe = func(d *report.Document) error { return a.manifest(d, o) }
 	if set := o.data.set; set != nil {
 		if _, ok := set.Labels(); ok {
@@ -106,6 +107,26 @@ func (f *compareFlags) openModel(ctx context.Context, a *app, path string, e eng
 	}
 	s.inputs = inputsOf(o.model, o.data)
 	return s, nil
+}
+
+// start opens the session.
+func (m *modelSide) start(ctx context.Context) (err error) {
+	begin := time.Now()
+	if m.session, err = m.o.provider.Open(ctx, m.o.model, m.o.config); err != nil {
+		m.session = nil
+		return m.o.data.explain(err)
+	}
+	m.took = time.Since(begin)
+	return nil
+}
+
+func (m *modelSide) cost() time.Duration { return m.took }
+
+func (m *modelSide) stop() {
+	if m.session != nil {
+		_ = m.session.Close()
+		m.session = nil
+	}
 }
 
 // inputsOf returns what one run of a model takes: dtype and shape by name.

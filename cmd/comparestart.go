@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"infer/internal/child"
@@ -39,6 +40,7 @@ func (f *compareFlags) openServer(ctx context.Context, a *app, target string, sp
 	if err := s.start(ctx); err != nil {
 		return nil, err
 	}
+	s.a = &app{std: a.std, args: a.args, out: a.out, cfg: a.cfg, log: slog.New(slog.DiscardHandler)} // what opening tells was told
 	side := *s.load
 	side.block, side.close, side.again = s.block, s.stop, s
 	side.CompareSide = report.CompareSide{Name: target, Kind: "command"}

@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -228,7 +230,7 @@ func TestCompareCommands(t *testing.T) {
 	serve := "exec:infer serve " + digits + " --http 127.0.0.1:{port} --grpc off --metrics off"
 	r = infer(t, passedOn(), "compare", "--a", serve, "--b", serve, "--pairs", "2", "--block", "200ms", "--max-time", "10s", "--gate", "latency_p50<=+1000%", "--format", "json")
 	d, x := compareDetails(t, r)
-	if r.code != 0 || x.Base.Kind != "command" || len(x.Pairs) < 2 || x.Pairs[0].Head.Values["peak_rss"] < 1e6 {
+	if r.code != 0 || x.Base.Kind != "command" || len(x.Pairs) < 2 || x.Pairs[0].Head.Values["peak_rss"] < 1e6 || x.Base.Starts < 1 || x.Head.Starts < 1 {
 		t.Errorf("exit %d, %s, %+v: %s", r.code, d.Verdict, x.Base, r.err)
 	}
 }
@@ -285,5 +287,33 @@ func TestCompareBaselineGrows(t *testing.T) {
 	}
 	if d, x := add(run(2)); x.Baseline.Updated || x.Baseline.Runs != 5 || d.Verdict == report.OK && !strings.Contains(strings.Join(d.Warnings, "\n"), "already") {
 		t.Errorf("once more: %s, %+v, %q", d.Verdict, x.Baseline, d.Warnings)
+	}
+}
+
+// TestFresh: a side is started anew where that takes at most half as long as was measured since the last start.
+func TestFresh(t *testing.T) {
+	opened, closed := 0, 0
+	side := func() *liveSide {
+		return &liveSide{close: func() { closed++ }, block: func(context.Context, uint64) (report.CompareBlock, error) { return report.CompareBlock{}, nil }}
+	}
+	f := &fresh{open: func(context.Context) (*liveSide, error) { opened++; return side(), nil }}
+	f.started(side(), time.Hour)
+	for i, c := range []struct {
+		cost, used time.Duration
+		want       int
+	}{{time.Hour, 0, 0}, {time.Second, 1999 * time.Millisecond, 0}, {time.Second, 2 * time.Second, 1}, {0, 0, 2}} {
+		f.cost, f.used = c.cost, c.used
+		if _, err := f.block(t.Context(), 1); err != nil || opened != c.want || closed != c.want || f.starts != c.want+1 {
+			t.Errorf("block %d: %d opened, %d closed, %d starts, %v", i, opened, closed, f.starts, err)
+		}
+	}
+	f.close()
+	f.close()
+	if closed != 3 {
+		t.Errorf("%d closed", closed)
+	}
+	f.open = func(context.Context) (*liveSide, error) { return nil, errors.New("the port is taken") }
+	if _, err := f.block(t.Context(), 1); err == nil {
+		t.Error("a side that cannot be started again is no error")
 	}
 }

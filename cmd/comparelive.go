@@ -27,8 +27,8 @@ type liveSide struct {
 	shares   func(context.Context) (*explained, error)                      // a profiled pass; nil: it has none
 	classes  func(context.Context) (ids []int64, labels []int64, err error) // what it answers to labelled rows; nil: there are none
 	describe func(d *report.Document) error                                 // fills the manifest
+	starts   func() int                                                     // how often it was started; nil: it was running before
 	close    func()
-	again    fresh // nil: it runs on
 }
 
 // explained is a profiled pass.
@@ -194,19 +194,16 @@ func (f *compareFlags) measureLive(ctx context.Context, a *app, base, head *live
 		}
 	}
 	o := measure.PairOptions{MaxTime: f.maxTime, Seed: f.load.data.Seed, Progress: a.progress()}
-	r, started := restarts{base: base, head: head, last: begin}, error(nil)
 	_, err := measure.Pairs(ctx, stamped(base.block), stamped(head.block), o, func(pairs []measure.Pair[report.CompareBlock], most int) bool {
 		x.Pairs = append(x.Pairs, pairOf(pairs[len(pairs)-1]))
-		if n := len(pairs); compare.Look(x, most, f.opts) || n == most {
-			return true
-		}
-		started = r.next(ctx)
-		return started != nil
+		return compare.Look(x, most, f.opts)
 	})
-	if err == nil {
-		err = started
-	}
 	x.Seconds = time.Since(begin).Seconds()
+	for side, into := range map[*liveSide]*int{base: &x.Base.Starts, head: &x.Head.Starts} {
+		if side.starts != nil {
+			*into = side.starts()
+		}
+	}
 	if err != nil || ctx.Err() != nil || !f.explain {
 		return err
 	}

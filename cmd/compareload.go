@@ -69,13 +69,57 @@ func askedFor(r *loadRig, rig *loadtest.Rig) map[string]string {
 	return out
 }
 
-// openCommand starts a command: a server to load, or a program to time.
+// openCommand opens a command: a server to start and to load, or a program to time.
 func (f *compareFlags) openCommand(ctx context.Context, a *app, target string, e engineFlags) (*liveSide, error) {
 	spec := child.Spec{Command: ownProgram(strings.TrimSpace(strings.TrimPrefix(target, execPrefix)))}
 	if !spec.Serves() {
 		return f.openProgram(target, spec), nil
 	}
-	return f.openServer(ctx, a, target, spec, e)
+	begin := time.Now()
+	s, err := f.startServer(ctx, a, target, spec, e)
+	if err != nil {
+		return nil, err
+	}
+	again := *f
+	again.load.reopened = true
+	s.renew(time.Since(begin), func(ctx context.Context) (*liveSide, error) { return again.startServer(ctx, a, target, spec, e) })
+	return s, nil
+}
+
+// startServer starts a server and opens it as a side.
+func (f *compareFlags) startServer(ctx context.Context, a *app, target string, spec child.Spec, e engineFlags) (*liveSide, error) {
+	p, err := child.Start(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	address := fmt.Sprintf("http://127.0.0.1:%d", p.Port())
+	if p.Port() == 0 || f.load.target.protocol == "oip-grpc" {
+		address = fmt.Sprintf("grpc://127.0.0.1:%d", p.GRPC())
+	}
+	if err := p.Ready(ctx, address); err != nil {
+		p.Stop()
+		return nil, err
+	}
+	s, err := f.openLoad(ctx, a, address, e)
+	if err != nil {
+		p.Stop()
+		return nil, err
+	}
+	inner, block := s.close, s.block
+	s.close = func() { inner(); p.Stop() }
+	s.CompareSide = report.CompareSide{Name: target, Kind: "command"}
+	s.blocks = append(s.blocks, "peak_rss")
+	s.block = func(ctx context.Context, seed uint64) (report.CompareBlock, error) {
+		b, err := block(ctx, seed)
+		if gone := p.Err(); gone != nil && ctx.Err() == nil {
+			return b, gone
+		}
+		if rss := p.PeakRSS(); rss > 0 && b.Values != nil {
+			b.Values["peak_rss"] = float64(rss)
+		}
+		return b, err
+	}
+	return s, nil
 }
 
 // ownProgram lets a command that begins with infer run this very program.

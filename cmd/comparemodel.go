@@ -80,8 +80,7 @@ func sideEngine(e engineFlags, set []string) (engineFlags, map[string]string, er
 type modelSide struct {
 	f       *compareFlags
 	o       *opened
-	session engine.Session // nil: stopped
-	took    time.Duration  // of the last start
+	session engine.Session
 }
 
 func (f *compareFlags) openModel(ctx context.Context, a *app, path string, e engineFlags) (*liveSide, error) {
@@ -89,12 +88,25 @@ func (f *compareFlags) openModel(ctx context.Context, a *app, path string, e eng
 	if err != nil {
 		return nil, err
 	}
-	m := &modelSide{f: f, o: o}
-	if err := m.start(ctx); err != nil {
+	begin := time.Now()
+	session, err := o.provider.Open(ctx, o.model, o.config)
+	if err != nil {
 		o.close()
-		return nil, err
+		return nil, o.data.explain(err)
 	}
-	s := &liveSide{block: m.block, blocks: modelBlocks, cold: m.cold, shares: m.shares, close: func() { m.stop(); o.close() }, again: m}
+	cost := time.Since(begin)
+	m := &modelSide{f: f, o: o, session: session}
+	s := &liveSide{block: m.block, blocks: modelBlocks, cold: m.cold, shares: m.shares, close: func() { _ = session.Close() }}
+	s.renew(cost, func(ctx context.Context) (*liveSide, error) {
+		session, err := o.provider.Open(ctx, o.model, o.config)
+		if err != nil {
+			return nil, err
+		}
+		again := &modelSide{f: f, o: o, session: session}
+		return &liveSide{block: again.block, close: func() { _ = session.Close() }}, nil
+	})
+	newest := s.close
+	s.close = func() { newest(); o.close() }
 	s.describe = func(d *report.Document) error { return a.manifest(d, o) }
 	if set := o.data.set; set != nil {
 		if _, ok := set.Labels(); ok {
@@ -107,26 +119,6 @@ func (f *compareFlags) openModel(ctx context.Context, a *app, path string, e eng
 	}
 	s.inputs = inputsOf(o.model, o.data)
 	return s, nil
-}
-
-// start opens the session.
-func (m *modelSide) start(ctx context.Context) (err error) {
-	begin := time.Now()
-	if m.session, err = m.o.provider.Open(ctx, m.o.model, m.o.config); err != nil {
-		m.session = nil
-		return m.o.data.explain(err)
-	}
-	m.took = time.Since(begin)
-	return nil
-}
-
-func (m *modelSide) cost() time.Duration { return m.took }
-
-func (m *modelSide) stop() {
-	if m.session != nil {
-		_ = m.session.Close()
-		m.session = nil
-	}
 }
 
 // inputsOf returns what one run of a model takes: dtype and shape by name.

@@ -127,7 +127,9 @@ func (r *loadRig) openRemote(ctx context.Context) error {
 	}
 	r.closers = append(r.closers, func() { _ = r.remote.Close() })
 	for _, n := range r.remote.Notes() {
-		r.a.log.Info(n)
+		if !r.f.reopened {
+			r.a.log.Info(n)
+		}
 	}
 	if (t.method != "" || t.contentType != "") && r.remote.Protocol != server.HTTP && r.remote.Protocol != server.TorchServe {
 		return fault.New(fault.Usage, "leave them out, or pass --protocol http", "--method and --content-type are for plain HTTP, and this target speaks %s", r.remote.Protocol)

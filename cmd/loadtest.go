@@ -52,6 +52,7 @@ type loadtestFlags struct {
 	strict     bool
 	set        *pflag.FlagSet
 	env        func(name string) string
+	reopened   bool // the same target was opened before: what it said then is not said again
 }
 
 func newLoadtestCmd(a *app, run func(context.Context, *app, []string, loadtestFlags) error) *cobra.Command {

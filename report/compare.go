@@ -28,11 +28,12 @@ type CompareDetails struct {
 
 // CompareSide is one of the two things that are compared.
 type CompareSide struct {
-	Name  string             `json:"name"` // as typed
-	Kind  string             `json:"kind"` // "model", "server", "command" or "files"
-	Model *ModelRef          `json:"model,omitempty"`
-	Facts map[string]float64 `json:"facts,omitempty"` // live: exact metrics, such as model_bytes
-	Runs  []CompareRun       `json:"runs,omitempty"`  // files: the documents of this side
+	Name   string             `json:"name"` // as typed
+	Kind   string             `json:"kind"` // "model", "server", "command" or "files"
+	Model  *ModelRef          `json:"model,omitempty"`
+	Starts int                `json:"starts,omitempty"` // live: servers or sessions of it that were started, one after the other
+	Facts  map[string]float64 `json:"facts,omitempty"`  // live: exact metrics, such as model_bytes
+	Runs   []CompareRun       `json:"runs,omitempty"`   // files: the documents of this side
 }
 
 // CompareLook is one judging of the gates by the pairs so far.

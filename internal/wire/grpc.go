@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -39,6 +40,10 @@ func (m *fields) next() bool {
 	number, kind, n := protowire.ConsumeTag(m.rest)
 	if n < 0 {
 		m.err = protowire.ParseError(n)
+		return false
+	}
+	if number > protowire.MaxValidNumber { // protowire lets it pass, and protobuf does not
+		m.err = fmt.Errorf("field number %d is above %d", number, protowire.MaxValidNumber)
 		return false
 	}
 	m.tag, m.rest = protowire.EncodeTag(number, kind), m.rest[n:]

@@ -165,15 +165,14 @@ func (c *cursor) varint() (v uint64, ok bool) {
 	return 0, false
 }
 
-// tag reads the tag of a field; more is false at the end of the message. Numbers are taken as protobuf's own reader takes
-// them, which goes beyond what a .proto file may use.
+// tag reads the tag of a field; more is false at the end of the message.
 func (c *cursor) tag() (tag uint64, more, ok bool) {
 	if !c.fill() {
 		return 0, false, true
 	}
 	tag, ok = c.varint()
 	number := tag >> 3
-	return tag, true, ok && number >= uint64(protowire.MinValidNumber) && number <= math.MaxInt32
+	return tag, true, ok && number >= uint64(protowire.MinValidNumber) && number <= uint64(protowire.MaxValidNumber)
 }
 
 // pass goes over the value of a field. Groups, which the protocol does not have, are refused.

@@ -77,7 +77,7 @@ func reference(t testing.TB, b []byte) (told, bool) {
 	want := untold
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
-		if n < 0 || kind == protowire.StartGroupType || kind == protowire.EndGroupType {
+		if n < 0 || number > protowire.MaxValidNumber || kind == protowire.StartGroupType || kind == protowire.EndGroupType {
 			return want, false
 		}
 		b = b[n:]

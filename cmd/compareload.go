@@ -24,6 +24,7 @@ type loadSide struct {
 	f     *compareFlags
 	flags *loadtestFlags
 	rig   *loadtest.Rig
+	warm  bool // it has been loaded
 }
 
 // openLoad opens a side whose blocks are loads.
@@ -173,6 +174,9 @@ func (f *compareFlags) timed(ctx context.Context, spec child.Spec) (took time.Du
 func (l *loadSide) block(ctx context.Context, seed uint64) (report.CompareBlock, error) {
 	o := l.flags.opts
 	o.Floor, o.WarmUp, o.Duration = false, min(l.f.block/4, time.Second), l.f.block
+	if !l.warm { // what a server does only once is not what is compared
+		o.WarmUp, l.warm = time.Second, true
+	}
 	o.Schedule.Seed = seed
 	switch {
 	case l.f.rps > 0:

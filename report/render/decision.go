@@ -63,7 +63,9 @@ func newDecision(d *report.Document, x report.DecisionDetails) *decision {
 }
 
 // headline is the decision in a sentence.
-func (v *decision) headline() string { return strings.TrimRight(v.Headline, ".") }
+func (v *decision) headline() string {
+	return strings.TrimRight(strings.TrimPrefix(v.Headline, "INCONCLUSIVE — "), ".") // the verdict stands before it
+}
 
 // question says what was to be decided.
 func (v *decision) question() string {

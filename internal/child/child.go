@@ -96,9 +96,6 @@ func (p *Process) Port() int { return p.ports.http }
 // GRPC is the port that {grpc} stands for, 0 where the command has none.
 func (p *Process) GRPC() int { return p.ports.grpc }
 
-// Done is closed once the command has ended by itself or by Stop.
-func (p *Process) Done() <-chan struct{} { return p.done }
-
 // Err returns nil while the command runs, and afterwards how it ended, with its last lines.
 func (p *Process) Err() error {
 	select {

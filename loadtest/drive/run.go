@@ -191,6 +191,17 @@ func (r *run) done(w *worker, holds bool) (job, bool) {
 	return j, more
 }
 
+// abandon takes the place of w's request and leaves it without a sample: wait counts it as cut.
+func (r *run) abandon(w *worker, holds bool) (job, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if holds {
+		r.busy--
+	}
+	r.idle = append(r.idle, w)
+	return job{}, false
+}
+
 // emit keeps a sample for the collector. mu is held.
 func (r *run) emit(s *sample.Sample) {
 	if r.ended {

@@ -149,6 +149,9 @@ func (w *worker) serve(j job) (next job, more bool) {
 	if done != nil {
 		done()
 	}
+	if s.Outcome >= sample.Broken && r.ctx.Err() != nil { // the end of the load may be why: it was cut
+		return r.abandon(w, holds)
+	}
 	if s.Outcome != sample.OK {
 		r.fail(s, failure)
 	}

@@ -306,7 +306,7 @@ func TestDrainHard(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	conn := dialed(t, ln.Addr().String())
-	body := `{"inputs":[{"name":"n","shape":[],"datatype":"INT64","data":[60000]},{"name":"x","shape":[],"datatype":"FP32","data":[1]}]}`
+	body := `{"inputs":[{"name":"n","shape":[],"datatype":"INT64","data":[1099511627776]},{"name":"x","shape":[],"datatype":"FP32","data":[1]}]}`
 	conn.Write(request("/v2/models/endless/infer", []byte(body), ""))
 	waitFor(t, "the run to begin", func() bool {
 		list, err := repo.Stats("endless", "")

@@ -1,0 +1,3 @@
+// Package exporter owns making ONNX models of PyTorch programs and TensorFlow SavedModels, by driving the exporters of
+// the user's own Python.
+package exporter

@@ -2,6 +2,7 @@ package surgery
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"infer/model/onnx"
@@ -58,9 +59,10 @@ func needs(m *onnx.Model) []need {
 	})
 	shapes := static.Infer(m, nil)
 	m.Walk(func(g *onnx.Graph) {
-		for name, v := range shapes.Values(g) {
-			if least := dtypeNeeds(v.DType); least > 0 {
-				add(least, "value %q of type %s", name, v.DType)
+		values := shapes.Values(g)
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if d := values[name].DType; dtypeNeeds(d) > 0 {
+				add(dtypeNeeds(d), "value %q of type %s", name, d)
 			}
 		}
 	})

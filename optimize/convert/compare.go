@@ -75,6 +75,9 @@ func (c *conversion) compare(ctx context.Context) error {
 		a.Notes = append(c.details.Verification.Notes, a.Notes...)
 	}
 	c.details.Verification = &a
+	if c.details.Via == ViaProvider {
+		return c.placement(ctx)
+	}
 	return nil
 }
 
@@ -123,5 +126,5 @@ func (c *conversion) race(ctx context.Context) (err error) {
 // stand-in is not what was written.
 func (c *conversion) isFaithful() bool {
 	stored := c.Target.Kind == ExternalData || c.Target.Kind == SingleFile
-	return !stored && !c.output.standIn
+	return !stored && !c.output.standIn && c.output.open == nil
 }

@@ -71,7 +71,9 @@ func (c *conversion) files() ([]report.ArtifactFile, error) {
 		}
 		return 1
 	}
-	slices.SortFunc(list, func(a, b report.ArtifactFile) int { return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(a.Path, b.Path)) })
+	slices.SortFunc(list, func(a, b report.ArtifactFile) int {
+		return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(a.Path, b.Path))
+	})
 	return list, nil
 }
 

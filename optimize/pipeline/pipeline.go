@@ -14,7 +14,6 @@ import (
 	"infer/model/agree"
 	"infer/model/engine"
 	"infer/model/onnx"
-	"infer/model/tensor"
 	"infer/optimize"
 	"infer/optimize/proof"
 	"infer/report"
@@ -68,7 +67,7 @@ func Run(ctx context.Context, t Task, o Options, d *report.Document) error {
 func (p *pipeline) run(ctx context.Context) error {
 	p.details.Level = p.Level
 	p.details.Before = optimize.Facts(p.Model, p.Bound)
-	if err := p.phase("edit", func() error { return p.edit(ctx) }); err != nil {
+	if err := p.edit(ctx); err != nil {
 		return err
 	}
 	if err := p.phase("record the original", func() error { return p.record(ctx) }); err != nil {
@@ -168,30 +167,24 @@ func (p *pipeline) record(ctx context.Context) error {
 		return err
 	}
 	defer s.Close()
-	if p.Inputs, err = p.accepted(ctx, s); err != nil {
+	if err := p.accepted(ctx, s); err != nil {
 		return err
 	}
 	p.ref, err = agree.Record(ctx, s, p.Inputs)
 	return err
 }
 
-// accepted returns the sets of inputs that the original runs on. The first is what the user asked for, and must be one;
-// the others may have sizes that nobody promised.
-func (p *pipeline) accepted(ctx context.Context, s engine.Session) ([][]tensor.Tensor, error) {
-	list := p.Inputs[:1]
-	for i, in := range p.Inputs {
-		if _, err := agree.Record(ctx, s, [][]tensor.Tensor{in}); ctx.Err() != nil {
-			return nil, ctx.Err()
-		} else if err != nil && i == 0 {
-			return nil, err
-		} else if err == nil && i > 0 {
-			list = append(list, in)
-		}
+// accepted keeps the sets of inputs that the original runs on.
+func (p *pipeline) accepted(ctx context.Context, s engine.Session) error {
+	list, err := agree.Accepted(ctx, s, p.Inputs)
+	if err != nil {
+		return err
 	}
 	if left := len(p.Inputs) - len(list); left > 0 {
 		p.details.Kept = append(p.details.Kept, fmt.Sprintf("%d sets of made-up inputs have sizes that the original refuses, and are left out", left))
 	}
-	return list, nil
+	p.Inputs = list
+	return nil
 }
 
 // open opens a session at a level of the runtime's own rewrites.

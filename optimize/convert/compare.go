@@ -56,6 +56,9 @@ func (c *conversion) compare(ctx context.Context) error {
 	}
 	c.base = base
 	c.later(base.Close)
+	if c.Inputs, err = agree.Accepted(ctx, base, c.Inputs); err != nil {
+		return err
+	}
 	ref, err := agree.Record(ctx, base, c.Inputs)
 	if err != nil {
 		return err

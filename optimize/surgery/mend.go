@@ -13,14 +13,14 @@ import (
 // quoted puts a name in quotation marks.
 func quoted(name string) string { return strconv.Quote(name) }
 
-// integers returns a constant list.
+// integers returns a constant list, a copy.
 func (f *freeing) integers(n node, i int) ([]int64, bool) {
 	v, ok := f.editor(n.graph).ConstantValue(input(n.Node, i))
 	if !ok || len(v.Shape) > 1 {
 		return nil, false
 	}
 	list, err := tensor.Int64s(v)
-	return list, err == nil
+	return slices.Clone(list), err == nil
 }
 
 // setList gives a node a new constant list as its i-th input, of the type of the old one.

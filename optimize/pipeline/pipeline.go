@@ -5,7 +5,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"infer/internal/fault"
@@ -159,8 +158,10 @@ func (p *pipeline) record(ctx context.Context) error {
 	}
 	s, err := p.open(ctx, p.base, engine.OptNone)
 	if err != nil {
-		if missing := customOps(p.base.Proto); len(missing) > 0 && ctx.Err() == nil {
-			p.details.Kept = append(p.details.Kept, missing...)
+		if custom := optimize.CustomOps(p.base.Proto); len(custom) > 0 && ctx.Err() == nil {
+			for _, op := range custom {
+				p.details.Kept = append(p.details.Kept, op+": a custom operator")
+			}
 			p.details.Verification = report.Agreement{Verdict: proof.NotRun, Why: "the runtime cannot run it: " + err.Error()}
 			return nil
 		}
@@ -302,22 +303,4 @@ func countNodes(m *onnx.Model) int {
 	n := 0
 	m.Walk(func(g *onnx.Graph) { n += len(g.Nodes) })
 	return n
-}
-
-// customOps names the operators of domains that ONNX Runtime does not bring along, one line each.
-func customOps(m *onnx.Model) []string {
-	known := []string{"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
-	for _, f := range m.Functions {
-		known = append(known, f.Domain)
-	}
-	var list []string
-	m.Walk(func(g *onnx.Graph) {
-		for _, n := range g.Nodes {
-			line := fmt.Sprintf("%s.%s: a custom operator, kept as it is", n.Domain, n.OpType)
-			if !slices.Contains(known, n.Domain) && !slices.Contains(list, line) {
-				list = append(list, line)
-			}
-		}
-	})
-	return list
 }

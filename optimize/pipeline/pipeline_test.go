@@ -194,7 +194,9 @@ func TestCut(t *testing.T) {
 // TestEdit: an edit that fails or drifts leaves nothing.
 func TestEdit(t *testing.T) {
 	for _, e := range []Edit{
-		{Name: "--x", Run: func(context.Context, *onnx.Model) ([]string, error) { return nil, fault.New(fault.Usage, "", "no such name") }},
+		{Name: "--x", Run: func(context.Context, *onnx.Model) ([]string, error) {
+			return nil, fault.New(fault.Usage, "", "no such name")
+		}},
 		{Name: "--x", Run: func(context.Context, *onnx.Model) ([]string, error) { return []string{"done"}, nil },
 			Prove: func(context.Context, *model.Model, *model.Model) (report.Agreement, error) {
 				return report.Agreement{Verdict: proof.Drifts, Why: "rows mix"}, nil

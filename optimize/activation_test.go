@@ -27,10 +27,14 @@ func parts(t *testing.T, opset int64, nodes ...*onnx.Node) *model.Model {
 func two(op, a, b, y string) *onnx.Node { return node(op, names(a, b), names(y)) }
 
 func TestFuseActivation(t *testing.T) {
-	one := func(op, a, y string, attrs ...*onnx.Attribute) *onnx.Node { return node(op, names(a), names(y), attrs...) }
+	one := func(op, a, y string, attrs ...*onnx.Attribute) *onnx.Node {
+		return node(op, names(a), names(y), attrs...)
+	}
 	clip := node("Clip", names("s", "0", "6"), names("c"))
 	hard := []*onnx.Node{two("Add", "x", "3", "s"), clip}
-	with := func(list []*onnx.Node, more ...*onnx.Node) []*onnx.Node { return append(list[:len(list):len(list)], more...) }
+	with := func(list []*onnx.Node, more ...*onnx.Node) []*onnx.Node {
+		return append(list[:len(list):len(list)], more...)
+	}
 	erf := []*onnx.Node{two("Div", "x", "√2", "r"), one("Erf", "r", "e"), two("Add", "e", "1", "s")}
 	tanh := []*onnx.Node{node("Pow", names("x", "3"), names("x3")), two("Mul", "x3", "cubic", "t3"), two("Add", "x", "t3", "p"), two("Mul", "p", "√2π", "u"),
 		one("Tanh", "u", "h"), two("Add", "1", "h", "s")}

@@ -11,7 +11,9 @@ import (
 func TestFuseChains(t *testing.T) {
 	x := float("x", 3, 4)
 	two := func(op, a, b, y string) *onnx.Node { return node(op, names(a, b), names(y)) }
-	one := func(op, a, y string, attrs ...*onnx.Attribute) *onnx.Node { return node(op, names(a), names(y), attrs...) }
+	one := func(op, a, y string, attrs ...*onnx.Attribute) *onnx.Node {
+		return node(op, names(a), names(y), attrs...)
+	}
 	of := func(nodes ...*onnx.Node) *model.Model {
 		m := build(values(x), values(untyped("y")), nodes, scalar("1", 1), scalar("2", 2), scalar("3", 3), scalar("-2", -2), scalar("tiny", 1e-9),
 			f32("row", 4), f32("column", 3, 1), f32("cube", 2, 3, 4))

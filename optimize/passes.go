@@ -43,6 +43,7 @@ func All() []Pass {
 		{Safe, fuseLayerNorm()},
 		{Safe, fuseRMSNorm()},
 		{Safe, foldFactor()},
+		{Full, FuseAttention()},
 		{Full, SumBeforeNorm()},
 		{Named, SpaceToDepthStem()},
 		{Full, FlattenRows()},

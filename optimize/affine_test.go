@@ -40,7 +40,7 @@ func TestFoldBatchNorm(t *testing.T) {
 		{"gemm with a C for each row", normalized(float("x", 5, 4), 5, node("Gemm", names("x", "w", "c"), names("a")), f32("w", 4, 5), f32("c", 5, 1)), 0, 0, "Gemm BatchNormalization"},
 		{"matmul", normalized(float("x", 3, 4), 5, node("MatMul", names("x", "w"), names("a")), f32("w", 4, 5)), 0, 1, "MatMul Add"},
 		{"matmul of three axes: the channels are the middle one", normalized(float("x", 2, 5, 4), 5, node("MatMul", names("x", "w"), names("a")), f32("w", 4, 5)), 0, 0, "MatMul BatchNormalization"},
-		{"another", normalized(x, 4, node("BatchNormalization", names("x", "g1", "b1", "m1", "v1"), names("a")), f32("g1", 4), f32("b1", 4), f32("m1", 4), ones("v1", 4)), 0, 1, "BatchNormalization"},
+		{"another", normalized(x, 4, node("BatchNormalization", names("x", "g1", "b1", "m1", "v1"), names("a")), f32("g1", 4), f32("b1", 4), f32("m1", 4), oneEach("v1", 4)), 0, 1, "BatchNormalization"},
 		{"instances", normalized(x, 4, node("InstanceNormalization", names("x", "g1", "b1"), names("a")), f32("g1", 4), f32("b1", 4)), 0, 1, "InstanceNormalization"},
 		{"training", training, 0, 0, "Conv BatchNormalization"},
 		{"two readers", twice, 0, 0, "Conv BatchNormalization Neg"},
@@ -68,7 +68,7 @@ func TestFoldBatchNormNumbers(t *testing.T) {
 	}
 }
 
-func ones(name string, n int64) *onnx.Tensor {
+func oneEach(name string, n int64) *onnx.Tensor {
 	v := make([]float32, n)
 	for i := range v {
 		v[i] = 1
@@ -113,7 +113,7 @@ func TestFoldScale(t *testing.T) {
 		{"rows of a product", of(float("x", 2, 3, 4), product.Clone(), last("Mul"), w, f32("k", 3, 1)), 0, 0, "MatMul Mul"},
 		{"added to a product", of(rows, product.Clone(), last("Add"), w, f32("k", 6)), 0, 0, "MatMul Add"},
 		{"a matrix of two products", tied, 0, 0, "MatMul Mul MatMul"},
-		{"normalization", of(x, node("BatchNormalization", names("x", "g", "h", "m", "v"), names("a")), last("Add"), f32("g", 4), f32("h", 4), f32("m", 4), ones("v", 4), f32("k", 4, 1, 1)), 0, 1, "BatchNormalization"},
+		{"normalization", of(x, node("BatchNormalization", names("x", "g", "h", "m", "v"), names("a")), last("Add"), f32("g", 4), f32("h", 4), f32("m", 4), oneEach("v", 4), f32("k", 4, 1, 1)), 0, 1, "BatchNormalization"},
 	})
 }
 
@@ -124,7 +124,7 @@ func TestFoldAhead(t *testing.T) {
 		return build(values(x), values(untyped("y")), []*onnx.Node{first, last}, constants...)
 	}
 	norm := node("BatchNormalization", names("x", "g", "h", "m", "v"), names("a"))
-	params := []*onnx.Tensor{f32("g", 4), f32("h", 4), f32("m", 4), ones("v", 4)}
+	params := []*onnx.Tensor{f32("g", 4), f32("h", 4), f32("m", 4), oneEach("v", 4)}
 	with := func(more ...*onnx.Tensor) []*onnx.Tensor { return append(more, params...) }
 	conv := func(attrs ...*onnx.Attribute) *onnx.Node { return node("Conv", names("a", "w"), names("y"), attrs...) }
 	biased := node("Conv", names("a", "w", "b"), names("y"), intAttr("group", 2))

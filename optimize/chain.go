@@ -2,16 +2,15 @@ package optimize
 
 import (
 	"math"
-	"slices"
 
 	"infer/model/onnx"
 	"infer/model/tensor"
 )
 
 // fuseChains makes one node of two of a kind in a row: sums, products, maxima and minima with constants, two negations,
-// what is the same when it is done twice, and casts of which the first one loses nothing.
+// and what is the same when it is done twice.
 func fuseChains() Pass {
-	return local("fuse-chains", "makes one of sums, products, maxima, minima and casts in a row, and none of two negations",
+	return local("fuse-chains", "makes one of sums, products, maxima and minima with constants in a row, and none of two negations",
 		func(w *Work, e *Editor, n *onnx.Node) bool {
 			if only(n) == "" || input(n, 0) == "" {
 				return false
@@ -26,8 +25,6 @@ func fuseChains() Pass {
 				return p != nil && e.bypass(n, input(p, 0))
 			case is(n, "Relu", "Abs", "Ceil", "Floor", "Round", "Sign"):
 				return e.maker(n.Inputs[0], n.OpType) != nil && e.bypass(n, n.Inputs[0])
-			case is(n, "Cast"):
-				return e.fuseCast(w, n)
 			case is(n, "Where"):
 				return e.fuseNot(n)
 			}
@@ -227,56 +224,4 @@ func (e *Editor) ranksAlike(a, b string) bool {
 	x, okX := e.Constant(a)
 	y, okY := e.Constant(b)
 	return okX && okY && len(x.Dims) == len(y.Dims)
-}
-
-// fuseCast makes one Cast of two where the first one keeps every value.
-func (e *Editor) fuseCast(w *Work, n *onnx.Node) bool {
-	p := e.maker(n.Inputs[0], "Cast")
-	if p == nil || input(p, 0) == "" || n.Attr("to") == nil || p.Attr("to") == nil {
-		return false
-	}
-	x := w.value(e, p.Inputs[0])
-	from, through, to := x.DType, tensor.DType(p.Int("to", 0)), tensor.DType(n.Int("to", 0))
-	if x.Kind != onnx.KindTensor || !castsThrough(from, through, to) {
-		return false
-	}
-	if to == from {
-		return e.bypass(n, p.Inputs[0])
-	}
-	if e.OnlyReader(n.Inputs[0]) != n {
-		return false // no node less
-	}
-	e.SetInput(n, 0, p.Inputs[0])
-	e.Remove(p)
-	return true
-}
-
-// wider are the types that hold every value of a type.
-var wider = map[tensor.DType][]tensor.DType{
-	tensor.Float16:  {tensor.Float32, tensor.Float64},
-	tensor.BFloat16: {tensor.Float32, tensor.Float64},
-	tensor.Float32:  {tensor.Float64},
-	tensor.Int8:     {tensor.Int16, tensor.Int32, tensor.Int64, tensor.Float32, tensor.Float64},
-	tensor.Int16:    {tensor.Int32, tensor.Int64, tensor.Float32, tensor.Float64},
-	tensor.Int32:    {tensor.Int64, tensor.Float64},
-	tensor.Uint8:    {tensor.Uint16, tensor.Uint32, tensor.Uint64, tensor.Int16, tensor.Int32, tensor.Int64, tensor.Float32, tensor.Float64},
-	tensor.Uint16:   {tensor.Uint32, tensor.Uint64, tensor.Int32, tensor.Int64, tensor.Float32, tensor.Float64},
-	tensor.Uint32:   {tensor.Uint64, tensor.Int64, tensor.Float64},
-	tensor.Bool:     {tensor.Uint8, tensor.Int32, tensor.Int64, tensor.Float32, tensor.Float64},
-}
-
-// castsThrough reports whether a cast gives the same with one to a wider type before it. Out of range the result of a cast
-// from floats to integers is the runtime's choice, so only what fits goes that way, and a cast from integers to half
-// precision may round twice.
-func castsThrough(from, through, to tensor.DType) bool {
-	if !slices.Contains(wider[from], through) {
-		return false
-	}
-	switch {
-	case to == from || to == tensor.Bool:
-		return true
-	case to.IsInt():
-		return through.IsInt() || slices.Contains(wider[from], to)
-	}
-	return to == tensor.Float32 || to == tensor.Float64 || to.IsFloat() && from.IsFloat()
 }

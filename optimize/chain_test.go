@@ -52,29 +52,3 @@ func TestFuseChains(t *testing.T) {
 		{"choice by not", choice, 0, 1, "Cast Where"},
 	})
 }
-
-func TestFuseCast(t *testing.T) {
-	cast := func(to tensor.DType, in, out string) *onnx.Node {
-		return node("Cast", names(in), names(out), intAttr("to", int64(to)))
-	}
-	of := func(from, through, to tensor.DType) *model.Model {
-		y := &onnx.ValueInfo{Name: "y", Type: &onnx.Type{Kind: onnx.KindTensor, DType: to}}
-		return build(values(value("x", from, 3, 4)), values(y), []*onnx.Node{cast(through, "x", "a"), cast(to, "a", "y")})
-	}
-	back := of(tensor.Float32, tensor.Float64, tensor.Float32)
-	back.Proto.Graph.Nodes = append([]*onnx.Node{node("Neg", names("x"), names("n"))}, back.Proto.Graph.Nodes...)
-	back.Proto.Graph.Nodes[1].Inputs[0] = "n"
-	check(t, fuseChains(), 0, []passTest{
-		{"integers", of(tensor.Int32, tensor.Int64, tensor.Float32), 0, 1, "Cast"},
-		{"wrapping", of(tensor.Int32, tensor.Int64, tensor.Int8), 0, 1, "Cast"},
-		{"truth", of(tensor.Bool, tensor.Int32, tensor.Float32), 0, 1, "Cast"},
-		{"floats", of(tensor.Float16, tensor.Float32, tensor.Float64), 0, 1, "Cast"},
-		{"rounded", of(tensor.Float32, tensor.Float64, tensor.Float16), 0, 1, "Cast"},
-		{"there and back", back, 0, 1, "Neg"},
-		{"what loses", of(tensor.Float32, tensor.Float16, tensor.Float32), 0, 0, "Cast Cast"},
-		{"narrow integers", of(tensor.Int64, tensor.Int32, tensor.Int64), 0, 0, "Cast Cast"},
-		{"whole parts", of(tensor.Float32, tensor.Int32, tensor.Float32), 0, 0, "Cast Cast"},
-		{"out of range", of(tensor.Uint8, tensor.Float32, tensor.Int8), 0, 0, "Cast Cast"},
-		{"rounded twice", of(tensor.Int32, tensor.Float64, tensor.Float16), 0, 0, "Cast Cast"},
-	})
-}

@@ -27,12 +27,12 @@ func (e *Editor) factorsOf(n *onnx.Node) (f factors, ok bool) {
 	if !is(n, "Mul", "Div", "Pow", "Reciprocal") || only(n) == "" {
 		return f, false
 	}
-	e.split(&f, n, false)
+	e.takeApart(&f, n, false)
 	return f, len(f.over)+len(f.under) <= maxFactors
 }
 
-// split adds what n multiplies to f; inverse says that f divides by it.
-func (e *Editor) split(f *factors, n *onnx.Node, inverse bool) {
+// takeApart adds what n multiplies to f; inverse says that f divides by it.
+func (e *Editor) takeApart(f *factors, n *onnx.Node, inverse bool) {
 	f.nodes = append(f.nodes, n)
 	switch {
 	case is(n, "Reciprocal") && input(n, 0) != "":
@@ -67,7 +67,7 @@ func (e *Editor) factor(f *factors, reader *onnx.Node, value string, inverse boo
 	p := e.Producer(value)
 	product := is(p, "Mul", "Div", "Reciprocal") || is(p, "Pow") && e.exponent(p) > 0
 	if product && only(p) == value && e.OnlyReader(value) == reader && len(f.over)+len(f.under) < maxFactors {
-		e.split(f, p, inverse)
+		e.takeApart(f, p, inverse)
 		return
 	}
 	if inverse {

@@ -1,55 +1,107 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 
+	"infer/internal/fault"
+	"infer/model"
 	"infer/model/dataset"
-	"infer/model/onnx"
 	"infer/model/tensor"
 )
 
-// sets returns up to n sets of inputs, each for a run at the bound sizes, and says where they come from: made up with
-// seeds that follow each other, rows of the data set that follow each other, or zeros, which are one set.
-func (in *inputs) sets(n int) (list [][]tensor.Tensor, source string, err error) {
-	rows := in.boundRows()
-	for i := range int64(n) {
+// maxSets is how many sets of inputs two models are compared on at most: each is kept with its outputs.
+const maxSets = 1000
+
+// sets returns n sets of inputs to compare two models on, and where they come from, in words. Of a data set they are its
+// rows, evenly spread. Made-up ones differ by their seed and, from the second on, in the sizes of the axes that nobody has
+// bound: what holds at size 1 alone would not show there. A model may refuse such sizes.
+func (in *inputs) sets(n int) (sets [][]tensor.Tensor, source string, err error) {
+	if n < 0 || n > maxSets {
+		return nil, "", fault.New(fault.Usage, fmt.Sprintf("give 0 to %d", maxSets), "--verify %d is no number of sets of inputs", n)
+	}
+	if in.set != nil {
+		return in.rowSets(n)
+	}
+	source = in.flags.Source
+	if source == "random" {
+		source = fmt.Sprintf("random, seed %d", in.flags.Seed)
+	}
+	for i := range n {
+		bound, err := in.sized(int64(i))
+		if err != nil {
+			return nil, "", err
+		}
 		var set []tensor.Tensor
-		switch {
-		case in.set == nil && in.flags.Source == "zeros":
-			set, err = in.inputs(0)
-			n = 1
-		case in.set == nil:
-			set, _, err = dataset.Random(in.m, in.bound.Shapes, in.flags.Seed+uint64(i))
-		case i > 0 && (i+1)*rows > in.set.Rows():
-			continue
-		default:
-			set, err = in.set.Batch(i*rows, (i+1)*rows)
+		if source == "zeros" {
+			set, _, err = dataset.Zeros(in.m, bound.Shapes)
+		} else {
+			set, _, err = dataset.Random(in.m, bound.Shapes, in.flags.Seed+uint64(i))
 		}
 		if err != nil {
 			return nil, "", err
 		}
-		list = append(list, set)
-		if n == 1 {
-			break
-		}
+		sets = append(sets, set)
 	}
-	source = in.flags.Source
-	if in.set == nil && source == "random" {
-		source = fmt.Sprintf("random, seed %d", in.flags.Seed)
-	}
-	return list, source, nil
+	return sets, source, nil
 }
 
-// dims returns the bound sizes as shape inference takes them.
-func (in *inputs) dims() map[string][]onnx.Dim {
-	bound := map[string][]onnx.Dim{}
-	for name, s := range in.bound.Shapes {
-		for _, size := range s {
-			bound[name] = append(bound[name], onnx.Fixed(size))
+// rowSets returns runs over the rows of the data set.
+func (in *inputs) rowSets(n int) (sets [][]tensor.Tensor, source string, err error) {
+	rows, have := in.boundRows(), in.set.Rows()
+	if rows > have {
+		return nil, "", fault.New(fault.Usage, "give a smaller batch or more rows", "a run of %d rows needs more than the %d of data set %q", rows, have, in.flags.Source)
+	}
+	runs := min(int64(n), have/rows)
+	for i := range runs {
+		at := i * (have/rows - 1) / max(runs-1, 1) * rows
+		set, err := in.set.Batch(at, at+rows)
+		if err != nil {
+			return nil, "", err
 		}
-		if len(s) == 0 {
-			bound[name] = []onnx.Dim{}
+		sets = append(sets, set)
+	}
+	return sets, fmt.Sprintf("%d of %d rows of %s", runs*rows, have, in.flags.Source), nil
+}
+
+// sized binds the axes that nobody has bound to other sizes than 1: each to its own, larger by more.
+func (in *inputs) sized(more int64) (model.Bound, error) {
+	if more == 0 {
+		return in.bound, nil
+	}
+	sizes := in.sizesAsked()
+	shapes := maps.Clone(in.asked.Shapes)
+	for _, p := range in.m.Inputs() {
+		if _, ok := shapes[p.Name]; ok {
+			continue
+		}
+		s := in.bound.Shapes[p.Name].Clone()
+		for i, d := range p.Type.Dims {
+			if d.Known {
+				continue
+			}
+			size, ok := sizes[d.Name]
+			if !ok || d.Name == "" {
+				size = 2 + more + int64(len(sizes))
+				sizes[cmp.Or(d.Name, fmt.Sprintf("%s[%d]", p.Name, i))] = size
+			}
+			s[i] = size
+			shapes[p.Name] = s
 		}
 	}
-	return bound
+	return in.m.Bind(model.Bindings{Shapes: shapes})
+}
+
+// sizesAsked returns the sizes of the axes that the flags bind, by name.
+func (in *inputs) sizesAsked() map[string]int64 {
+	sizes := maps.Clone(in.asked.Dims)
+	for _, p := range in.m.Inputs() {
+		for i, d := range p.Type.Dims {
+			if s := in.asked.Shapes[p.Name]; i < len(s) && !d.Known && d.Name != "" {
+				sizes[d.Name] = s[i]
+			}
+		}
+	}
+	return sizes
 }

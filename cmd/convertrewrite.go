@@ -109,7 +109,7 @@ type rewriting struct{ convert.Task }
 func (f *convertFlags) task(a *app, o *opened, target convert.Target) (t rewriting, closeData func(), err error) {
 	closeData = func() {}
 	t.Task = convert.Task{
-		Model: o.model, Target: target, Name: f.to, Output: f.output, Provider: o.provider, Config: o.config, Bound: fixedDims(o.data.bound.Shapes), Progress: a.progress(),
+		Model: o.model, Target: target, Name: f.to, Output: f.output, Provider: o.provider, Config: o.config, Bound: o.data.dims(), Progress: a.progress(),
 	}
 	if t.Inputs, t.Source, err = o.data.sets(f.verify); err != nil {
 		return t, closeData, err

@@ -57,7 +57,7 @@ func (c *conversion) compare(ctx context.Context) error {
 	c.base = base
 	c.later(base.Close)
 	all := len(c.Inputs)
-	if c.Inputs, err = proof.Accepted(ctx, base, c.Inputs); err != nil {
+	if c.Inputs, err = agree.Accepted(ctx, base, c.Inputs); err != nil {
 		return err
 	}
 	ref, err := agree.Record(ctx, base, c.Inputs)

@@ -13,7 +13,6 @@ import (
 	"infer/model/agree"
 	"infer/model/engine"
 	"infer/model/onnx"
-	"infer/model/tensor"
 	"infer/optimize"
 	"infer/optimize/proof"
 	"infer/report"
@@ -67,7 +66,7 @@ func Run(ctx context.Context, t Task, o Options, d *report.Document) error {
 func (p *pipeline) run(ctx context.Context) error {
 	p.details.Level = p.Level
 	p.details.Before = optimize.Facts(p.Model, p.Bound)
-	if err := p.phase("edit", func() error { return p.edit(ctx) }); err != nil {
+	if err := p.edit(ctx); err != nil {
 		return err
 	}
 	if err := p.phase("record the original", func() error { return p.record(ctx) }); err != nil {
@@ -161,7 +160,7 @@ func (p *pipeline) record(ctx context.Context) error {
 	if err != nil {
 		if custom := optimize.CustomOps(p.base.Proto); len(custom) > 0 && ctx.Err() == nil {
 			for _, op := range custom {
-				p.details.Kept = append(p.details.Kept, op+": a custom operator, kept as it is")
+				p.details.Kept = append(p.details.Kept, op+": a custom operator")
 			}
 			p.details.Verification = report.Agreement{Verdict: proof.NotRun, Why: "the runtime cannot run it: " + err.Error()}
 			return nil
@@ -169,20 +168,24 @@ func (p *pipeline) record(ctx context.Context) error {
 		return err
 	}
 	defer s.Close()
-	if p.Inputs, err = p.accepted(ctx, s); err != nil {
+	if err := p.accepted(ctx, s); err != nil {
 		return err
 	}
 	p.ref, err = agree.Record(ctx, s, p.Inputs)
 	return err
 }
 
-// accepted returns the sets of inputs that the original runs on, and says how many it does not.
-func (p *pipeline) accepted(ctx context.Context, s engine.Session) ([][]tensor.Tensor, error) {
-	list, err := proof.Accepted(ctx, s, p.Inputs)
-	if left := len(p.Inputs) - len(list); err == nil && left > 0 {
+// accepted keeps the sets of inputs that the original runs on.
+func (p *pipeline) accepted(ctx context.Context, s engine.Session) error {
+	list, err := agree.Accepted(ctx, s, p.Inputs)
+	if err != nil {
+		return err
+	}
+	if left := len(p.Inputs) - len(list); left > 0 {
 		p.details.Kept = append(p.details.Kept, fmt.Sprintf("%d sets of made-up inputs have sizes that the original refuses, and are left out", left))
 	}
-	return list, err
+	p.Inputs = list
+	return nil
 }
 
 // open opens a session at a level of the runtime's own rewrites.

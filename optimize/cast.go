@@ -22,10 +22,7 @@ func mergeCasts() Pass {
 			if x.Kind != onnx.KindTensor || !widens(x.DType, by) || !sameRoundings(x.DType, by, to) {
 				return false
 			}
-			if x.DType == to && e.replaceable(n.Outputs[0], p.Inputs[0]) {
-				y := n.Outputs[0]
-				e.Remove(n)
-				e.Replace(y, p.Inputs[0])
+			if x.DType == to && e.bypass(n, p.Inputs[0]) {
 				return true
 			}
 			e.SetInput(n, 0, p.Inputs[0])

@@ -93,11 +93,8 @@ func (e *Editor) rejoin(w *Work, n *onnx.Node) bool {
 		return false
 	}
 	apart, ok := axisOf(p.Int("axis", 0), len(x.Dims))
-	if !ok || int64(apart) != e.concatAxis(w, n) || !e.replaceable(n.Outputs[0], p.Inputs[0]) {
+	if !ok || int64(apart) != e.concatAxis(w, n) {
 		return false
 	}
-	y := n.Outputs[0]
-	e.Remove(n)
-	e.Replace(y, p.Inputs[0])
-	return true
+	return e.bypass(n, p.Inputs[0])
 }

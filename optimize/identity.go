@@ -8,31 +8,31 @@ import (
 	"infer/model/onnx/static"
 )
 
-// eliminateIdentity removes nodes whose output is one of their inputs, by their operator or provably by the shapes that
+// eliminateIdentity removes nodes whose output is their first input, by their operator or provably by the shapes that
 // the model declares.
 func eliminateIdentity() Pass {
-	return local("eliminate-identity", "removes nodes that change nothing, such as Identity, Dropout, a product with 1 and a Reshape to the same shape",
+	return local("eliminate-identity", "removes nodes that change nothing, such as Identity, Dropout and a Reshape to the same shape",
 		func(w *Work, e *Editor, n *onnx.Node) bool {
-			y := output(n, 0)
-			if n.Domain != "" || input(n, 0) == "" || y == "" {
-				return false
-			}
-			x := e.unchanged(w, n)
-			if x == "" || x == y {
-				return false
-			}
-			for _, o := range n.Outputs[1:] {
-				if o != "" && (len(e.Consumers(o)) > 0 || e.IsOutput(o)) {
-					return false
-				}
-			}
-			if !e.replaceable(y, x) {
-				return false
-			}
-			e.Remove(n)
-			e.Replace(y, x)
-			return true
+			x, y := input(n, 0), output(n, 0)
+			return n.Domain == "" && x != "" && y != "" && e.unchanged(w, n) && e.bypass(n, x)
 		})
+}
+
+// bypass takes n away and gives the readers of its first output the value x, which is the same. It does nothing where
+// others read another output of n, or where another node had to make a graph output.
+func (e *Editor) bypass(n *onnx.Node, x string) bool {
+	y := n.Outputs[0]
+	for _, o := range n.Outputs[1:] {
+		if o != "" && (len(e.Consumers(o)) > 0 || e.IsOutput(o)) {
+			return false
+		}
+	}
+	if x == y || !e.replaceable(y, x) {
+		return false
+	}
+	e.Remove(n)
+	e.Replace(y, x)
+	return true
 }
 
 // replaceable reports whether Replace needs no node to give readers of y the value x: an output needs one that makes it.
@@ -40,16 +40,10 @@ func (e *Editor) replaceable(y, x string) bool {
 	return !e.IsOutput(y) || e.Producer(x) != nil && !e.IsOutput(x)
 }
 
-// unchanged returns the input that the first output of n is the same as, "" where there is none.
-func (e *Editor) unchanged(w *Work, n *onnx.Node) string {
-	if v := e.neutral(w, n); v != "" {
-		return v
-	}
+// unchanged reports whether the first output of n is its first input.
+func (e *Editor) unchanged(w *Work, n *onnx.Node) bool {
 	x, y := w.known(e, n.Inputs[0]), w.known(e, n.Outputs[0])
-	if e.changesNothing(n, w.Model.Opset(""), x, y) || sameDims(x, y) && e.isView(w, n) {
-		return n.Inputs[0]
-	}
-	return ""
+	return e.changesNothing(n, w.Model.Opset(""), x, y) || sameDims(x, y) && e.isView(w, n)
 }
 
 // changesNothing reports whether the first output y of n is its first input x.

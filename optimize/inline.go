@@ -67,6 +67,9 @@ func (e *Editor) inlineLoop(w *Work, n *onnx.Node) bool {
 
 // inlineOnce puts the body of n, a Loop that runs once, in its place.
 func (e *Editor) inlineOnce(n *onnx.Node, body *onnx.Graph) bool {
+	if !e.shrinks(n, body, body.Outputs[1:]) {
+		return false
+	}
 	values := []tensor.Tensor{{DType: tensor.Int64, Data: make([]byte, 8)}, {DType: tensor.Bool, Data: []byte{1}}}
 	inputs := []string{"", ""}
 	for i, v := range values {
@@ -86,8 +89,8 @@ func (e *Editor) inlineOnce(n *onnx.Node, body *onnx.Graph) bool {
 // inline puts the nodes of g, a graph of n, in the place of n: its inputs become the values given, its outputs those of
 // n. Names that are taken outside of g change. It does nothing where more nodes would be left.
 func (e *Editor) inline(n *onnx.Node, g *onnx.Graph, inputs []string, outputs []*onnx.ValueInfo) bool {
-	if len(g.Unknown) > 0 || !e.shrinks(n, g, outputs) {
-		return false // quantization annotations know values by their names
+	if !e.shrinks(n, g, outputs) {
+		return false
 	}
 	e.Remove(n)
 	e.taken = nil // what g alone names is free now
@@ -160,8 +163,12 @@ func ownNames(g *onnx.Graph) []string {
 }
 
 // shrinks reports whether no node more is there when the nodes of g stand in the place of n: each output of the graph
-// around that nothing in g makes for it alone takes an Identity.
+// around that nothing in g makes for it alone takes an Identity. A graph with annotations, which know values by their
+// names, stays.
 func (e *Editor) shrinks(n *onnx.Node, g *onnx.Graph, outputs []*onnx.ValueInfo) bool {
+	if len(g.Unknown) > 0 {
+		return false
+	}
 	count := func(g *onnx.Graph) (nodes int) {
 		g.Walk(func(g *onnx.Graph) { nodes += len(g.Nodes) })
 		return nodes

@@ -2,9 +2,23 @@ package optimize
 
 import (
 	"math"
+	"slices"
 
 	"infer/model/onnx"
 )
+
+// eliminateNeutral removes nodes of which one operand, a constant, leaves the other one as it is. Not before the fusions,
+// which look for these operands too: a normalization has a scale also where it is 1.
+func eliminateNeutral() Pass {
+	return local("eliminate-neutral", "removes products with 1, sums with 0 and the choice of a Where that is always the same",
+		func(w *Work, e *Editor, n *onnx.Node) bool {
+			if n.Domain != "" || only(n) == "" || slices.Contains(n.Inputs, "") {
+				return false
+			}
+			x := e.neutral(w, n)
+			return x != "" && e.bypass(n, x)
+		})
+}
 
 // neutral returns the operand that n gives back because the other one, a constant, changes nothing: 1 in a product, 0 in
 // a sum, the branch that a Where always takes. It returns "" where n is no such node, or where the constant may make

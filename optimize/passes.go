@@ -27,6 +27,7 @@ func Passes() []Pass {
 		foldGemm(),
 		fuseReluClip(),
 		fuseLayerNorm(),
+		eliminateNeutral(),
 		shareInitializers(),
 		eliminateDead(),
 	}

@@ -91,13 +91,15 @@ func (e *Editor) mergedView(w *Work, r row) (merged *onnx.Node, same bool) {
 		return nil, true
 	}
 	opset := w.Model.Opset("")
-	if op, axes, ok := e.mergedAxes(r.first, r.last, x); ok {
-		if op == "" {
-			return nil, true
-		}
+	op, axes, ok := e.mergedAxes(r.first, r.last, x)
+	switch {
+	case ok && op == "":
+		return nil, true
+	case !r.alone:
+		return nil, false
+	case ok:
 		return e.axesNode(op, r.last.Outputs[0], axes, opset)
-	}
-	if opset < 5 { // the shape was an attribute
+	case opset < 5: // the shape was an attribute
 		return nil, false
 	}
 	if r.last.OpType == "Reshape" && e.fits(r.last, x, w.known(e, r.last.Inputs[0])) {

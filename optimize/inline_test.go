@@ -84,7 +84,7 @@ func TestInlineLoop(t *testing.T) {
 		in := values(value("i", tensor.Int64), value("go", tensor.Bool), float("v", 2, 3))
 		g := graph("body", nil, in, node("Identity", names("go"), names("on")), node("Cast", names("i"), names("f"), intAttr("to", 1)),
 			node("Add", names("v", "f"), names("s")), node("Add", names("s", "a"), names("w")))
-		g.G.Outputs = append(values(value("on", tensor.Bool), float("w", 2, 3)))
+		g.G.Outputs = values(value("on", tensor.Bool), float("w", 2, 3))
 		for _, s := range scans {
 			g.G.Outputs = append(g.G.Outputs, untyped(s))
 		}

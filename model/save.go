@@ -215,10 +215,13 @@ func (b backup) old() string { return filepath.Join(b.dir, "old") }
 
 func (b backup) restore() {
 	if b.dir == "" {
-		_ = os.Remove(b.path)
+		_ = os.RemoveAll(b.path)
 		return
 	}
-	_ = os.Rename(b.old(), b.path)
+	if os.Rename(b.old(), b.path) != nil { // a folder gives way to nothing else
+		_ = os.RemoveAll(b.path)
+		_ = os.Rename(b.old(), b.path)
+	}
 	b.forget()
 }
 

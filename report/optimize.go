@@ -78,7 +78,8 @@ type OutputDrift struct {
 	MaxAbs   float64  `json:"max_abs"`           // the largest |x − y|
 	MaxRel   float64  `json:"max_rel"`           // the largest |x − y| / |x| of those with |x| above the absolute tolerance
 	SQNR     *float64 `json:"sqnr_db,omitempty"` // absent where they are equal, or not numbers
-	Top1     *float64 `json:"top1,omitempty"`    // share of rows with the same largest element; absent for outputs that are no scores
+	Rows     int64    `json:"rows,omitempty"`    // of an output [rows, classes]; 0 for one that is no scores
+	Same     int64    `json:"same,omitempty"`    // of Rows, those whose largest element is at the same place
 	Why      string   `json:"why,omitempty"`     // shapes or types that differ
 }
 

@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"infer/internal/fault"
 	"infer/model"
-	"infer/model/onnx"
 )
 
 // RecordPath returns where the record of a quantized model lies: MODEL.quant.json beside MODEL.onnx.
@@ -21,54 +18,31 @@ func RecordPath(output string) string {
 
 // write saves a candidate: into a folder beside the output, where the file is read back, checked, run over the held-out
 // rows and compared with what was judged; only then it gets its name.
-func (q *quantizer) write(ctx context.Context, c *candidate) (err error) {
+func (q *quantizer) write(ctx context.Context, c *candidate) error {
 	if q.task.Output == "" {
 		return nil
 	}
-	target := q.task.Output
-	if real, err := filepath.EvalSymlinks(target); err == nil {
-		target = real
-	}
-	dir, err := os.MkdirTemp(filepath.Dir(target), ".infer-quantize-*")
+	draft, err := model.NewDraft(q.task.Output)
 	if err != nil {
-		return fault.New(fault.Usage, "choose a folder that this user may write to", "write %q: %w", q.task.Output, err)
+		return err
 	}
-	defer os.RemoveAll(dir)
-	m := q.modelOf(c.built.model)
-	path := filepath.Join(dir, filepath.Base(target))
-	if err := m.Save(path, model.SaveOptions{}); err != nil {
+	defer draft.Discard()
+	path := draft.Path()
+	if err := q.modelOf(c.built.model).Save(path, model.SaveOptions{}); err != nil {
 		return err
 	}
 	if err := q.verify(ctx, path, c); err != nil {
 		return err
 	}
-	record := filepath.Join(dir, "record")
-	if err := q.writeRecord(record, path, c); err != nil {
+	if err := q.writeRecord(RecordPath(path), path, c); err != nil {
 		return err
 	}
-	_, err = os.Stat(path + ".data")
-	stale := os.IsNotExist(err) && keepsData(target)
-	moves := [][2]string{{path + ".data", target + ".data"}, {path, target}, {record, RecordPath(target)}}
-	for _, mv := range moves {
-		if err := os.Rename(mv[0], mv[1]); err != nil && !os.IsNotExist(err) {
-			return fmt.Errorf("write %q: %w", q.task.Output, err)
-		}
-	}
-	if stale {
-		_ = os.Remove(target + ".data") // of the model that was replaced: nothing reads it any more
-	}
-	q.details.Output, q.details.Record = q.task.Output, RecordPath(target)
-	return nil
-}
-
-// keepsData reports whether the model at path, if there is one, has its weights in the file beside it.
-func keepsData(path string) bool {
-	m, closer, err := onnx.OpenFile(path)
+	placed, err := draft.Place()
 	if err != nil {
-		return false
+		return err
 	}
-	defer closer.Close()
-	return slices.Contains(m.ExternalFiles(), filepath.Base(path)+".data")
+	q.details.Output, q.details.Record = q.task.Output, RecordPath(placed[len(placed)-1])
+	return nil
 }
 
 // verifiedRows are the held-out rows that a written file is run over.

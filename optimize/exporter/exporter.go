@@ -58,7 +58,9 @@ func Start(ctx context.Context, o Options) (*Export, error) { return nil, nil }
 
 // Run runs the original on a set of inputs with the names of the ONNX model's and returns its outputs, named and ordered
 // like the ONNX model's. bfloat16 outputs come back as float32.
-func (e *Export) Run(ctx context.Context, in []tensor.Tensor) ([]tensor.Tensor, error) { return nil, nil }
+func (e *Export) Run(ctx context.Context, in []tensor.Tensor) ([]tensor.Tensor, error) {
+	return nil, nil
+}
 
 // Close ends Python and all that it started.
 func (e *Export) Close() {}

@@ -14,6 +14,8 @@ import (
 type convertFlags struct {
 	to     string
 	output string
+	via    string // provider, trtexec or ovc: what compiles it
+	verify int    // sets of inputs on which the result is compared with the model
 	check  bool
 	engine engineFlags
 	bind   bindFlags
@@ -40,6 +42,8 @@ func newConvertCmd(a *app, run func(context.Context, *app, []string, convertFlag
 	fs := c.Flags()
 	fs.StringVar(&f.to, "to", "", "`FORMAT`: fp16|bf16|onnx:opset=N|ort|external-data|single-file|tensorrt|openvino")
 	fs.StringVarP(&f.output, "output", "o", "", "`FILE` to write (default: beside MODEL)")
+	fs.StringVar(&f.via, "via", "", "what compiles it: provider|trtexec (tensorrt), provider|ovc (openvino); default provider")
+	fs.IntVar(&f.verify, "verify", 3, "sets of inputs on which what was written is compared with MODEL; 0 runs neither")
 	fs.BoolVar(&f.check, "check", false, "convert nothing: say whether the artifact MODEL would load here")
 	f.half.add(fs)
 	f.trt.add(fs)

@@ -44,9 +44,20 @@ class Worker:
     def phase(self, name):
         self.say({"phase": name})
 
+    @staticmethod
+    def imported(kind):
+        """The module of a kind. Packages that do not fit each other fail in any way while they are imported."""
+        try:
+            return framework(kind)
+        except (failure.Failure, ModuleNotFoundError):
+            raise
+        except Exception as error:
+            failure.log(error)
+            raise failure.Failure("broken", failure.one_line(error), package=failure.innermost(error)) from None
+
     def export(self, job):
         self.phase("import")
-        module = framework(job["kind"])
+        module = self.imported(job["kind"])
         self.phase("load")
         self.original = module.load(job)
         self.phase("export")
@@ -67,7 +78,7 @@ class Worker:
     def answer(self, line):
         job = json.loads(line)
         try:
-            self.say({"ok": getattr(self, {"export": "export", "run": "run"}[job["do"]])(job)})
+            self.say({"ok": {"export": self.export, "run": self.run}[job["do"]](job)})
         except Exception as error:  # whatever a library raises is an answer, not the end
             failure.log(error)
             self.say({"error": failure.describe(error)})

@@ -14,7 +14,7 @@ OPERATORS = [
 
 
 class Failure(Exception):
-    """A failure that is understood. kind: missing, old, inputs, signature, opset or unsupported."""
+    """A failure that is understood. kind: missing, broken, old, inputs, signature or unsupported."""
 
     def __init__(self, kind, text, **more):
         super().__init__(text)
@@ -48,6 +48,13 @@ def describe(error):
     if operators:
         return {"kind": "unsupported", "operators": operators, "text": one_line(errors[0])}
     return {"kind": "failed", "text": one_line(errors[-1] if wraps(errors[0]) else errors[0])}
+
+
+def innermost(error):
+    """The top package of the code in which an error was raised, such as numpy."""
+    frames = [f.filename.replace("\\", "/") for f in traceback.extract_tb(error.__traceback__)]
+    packages = [re.search(r"(?:site|dist)-packages/(\w+)", name) for name in frames]
+    return next((p.group(1) for p in reversed(packages) if p), "it")
 
 
 def wraps(error):

@@ -15,16 +15,13 @@ try:
 except ModuleNotFoundError as error:
     raise Failure("missing", str(error), package=(error.name or "tf2onnx").partition(".")[0]) from None
 
+# The opsets that tf2onnx does best, and goes down to.
 BEST_OPSET = 18
+OLDEST_OPSET = 9
 
 
 def exporter():
     return "tf2onnx %s (TensorFlow %s)" % (tf2onnx.__version__, tf.__version__)
-
-
-def newest():
-    """The newest opset that this tf2onnx writes."""
-    return max(constants.OPSET_TO_IR_VERSION)
 
 
 def load(job):
@@ -51,7 +48,7 @@ class Errors(logging.Handler):
 
 def tf2onnx_convert(arguments, opset, path):
     """Runs the command line of tf2onnx in this process, which has imported TensorFlow already."""
-    opset = min(opset or BEST_OPSET, newest())
+    opset = max(OLDEST_OPSET, min(opset or BEST_OPSET, max(constants.OPSET_TO_IR_VERSION)))
     errors = Errors()
     logging.getLogger("tf2onnx").addHandler(errors)
     sys.argv = ["tf2onnx.convert", *arguments, "--opset", str(opset), "--output", path]

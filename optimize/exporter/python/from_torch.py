@@ -6,7 +6,8 @@ import torch
 
 from failure import Failure
 
-# Opsets that the exporters of TorchScript and of exported programs do best, and go up to: see oldest and newest.
+# The opsets that the exporters of TorchScript and of exported programs do best. What else is asked for is brought as near
+# as the exporter can.
 SCRIPT_OPSET = 17
 PROGRAM_OPSET = 18
 
@@ -20,6 +21,17 @@ def exporter():
 
 def version():
     return tuple(int(n) for n in re.findall(r"\d+", torch.__version__)[:2])
+
+
+def nearest(opset, best, least, constant):
+    """An opset between the least and the newest that this torch writes."""
+    try:
+        from torch.onnx import _constants
+
+        newest = getattr(_constants, constant, None) or _constants.ONNX_MAX_OPSET
+    except (ImportError, AttributeError):  # before 1.13
+        newest = 13
+    return max(least, min(opset or best, newest))
 
 
 def need(package):
@@ -106,12 +118,8 @@ class Script:
         with torch.no_grad():
             returned = self.module(*self.examples)
         self.outputs = names_of(len(flatten(returned)))
-        opset = min(job["opset"] or SCRIPT_OPSET, newest())
+        opset = nearest(job["opset"], SCRIPT_OPSET, 7, "ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET")
         more = {"dynamo": False} if version() >= (2, 5) else {}
-        if version() < (2, 0):
-            size = size_of(list(self.module.parameters()) + list(self.module.buffers()))
-            if size > ONE_FILE:
-                need("onnx")
         torch.onnx.export(
             self.module, tuple(self.examples), path, opset_version=opset,
             input_names=[i["name"] for i in self.arguments], output_names=self.outputs,
@@ -126,16 +134,6 @@ class Script:
         return dict(zip(self.outputs, map(to_numpy, flatten(returned))))
 
 
-def newest():
-    """The newest opset that the exporter of TorchScript knows."""
-    try:
-        from torch.onnx import _constants
-
-        return _constants.ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET if hasattr(_constants, "ONNX_TORCHSCRIPT_EXPORTER_MAX_OPSET") else _constants.ONNX_MAX_OPSET
-    except (ImportError, AttributeError):
-        return SCRIPT_OPSET if version() >= (1, 13) else 13
-
-
 class Program:
     """A program of torch.export, with its example inputs and dynamic axes."""
 
@@ -148,7 +146,7 @@ class Program:
 
     def export(self, job, path):
         count = sum(type(o.arg).__name__ == "TensorArgument" for o in self.program.graph_signature.output_specs if o.kind.name == "USER_OUTPUT")
-        opset = max(job["opset"] or PROGRAM_OPSET, PROGRAM_OPSET)
+        opset = nearest(job["opset"], PROGRAM_OPSET, PROGRAM_OPSET, "ONNX_MAX_OPSET")
         made = torch.onnx.export(self.program, (), None, dynamo=True, opset_version=opset, output_names=names_of(count), verify=False)
         self.inputs = [v.name for v in made.model.graph.inputs]
         self.outputs = [v.name for v in made.model.graph.outputs]

@@ -66,6 +66,7 @@ type exportRun struct {
 
 // export makes an ONNX model of one of PyTorch or TensorFlow.
 func (f *convertFlags) export(ctx context.Context, a *app, source string, target convert.Target) error {
+	source = exporter.Root(source)
 	r := &exportRun{convertFlags: f, a: a, source: source, target: target, details: report.ConvertDetails{To: f.to}}
 	options, err := r.options()
 	if err != nil {

@@ -243,9 +243,6 @@ func (r *exportRun) open(ctx context.Context, m *model.Model) (engine.Session, e
 // onnxBeside is where the ONNX model of a source goes when nobody says: beside it, with its name.
 func onnxBeside(source string) string {
 	clean := filepath.Clean(source)
-	if base := filepath.Base(clean); strings.HasPrefix(base, "saved_model.pb") {
-		clean = filepath.Dir(clean)
-	}
 	if info, err := os.Stat(clean); err == nil && info.IsDir() {
 		return clean + ".onnx"
 	}

@@ -73,8 +73,11 @@ func (o Options) explain(f failure) error {
 	case "signature":
 		return fault.New(fault.Usage, "pass --signature-def with one of: "+strings.Join(f.Names, ", "), "%s", f.Text)
 	case "unsupported":
-		return fault.New(fault.Unsupported, "change the model to do without, or try a newer exporter; --log-level debug shows all that it said",
-			"the exporter does not support %s", strings.Join(f.Operators, ", "))
+		text := "the exporter does not support " + strings.Join(f.Operators, ", ")
+		if f.Text != "" {
+			text += ": " + f.Text
+		}
+		return fault.New(fault.Unsupported, "change the model to do without, or try a newer exporter; --log-level debug shows all that it said", "%s", text)
 	}
 	return fault.New(fault.Internal, "--log-level debug shows all that the exporter said", "%s", f.Text)
 }

@@ -97,7 +97,7 @@ func Start(ctx context.Context, o Options) (*Export, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := filepath.Abs(folderOf(o.Source))
+	source, err := filepath.Abs(Root(o.Source))
 	if err != nil {
 		return nil, err
 	}

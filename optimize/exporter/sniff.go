@@ -44,11 +44,12 @@ var savedModelFiles = []string{"saved_model.pb", "saved_model.pbtxt"}
 // Sniff says what lies at a path by its content, whatever it is called: a file, or the folder of a SavedModel, which the
 // saved_model.pb inside it stands for too. What is no model of PyTorch or TensorFlow, or is not there, is "".
 func Sniff(path string) Kind {
-	if info, err := os.Stat(folderOf(path)); err != nil {
+	path = Root(path)
+	if info, err := os.Stat(path); err != nil {
 		return ""
 	} else if info.IsDir() {
 		for _, name := range savedModelFiles {
-			if _, err := os.Stat(filepath.Join(folderOf(path), name)); err == nil {
+			if _, err := os.Stat(filepath.Join(path, name)); err == nil {
 				return SavedModel
 			}
 		}
@@ -62,8 +63,8 @@ func Sniff(path string) Kind {
 	return sniffFile(f)
 }
 
-// folderOf returns the folder of a SavedModel where path is the file inside it, else path.
-func folderOf(path string) string {
+// Root returns the folder of a SavedModel where path is the file inside it, else path.
+func Root(path string) string {
 	for _, name := range savedModelFiles {
 		if filepath.Base(path) == name {
 			return filepath.Dir(path)

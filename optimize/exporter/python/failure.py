@@ -39,14 +39,15 @@ def log(error):
 def describe(error):
     if isinstance(error, Failure):
         return {"kind": error.kind, "text": str(error), **error.more}
-    if isinstance(error, ModuleNotFoundError):
-        return {"kind": "missing", "package": (error.name or "").partition(".")[0], "text": str(error)}
+    missing = next((e for e in (error, error.__cause__) if isinstance(e, ModuleNotFoundError)), None)
+    if missing:
+        return {"kind": "missing", "package": (missing.name or "").partition(".")[0], "text": str(missing)}
     if isinstance(error, MemoryError):
         return {"kind": "failed", "text": "it ran out of memory"}
     errors = chain(error)
     operators = sorted({name for e in errors for pattern in OPERATORS for name in pattern.findall(str(e))})
     if operators:
-        return {"kind": "unsupported", "operators": operators, "text": one_line(errors[0])}
+        return {"kind": "unsupported", "operators": operators, "text": ""}
     return {"kind": "failed", "text": one_line(errors[-1] if wraps(errors[0]) else errors[0])}
 
 

@@ -36,14 +36,18 @@ def load(job):
 
 
 class Errors(logging.Handler):
-    """Keeps what tf2onnx only logs, and then writes a model that nothing can run."""
+    """Keeps which operators tf2onnx could not translate. Of some it only logs that, and writes a model that nothing can run."""
 
     def __init__(self):
         super().__init__(logging.ERROR)
-        self.lines = []
+        self.operators = set()
 
     def emit(self, record):
-        self.lines.append(record.getMessage())
+        text = record.getMessage()
+        if text.startswith("Unsupported ops"):
+            self.operators.update(re.findall(r"'(\w+)'", text))
+        if text.startswith("Failed to convert node"):
+            self.operators.update(re.findall(r"\bOP=(\w+)", text))
 
 
 def tf2onnx_convert(arguments, opset, path):
@@ -52,10 +56,15 @@ def tf2onnx_convert(arguments, opset, path):
     errors = Errors()
     logging.getLogger("tf2onnx").addHandler(errors)
     sys.argv = ["tf2onnx.convert", *arguments, "--opset", str(opset), "--output", path]
-    convert.main()
-    unsupported = [line for line in errors.lines if "nsupported ops" in line]
-    if unsupported:
-        raise Failure("unsupported", unsupported[0], operators=sorted(set(re.findall(r"'(\w+)'", unsupported[0]))))
+    why = ""
+    try:
+        convert.main()
+    except Exception as error:
+        if not errors.operators:
+            raise
+        why = str(error).replace("make_sure failure: ", "")
+    if errors.operators:
+        raise Failure("unsupported", why, operators=sorted(errors.operators))
     return {"model": path, "opset": opset}
 
 

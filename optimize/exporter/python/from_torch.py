@@ -80,6 +80,8 @@ class Script:
     def __init__(self, job):
         self.module = torch.jit.load(job["source"], map_location="cpu").eval()
         self.arguments = self.order(job["inputs"])
+        if len(self.arguments) < len(self.module.forward.schema.arguments) - 1:
+            self.module = narrowed(self.module, [i["name"] for i in self.arguments])
         self.examples = [self.example(i) for i in self.arguments]
         self.outputs = None
 
@@ -132,6 +134,15 @@ class Script:
         with torch.no_grad():
             returned = self.module(*[torch.from_numpy(inputs[i["name"]]) if i["name"] in inputs else x for i, x in zip(self.arguments, self.examples)])
         return dict(zip(self.outputs, map(to_numpy, flatten(returned))))
+
+
+def narrowed(module, names):
+    """A program of these arguments alone: the exporter wants a value for each, and takes none that is no tensor."""
+    outer = torch.nn.Module()
+    outer.inner = module
+    outer = torch.jit.script(outer)
+    outer.define("def forward(self, %s):\n    return self.inner(%s)\n" % (", ".join(names), ", ".join(n + "=" + n for n in names)))
+    return outer.eval()
 
 
 class Program:

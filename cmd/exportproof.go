@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -46,9 +47,12 @@ func (r *exportRun) prove(ctx context.Context, written *model.Model) error {
 	if err == nil {
 		err = r.openRuntime(ctx)
 	}
+	if ctx.Err() != nil || fault.KindOf(err) == fault.Deadline {
+		return cmp.Or(ctx.Err(), err)
+	}
 	if err != nil {
 		verdict.Why = err.Error()
-		return ctx.Err()
+		return nil
 	}
 	defer r.runtime.Close()
 	if verdict, err = r.compared(ctx, ref, written); err != nil {

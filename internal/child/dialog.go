@@ -47,7 +47,7 @@ func Converse(ctx context.Context, argv, env []string, line func(string)) (*Dial
 		return nil, notStarted(p.command, err)
 	}
 	p.keeper.guard(p.cmd.Process.Pid)
-	p.cancel = context.AfterFunc(ctx, p.Stop)
+	p.cancel = context.AfterFunc(ctx, p.end)
 	return d, nil
 }
 

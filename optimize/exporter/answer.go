@@ -27,6 +27,9 @@ type failure struct {
 	Operators []string `json:"operators"` // of unsupported
 }
 
+// debugHint is for failures that nobody foresaw.
+const debugHint = "--log-level debug shows all that Python said"
+
 // phases are the words of export.py for people.
 var phases = map[string]string{"import": "start Python", "load": "read the model", "export": "export", "run": "run the original"}
 
@@ -79,7 +82,7 @@ func (o Options) explain(f failure) error {
 		}
 		return fault.New(fault.Unsupported, "change the model to do without, or try a newer exporter; --log-level debug shows all that it said", "%s", text)
 	}
-	return fault.New(fault.Internal, "--log-level debug shows all that the exporter said", "%s", f.Text)
+	return fault.New(fault.Internal, debugHint, "%s", f.Text)
 }
 
 // shapeHint shows how to describe the inputs of a program.

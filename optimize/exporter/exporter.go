@@ -60,6 +60,7 @@ type Export struct {
 	o        Options
 	dialog   *child.Dialog
 	cancel   context.CancelFunc
+	late     func() error // why the process was ended, where that was the time-out
 	runs     int
 }
 
@@ -102,11 +103,11 @@ func Start(ctx context.Context, o Options) (*Export, error) {
 		return nil, err
 	}
 	begin := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, o.late())
-	e := &Export{o: o, cancel: cancel, Command: []string{o.Python, "-u", "-B", script}}
+	life, cancel := context.WithTimeout(ctx, o.Timeout)
+	e := &Export{o: o, cancel: cancel, late: func() error { return o.late(life) }, Command: []string{o.Python, "-u", "-B", script}}
 	// What Python leaves in its folder for temporary files goes away with Dir.
 	env := []string{"TMPDIR=" + o.Dir, "TEMP=" + o.Dir, "TMP=" + o.Dir, "PYTHONIOENCODING=utf-8"}
-	if e.dialog, err = child.Converse(ctx, e.Command, env, o.Log); err != nil {
+	if e.dialog, err = child.Converse(life, e.Command, env, o.Log); err != nil {
 		cancel()
 		return nil, err
 	}
@@ -120,8 +121,11 @@ func Start(ctx context.Context, o Options) (*Export, error) {
 	return e, nil
 }
 
-// late is the cause of the end of a context that took too long.
-func (o Options) late() error {
+// late is the error of a process that took too long, by the context that it lives in; nil for others.
+func (o Options) late(life context.Context) error {
+	if !errors.Is(life.Err(), context.DeadlineExceeded) {
+		return nil
+	}
 	return fault.New(fault.Deadline, "allow more with --python-timeout", "Python was still at work after %s", o.Timeout)
 }
 
@@ -181,8 +185,13 @@ func (e *Export) Close() {
 // ask sends a job and decodes its answer into result.
 func (e *Export) ask(ctx context.Context, j job, result any) error {
 	err := e.dialog.Ask(ctx, j, func(line []byte) (bool, error) { return e.take(line, result) })
-	if errors.Is(err, context.DeadlineExceeded) {
-		return context.Cause(ctx)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case e.late() != nil:
+		return e.late()
+	case fault.HintOf(err) == "":
+		return fault.New(fault.KindOf(err), debugHint, "%w", err)
 	}
 	return err
 }

@@ -25,7 +25,7 @@ var rooms = map[string][]string{
 	"optimize":                    {"report", core, "internal/…"},
 	"optimize/half":               {"optimize", "report", core, "internal/…"},
 	"optimize/proof":              {"report", core, "internal/…"},
-	"optimize/surgery":            {"optimize", "report", core, "internal/…"},
+	"optimize/surgery":            {"optimize", "optimize/proof", "report", core, "internal/…"},
 	"optimize/pipeline":           {"optimize", "optimize/proof", "optimize/surgery", "report", core, "internal/…"},
 	"optimize/convert":            {"optimize", "optimize/half", "optimize/proof", "optimize/quantize/calibrate", "optimize/surgery", "report", core, "internal/…"},
 	"optimize/trtexec":            {"internal/…"},

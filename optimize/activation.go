@@ -51,7 +51,7 @@ func (e *Editor) fuseParts(a activation, f factors, n *onnx.Node) bool {
 // matchActivation finds the activation that a product with the factor special is.
 func (e *Editor) matchActivation(w *Work, f factors, special string) (activation, bool) {
 	p := e.Producer(special)
-	x, d := firstInput(p), w.value(e, special).DType
+	x, d := firstInput(p), w.known(e, special).DType
 	switch {
 	case p == nil || only(p) != special || x == "" || !d.IsFloat():
 	case is(p, "Add"):

@@ -79,7 +79,7 @@ func (a perChannel) finite() bool {
 // operand returns what n does to each channel of its i-th operand, which p makes: the other one is a constant of shape
 // [C,1,…] or [1,C,1,…], of the columns of a product, or of one element.
 func (e *Editor) operand(w *Work, n, p *onnx.Node, i int) (perChannel, bool) {
-	rank, axis := len(w.value(e, output(p, 0)).Dims), 1
+	rank, axis := len(w.known(e, output(p, 0)).Dims), 1
 	if p.OpType == "MatMul" {
 		axis = rank - 1
 	}

@@ -62,7 +62,7 @@ func (e *Editor) ahead(w *Work, n *onnx.Node, channels int) (x string, a perChan
 		if constant || v == "" || len(n.Inputs) != 2 || n.OpType == "Div" && i == 1 {
 			continue
 		}
-		dims := w.value(e, v).Dims
+		dims := w.known(e, v).Dims
 		if len(dims) < 2 { // unknown, or no channels
 			continue
 		}

@@ -75,14 +75,9 @@ func (e *Editor) matchAttention(w *Work, n *onnx.Node) (a attention, ok bool) {
 		}
 	}
 	a.parts = append(a.parts[len(scores)+4:], a.parts[:len(scores)+4]...) // the result stays last
-	x, y := w.value(e, a.x), w.value(e, reshape.Outputs[0])
+	x, y := w.known(e, a.x), w.known(e, reshape.Outputs[0])
 	hidden := a.heads[0].weights.Shape[1]
-	return a, len(y.Dims) == 3 && sameAxis(x.Dims[0], y.Dims[0]) && sameAxis(x.Dims[1], y.Dims[1]) && y.Dims[2].Known && y.Dims[2].Size == hidden
-}
-
-// sameAxis reports whether two axes are known to have the same size.
-func sameAxis(x, y onnx.Dim) bool {
-	return x.Known && y.Known && x.Size == y.Size || !x.Known && !y.Known && x.Name != "" && x.Name == y.Name
+	return a, len(y.Dims) == 3 && sameDim(x.Dims[0], y.Dims[0]) && sameDim(x.Dims[1], y.Dims[1]) && y.Dims[2].Known && y.Dims[2].Size == hidden
 }
 
 // scores returns the nodes that make the scores of attention, their product of two values first, and what they are
@@ -125,8 +120,8 @@ func (e *Editor) matchHeads(w *Work, a *attention, i int, value string, perm []i
 		return false
 	}
 	a.x, a.heads[i] = p.product.Inputs[0], p
-	x, y := w.value(e, a.x), w.value(e, reshape.Outputs[0])
-	if len(x.Dims) != 3 || len(y.Dims) != 4 || !sameAxis(x.Dims[0], y.Dims[0]) || !sameAxis(x.Dims[1], y.Dims[1]) ||
+	x, y := w.known(e, a.x), w.known(e, reshape.Outputs[0])
+	if len(x.Dims) != 3 || len(y.Dims) != 4 || !sameDim(x.Dims[0], y.Dims[0]) || !sameDim(x.Dims[1], y.Dims[1]) ||
 		!y.Dims[2].Known || !y.Dims[3].Known || y.Dims[2].Size*y.Dims[3].Size != p.weights.Shape[1] || i > 0 && a.count != y.Dims[2].Size {
 		return false
 	}

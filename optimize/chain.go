@@ -22,7 +22,7 @@ func fuseChains() Pass {
 				return e.joinBounds(n)
 			case is(n, "Not", "Neg"):
 				p := e.maker(n.Inputs[0], n.OpType)
-				return p != nil && e.bypass(n, input(p, 0))
+				return p != nil && input(p, 0) != "" && e.bypass(n, p.Inputs[0])
 			case is(n, "Relu", "Abs", "Ceil", "Floor", "Round", "Sign"):
 				return e.maker(n.Inputs[0], n.OpType) != nil && e.bypass(n, n.Inputs[0])
 			case is(n, "Where"):
@@ -30,17 +30,6 @@ func fuseChains() Pass {
 			}
 			return false
 		})
-}
-
-// bypass takes n out: who read it reads value. Not where an output would be left without a node that makes it.
-func (e *Editor) bypass(n *onnx.Node, value string) bool {
-	y := n.Outputs[0]
-	if value == "" || e.IsOutput(y) && (e.Producer(value) == nil || e.IsOutput(value)) {
-		return false
-	}
-	e.Remove(n)
-	e.Replace(y, value)
-	return true
 }
 
 // fuseNegation writes x + (-y) as x - y, and x - (-y) as x + y.
@@ -121,7 +110,7 @@ func (e *Editor) joinConstants(w *Work, n *onnx.Node) bool {
 	}
 	p := e.Producer(last.x)
 	first, ok := e.link(p)
-	if !ok || first.sum != last.sum || first.dtype != last.dtype || len(w.value(e, first.x).Dims) < max(len(first.shape), len(last.shape)) {
+	if !ok || first.sum != last.sum || first.dtype != last.dtype || len(w.known(e, first.x).Dims) < max(len(first.shape), len(last.shape)) {
 		return false
 	}
 	both, ok := first.then(last)

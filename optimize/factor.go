@@ -15,7 +15,7 @@ func foldFactor() Pass {
 				if !ok || n.OpType == "Div" && i == 1 {
 					continue
 				}
-				if c, _ := e.Constant(n.Inputs[1-i]); len(w.value(e, x).Dims) < len(c.Dims) {
+				if c, _ := e.Constant(n.Inputs[1-i]); len(w.known(e, x).Dims) < len(c.Dims) {
 					continue
 				}
 				if n.OpType == "Div" {

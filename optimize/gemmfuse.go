@@ -28,15 +28,9 @@ func fuseGemm() Pass {
 // isMatrixProduct reports whether a Gemm can compute what a MatMul does: both operands have two axes, and elements of a
 // type that runtimes know a Gemm of.
 func (e *Editor) isMatrixProduct(w *Work, n *onnx.Node) bool {
-	a, b := w.value(e, input(n, 0)), w.value(e, input(n, 1))
+	a, b := w.known(e, input(n, 0)), w.known(e, input(n, 1))
 	return only(n) != "" && len(n.Inputs) == 2 && a.HasShape && b.HasShape && len(a.Dims) == 2 && len(b.Dims) == 2 &&
 		slices.Contains([]tensor.DType{tensor.Float32, tensor.Float64, tensor.Float16}, a.DType)
-}
-
-// value returns what is known of a value for all inputs that the model may be given.
-func (w *Work) value(e *Editor, name string) static.Value {
-	v, _ := w.Declared().Of(e.Graph, name)
-	return v
 }
 
 // fuseAddend makes a Gemm of an Add n and the product that it alone reads.
@@ -47,7 +41,7 @@ func (e *Editor) fuseAddend(w *Work, n *onnx.Node) bool {
 	for i, y := range n.Inputs {
 		p, c := e.Producer(y), n.Inputs[1-i]
 		plain := is(p, "Gemm") && input(p, 2) == "" && only(p) == y
-		if c == "" || e.OnlyReader(y) != n || !plain && (!is(p, "MatMul") || !e.isMatrixProduct(w, p)) || !fitsMatrix(w.value(e, c), w.value(e, y)) {
+		if c == "" || e.OnlyReader(y) != n || !plain && (!is(p, "MatMul") || !e.isMatrixProduct(w, p)) || !fitsMatrix(w.known(e, c), w.known(e, y)) {
 			continue
 		}
 		out := n.Outputs[0]
@@ -71,10 +65,8 @@ func fitsMatrix(c, y static.Value) bool {
 		return false
 	}
 	for i, d := range c.Dims {
-		if of := y.Dims[2-len(c.Dims)+i]; !d.Known || d.Size != 1 && (!of.Known || of.Size != d.Size) {
-			if d.Known || of.Known || d.Name == "" || d.Name != of.Name {
-				return false
-			}
+		if !isUnit(d) && !sameDim(d, y.Dims[2-len(c.Dims)+i]) {
+			return false
 		}
 	}
 	return true
@@ -100,7 +92,7 @@ func (e *Editor) absorbTranspose(w *Work, n *onnx.Node) bool {
 // transposesMatrix reports whether a Transpose swaps the axes of a matrix.
 func (e *Editor) transposesMatrix(w *Work, t *onnx.Node) bool {
 	perm := t.Ints("perm")
-	x := w.value(e, input(t, 0))
+	x := w.known(e, input(t, 0))
 	return input(t, 0) != "" && only(t) != "" && x.HasShape && len(x.Dims) == 2 && (t.Attr("perm") == nil || slices.Equal(perm, []int64{1, 0}))
 }
 

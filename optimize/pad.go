@@ -57,7 +57,7 @@ func (e *Editor) matchPad(w *Work, n *onnx.Node) (p padding, ok bool) {
 	}
 	rank := len(pads) / 2
 	if axes := input(n, 3); attr && axes != "" {
-		x := w.value(e, n.Inputs[0])
+		x := w.known(e, n.Inputs[0])
 		list, constant := e.ints(axes)
 		if !constant || !x.HasShape {
 			return p, false

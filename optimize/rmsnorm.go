@@ -21,10 +21,10 @@ func fuseRMSNorm() Pass {
 					continue
 				}
 				scale := f.over[1-i]
-				dims := w.value(e, x).Dims
+				dims := w.known(e, x).Dims
 				c, constant := e.Constant(scale)
 				if !constant || len(dims) == 0 || !dims[len(dims)-1].Known || !isRow(c.Dims, dims[len(dims)-1].Size, len(dims)) ||
-					c.DType != w.value(e, x).DType || !e.private(slices.Concat(m.inner, f.nodes[1:], f.nodes[:1])) {
+					c.DType != w.known(e, x).DType || !e.private(slices.Concat(m.inner, f.nodes[1:], f.nodes[:1])) {
 					return false
 				}
 				row, err := e.flat(scale)

@@ -12,8 +12,8 @@ import (
 	"infer/model/tensor"
 )
 
-// every returns all passes, those outside of Passes too.
-func every() []Pass { return append(Prepare(), FuseGelu(), FuseQKV(), GemmToMatMul(), foldConstants()) }
+// every returns all passes, and once more what could not be folded before them.
+func every() []Pass { return append(All(), nameNodes(), foldConstants()) }
 
 // samples returns models on which each pass has something to do.
 func samples() []*onnx.Model {

@@ -8,7 +8,7 @@ import (
 )
 
 // FuseGelu makes one Gelu of x·½·(1 + erf(x/√2)) in the orders in which exporters multiply: that of ONNX from opset 20
-// on, else that of com.microsoft. It is not in Passes: other runtimes know no operators of com.microsoft.
+// on, else that of com.microsoft, which other runtimes do not know.
 func FuseGelu() Pass {
 	return local("fuse-gelu", "makes one Gelu of its parts", func(w *Work, e *Editor, n *onnx.Node) bool {
 		x, parts, ok := e.matchGelu(n)

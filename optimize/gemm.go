@@ -107,8 +107,7 @@ func transpose(v []float32, s tensor.Shape) []float32 {
 }
 
 // GemmToMatMul replaces each Gemm with a constant B, no transposed A and a bias that one Add can add by a MatMul and
-// that Add, the form that dynamic quantization knows. It wants fold-gemm before it and is not in Passes: a Gemm runs
-// faster than the two.
+// that Add, the form that dynamic quantization knows. It wants fold-gemm before it: a Gemm runs faster than the two.
 func GemmToMatMul() Pass {
 	return local("gemm-to-matmul", "makes Gemm a MatMul and an Add", func(_ *Work, e *Editor, n *onnx.Node) bool {
 		_, constant := e.Constant(input(n, 1))

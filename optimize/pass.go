@@ -14,10 +14,11 @@ import (
 	"infer/model/onnx/static"
 )
 
-// Pass is one named rewrite of a model. A pass is data: the list is Passes.
+// Pass is one named rewrite of a model. A pass is data: the list is All.
 type Pass struct {
-	Name string // kebab-case, as typed after --passes
-	Doc  string // one line for --list-passes
+	Name  string // kebab-case, as typed after --passes
+	Doc   string // one line for --list-passes
+	Level Level  // from which on it runs
 	// Run rewrites w.Model and returns how many times it applied. It leaves a valid graph, also when it fails.
 	Run func(ctx context.Context, w *Work) (changed int, err error)
 }

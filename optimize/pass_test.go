@@ -225,20 +225,6 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestPassesAreListed: names are unique and kebab-case, every pass says what it does in one line.
-func TestPassesAreListed(t *testing.T) {
-	seen := map[string]bool{}
-	for _, p := range append(Passes(), FuseGelu(), FuseQKV(), GemmToMatMul()) {
-		if seen[p.Name] || p.Name != strings.ToLower(p.Name) || strings.ContainsAny(p.Name, " _") || p.Doc == "" || strings.Contains(p.Doc, "\n") {
-			t.Errorf("pass %q: %q", p.Name, p.Doc)
-		}
-		seen[p.Name] = true
-	}
-	if prepare := Prepare(); prepare[len(prepare)-1].Name != "name-nodes" {
-		t.Error("the nodes that passes make need names too")
-	}
-}
-
 // TestDistance makes sure that alike can fail.
 func TestDistance(t *testing.T) {
 	a := enginetest.Floats("a", nil, 1, 200)

@@ -1,25 +1,96 @@
 package optimize
 
-// Passes returns the passes that change no result beyond rounding, in the order in which they run. The model stays
-// portable: operators of ONNX alone are written. Beside them there are FuseGelu, FuseQKV and GemmToMatMul, which suit
-// some runtimes or quantizers only.
-func Passes() []Pass {
-	return []Pass{
-		nameNodes(),
-		dropInitializerInputs(),
-		upgradeOpset(),
-		eliminateIdentity(),
-		foldConstants(),
-		eliminateCommon(),
-		foldScale(),
-		foldBatchNorm(),
-		foldGemm(),
-		fuseReluClip(),
-		fuseLayerNorm(),
-		shareInitializers(),
-		eliminateDead(),
+import (
+	"slices"
+	"strings"
+
+	"infer/internal/fault"
+)
+
+// Level says from where on a pass runs. Each level has the passes of those before it.
+type Level string
+
+// The levels.
+const (
+	None Level = "none" // no pass but those that are asked for by name
+	Safe Level = "safe" // exact up to rounding, and portable: operators that ONNX has at the model's own opset
+	Full Level = "full" // also operators of ONNX Runtime alone, of the domain com.microsoft, and shapes that suit it
+
+	Named Level = "named" // of a pass only: it never runs unless it is asked for by name
+)
+
+// All returns every pass there is with its level, in the order in which they run.
+func All() []Pass {
+	rows := []struct {
+		level Level
+		pass  Pass
+	}{
+		{Safe, nameNodes()},
+		{Safe, dropInitializerInputs()},
+		{Named, upgradeOpset()},
+		{Safe, eliminateIdentity()},
+		{Safe, foldConstants()},
+		{Safe, eliminateCommon()},
+		{Safe, foldScale()},
+		{Safe, foldBatchNorm()},
+		{Safe, foldGemm()},
+		{Safe, fuseReluClip()},
+		{Safe, fuseLayerNorm()},
+		{Full, SumBeforeNorm()},
+		{Named, SpaceToDepthStem()},
+		{Full, FlattenRows()},
+		{Full, FuseQKV()},
+		{Full, FuseGelu()},
+		{Named, GemmToMatMul()},
+		{Safe, shareInitializers()},
+		{Safe, eliminateDead()},
 	}
+	list := make([]Pass, len(rows))
+	for i, r := range rows {
+		list[i] = r.pass
+		list[i].Level = r.level
+	}
+	return list
 }
 
-// Prepare returns what a quantizer needs before it calibrates, in order: Passes, and names again for what they made.
-func Prepare() []Pass { return append(Passes(), nameNodes()) }
+// Passes returns the passes of level Safe, in order.
+func Passes() []Pass {
+	return slices.DeleteFunc(All(), func(p Pass) bool { return p.Level != Safe })
+}
+
+// Select returns the passes of a level, with those more that changes name as "+name" and without those of "-name"; the
+// last word about a pass counts. Each keeps its place in All. A level or name that does not exist is a fault.Usage.
+func Select(level Level, changes []string) ([]Pass, error) {
+	if level != None && level != Safe && level != Full {
+		return nil, fault.New(fault.Usage, "levels are none, safe and full", "unknown level %q", level)
+	}
+	all := All()
+	on := map[string]bool{}
+	var known []string
+	for _, p := range all {
+		known = append(known, p.Name)
+		on[p.Name] = p.Level == level || p.Level == Safe && level == Full
+	}
+	for _, c := range changes {
+		name := strings.TrimLeft(c, "+-")
+		if len(c) != len(name)+1 {
+			return nil, fault.New(fault.Usage, "write +NAME to add a pass and -NAME to leave one out", "%q does not begin with one + or -", c)
+		}
+		if !slices.Contains(known, name) {
+			hint := "--list-passes names them all"
+			if near := fault.Nearest(name, known); near != "" {
+				hint = "did you mean " + c[:1] + near + "?"
+			}
+			return nil, fault.New(fault.Usage, hint, "unknown pass %q", name)
+		}
+		on[name] = c[0] == '+'
+	}
+	return slices.DeleteFunc(all, func(p Pass) bool { return !on[p.Name] }), nil
+}
+
+// Prepare returns what a quantizer needs before it calibrates, in order: the opset that it wants, Passes, and names
+// again for what they made.
+func Prepare() []Pass {
+	list := slices.DeleteFunc(All(), func(p Pass) bool { return p.Level != Safe && p.Name != upgradeOpset().Name })
+	return append(list, nameNodes())
+}

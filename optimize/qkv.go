@@ -10,7 +10,7 @@ import (
 
 // FuseQKV makes one MatMul of those that multiply one value by constant matrices, such as the query, key and value
 // projections of attention, and splits its result; where every product has a constant bias, the biases are joined too.
-// It is not in Passes: whether it pays is for a measurement to say.
+// Whether it pays is for a measurement to say.
 func FuseQKV() Pass {
 	return Pass{
 		Name: "fuse-qkv",
@@ -45,11 +45,11 @@ func (e *Editor) projections(x string) []projection {
 	var list []projection
 	for _, n := range e.Consumers(x) {
 		weights, ok := e.ConstantValue(input(n, 1))
-		if !is(n, "MatMul") || input(n, 0) != x || !ok || len(weights.Shape) != 2 || !wholeBytes(weights.DType) {
+		if !is(n, "MatMul") || input(n, 0) != x || only(n) == "" || !ok || len(weights.Shape) != 2 || !wholeBytes(weights.DType) {
 			continue
 		}
 		p := projection{product: n, weights: weights}
-		if add := e.OnlyReader(output(n, 0)); is(add, "Add") {
+		if add := e.OnlyReader(output(n, 0)); is(add, "Add") && only(add) != "" {
 			bias, ok := e.ConstantValue(other(add, n.Outputs[0]))
 			if ok && bias.DType == weights.DType && bias.Shape.Equal(weights.Shape[1:]) {
 				p.add, p.bias = add, bias

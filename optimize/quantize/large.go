@@ -88,7 +88,7 @@ func (q *quantizer) largeRecipe() (Recipe, error) {
 // prepareLarge runs the passes that read no weights.
 func (q *quantizer) prepareLarge(ctx context.Context) error {
 	var passes []optimize.Pass
-	for _, p := range optimize.Passes() {
+	for _, p := range optimize.Prepare() {
 		switch p.Name {
 		case "name-nodes", "drop-initializer-inputs", "eliminate-identity", "upgrade-opset", "eliminate-dead":
 			passes = append(passes, p)

@@ -64,7 +64,7 @@ func upgradeModel(ctx context.Context, m *onnx.Model, to int64) (int, error) {
 		u.changed++
 	}
 	if u.changed > 0 {
-		m.IRVersion = max(m.IRVersion, irVersion(to))
+		m.IRVersion = max(m.IRVersion, IRVersion(to))
 	}
 	return u.changed, nil
 }
@@ -77,8 +77,8 @@ func importOf(list []onnx.Opset) *onnx.Opset {
 	return nil
 }
 
-// irVersion returns the file format that came with a version of ai.onnx. Ref: ONNX Versioning, released versions.
-func irVersion(opset int64) int64 {
+// IRVersion returns the file format that came with a version of ai.onnx. Ref: ONNX Versioning, released versions.
+func IRVersion(opset int64) int64 {
 	first := []int64{0, 0, 0, 0, 9, 10, 11, 12, 15, 19, 21, 23, 24, 25} // the first opset of each IR version
 	ir := len(first) - 1
 	for ir > 3 && first[ir] > opset {

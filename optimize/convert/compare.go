@@ -102,7 +102,6 @@ func (c *conversion) whyNotRun() string {
 // unrun notes that nothing was run.
 func (c *conversion) unrun(why string) {
 	c.details.Verification = &report.Agreement{Verdict: proof.NotRun, Why: why}
-	c.doc.Warn("outputs were not compared: %s", why)
 }
 
 // openWritten opens a session on what was written.

@@ -182,6 +182,11 @@ func (c *conversion) place(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.written == nil {
+		if c.details.OutputHash, err = c.digest(files); err != nil {
+			return err
+		}
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -70,8 +70,11 @@ func (c *conversion) describeHalf(r *half.Result, d tensor.DType) {
 	for _, n := range r.Notes {
 		c.doc.Warn("%s", n)
 	}
-	if c.Provider != nil && c.Provider.Name() == "cpu" {
-		c.doc.Warn("%s makes a model smaller, not faster, on CPUs: they compute it in float32, between Casts; GPUs gain", d)
+	switch onCPU := r.Nodes > 0 && c.Provider != nil && c.Provider.Name() == "cpu"; {
+	case onCPU && d == tensor.Float16:
+		c.doc.Warn("float16 makes a model smaller, not faster, on CPUs: they compute it in float32, between Casts; GPUs gain")
+	case onCPU:
+		c.doc.Warn("the CPU provider has kernels for few operators in bfloat16: the file is for GPUs")
 	}
 }
 

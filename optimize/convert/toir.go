@@ -47,7 +47,7 @@ func (c *conversion) toIR(ctx context.Context) error {
 	argv[3] = c.Output
 	c.details.Tool = &report.ToolRun{Name: converter, Version: toolVersion(ctx, tool), Command: argv, Seconds: time.Since(begin).Seconds()}
 	c.note("written without compression to float16, which ovc does unless it is told not to")
-	c.details.Verification = &report.Agreement{Notes: []string{"the IR was run by OpenVINO itself, in the Python of ovc"}}
+	c.remark("the IR was run by OpenVINO itself, in the Python of ovc")
 	python := interpreterOf(tool)
 	c.output.open = func(ctx context.Context) (engine.Session, error) {
 		if python == "" {

@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 	"optimize/pipeline":           {"optimize", "optimize/proof", "optimize/surgery", "report", core, "internal/…"},
 	"optimize/convert":            {"optimize", "optimize/half", "optimize/proof", "optimize/quantize/calibrate", "optimize/surgery", "report", core, "internal/…"},
 	"optimize/trtexec":            {"internal/…"},
-	"optimize/exporter":           {"internal/…"},
+	"optimize/exporter":           {"model/tensor", "internal/…"},
 	"optimize/artifact":           {"report", core, "internal/…"},
 	"optimize/quantize":           {"optimize", "optimize/half", "optimize/quantize/…", "report", core, "internal/…"},
 	"optimize/quantize/affine":    {"model/tensor", "internal/fault"},

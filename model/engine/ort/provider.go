@@ -4,6 +4,7 @@ package ort
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -73,6 +74,9 @@ func (p provider) open(ctx context.Context, m *model.Model, c engine.Config) (_ 
 	}()
 	o := opener{rt: p.rt, model: m, config: c, abandoned: files.removeNew}
 	made, err := o.create(ctx, &plan)
+	if errors.Is(err, errFallback) && ctx.Err() == nil {
+		err = o.leftOver(ctx, plan)
+	}
 	if err != nil && ctx.Err() == nil && plan.cpu && len(plan.used) > 0 {
 		why := err
 		onCPU := selection{cpu: true, warnings: plan.warnings}
@@ -155,6 +159,7 @@ type opener struct {
 	config engine.Config
 	// abandoned is called when the library is done with a session that nobody waits for any more.
 	abandoned func()
+	record    bool // which provider each node went to
 }
 
 // create opens the model on the selected providers. A provider that fails to join is left out of sel with a warning
@@ -164,7 +169,8 @@ func (o opener) create(ctx context.Context, sel *selection) (*ortgo.DynamicAdvan
 	if err != nil {
 		return nil, translate(err.Error())
 	}
-	bytes, err := o.prepare(options, sel)
+	var bytes []byte
+	keepSignalStack(func() { bytes, err = o.prepare(options, sel) })
 	if err != nil {
 		options.Destroy()
 		return nil, err
@@ -188,11 +194,15 @@ func (o opener) wait(ctx context.Context, create func() (*ortgo.DynamicAdvancedS
 	}
 	done := make(chan result, 1)
 	go func() {
-		made, err := create()
-		done <- result{made, err}
+		var r result
+		keepSignalStack(func() { r.made, r.err = create() })
+		done <- r
 	}()
 	select {
 	case r := <-done:
+		if r.err != nil && strings.Contains(r.err.Error(), noFallback) {
+			return nil, errFallback
+		}
 		if r.err != nil {
 			return nil, translate(r.err.Error())
 		}
@@ -215,7 +225,7 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	}
 	joined := 0
 	for _, spec := range sel.used {
-		switch err := appendProvider(options, spec); {
+		switch err := o.append(options, spec); {
 		case err == nil:
 			joined++
 		case sel.cpu && fault.KindOf(err) != fault.Usage:
@@ -228,16 +238,14 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	if joined > 0 && !sel.cpu {
 		entries["session.disable_cpu_ep_fallback"] = "1"
 	}
+	// Without this the library takes the name of the file for its format.
+	entries["session.load_model_format"] = strings.ToUpper(string(o.model.Format()))
+	if o.record {
+		entries[recordAssignment] = "1"
+	}
 	if o.model.Path == "" || o.model.Edited() {
-		if bytes, err = o.model.Serialize(); err != nil {
+		if bytes, err = o.serialize(entries); err != nil {
 			return nil, err
-		}
-		if o.model.Path != "" {
-			dir, err := filepath.Abs(filepath.Dir(o.path()))
-			if err != nil {
-				return nil, err
-			}
-			entries["session.model_external_initializers_file_folder_path"] = dir
 		}
 	}
 	maps.Copy(entries, o.config.Entries)
@@ -249,6 +257,24 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	return bytes, nil
 }
 
+// serialize returns the graph as it is now as ONNX, and sets the entries that bytes need.
+func (o opener) serialize(entries map[string]string) ([]byte, error) {
+	// Providers look for their caches beside the file that they are opened from, and find none beside bytes.
+	if files := o.model.Proto.ContextFiles(); len(files) > 0 {
+		return nil, fault.New(fault.Unsupported, "change the model that it was compiled from, and compile that again",
+			"a model whose execution provider keeps what it compiled in a file (%q) runs only as it was written", files[0])
+	}
+	entries["session.load_model_format"] = "ONNX"
+	if o.model.Path != "" {
+		dir, err := filepath.Abs(filepath.Dir(o.path()))
+		if err != nil {
+			return nil, err
+		}
+		entries["session.model_external_initializers_file_folder_path"] = dir
+	}
+	return o.model.Serialize()
+}
+
 // path returns the model file for the library to open. The library refuses external data that a symbolic link beside
 // the model leads to, so that a model that is a link itself is opened where it really lies, if its data are there.
 func (o opener) path() string {
@@ -256,12 +282,20 @@ func (o opener) path() string {
 	if err != nil {
 		return o.model.Path
 	}
-	for _, f := range o.model.Proto.ExternalFiles() {
-		if _, err := os.Stat(filepath.Join(filepath.Dir(real), filepath.FromSlash(f))); err != nil {
+	for _, f := range o.model.Files() {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(real), filepath.FromSlash(f.Location))); err != nil {
 			return o.model.Path
 		}
 	}
 	return real
+}
+
+// threads returns how many intra-op threads the session has.
+func (o opener) threads() int {
+	if o.config.Threads == 0 {
+		return host.EffectiveCPUs().Count
+	}
+	return o.config.Threads
 }
 
 // configure sets everything but providers and entries.
@@ -276,10 +310,7 @@ func (o opener) configure(options *ortgo.SessionOptions) error {
 		return fault.New(fault.Usage, "", "optimization level %d, %d intra-op and %d inter-op threads: not a valid setting",
 			c.OptLevel, c.Threads, c.InterThreads)
 	}
-	threads, mode := c.Threads, ortgo.ExecutionMode(ortgo.ExecutionModeSequential)
-	if threads == 0 {
-		threads = host.EffectiveCPUs().Count
-	}
+	threads, mode := o.threads(), ortgo.ExecutionMode(ortgo.ExecutionModeSequential)
 	if c.InterThreads > 1 {
 		mode = ortgo.ExecutionModeParallel
 	}
@@ -298,6 +329,11 @@ func (o opener) configure(options *ortgo.SessionOptions) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return translate(err.Error())
+		}
+	}
+	for _, file := range c.CustomOps {
+		if err := o.rt.registerCustomOps(options, file); err != nil {
+			return err
 		}
 	}
 	return nil

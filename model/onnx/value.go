@@ -51,6 +51,20 @@ func NewTensor(name string, v tensor.Tensor) (*Tensor, error) {
 	return t, t.SetValue(v)
 }
 
+// NewTensorIn returns a tensor whose elements lie as raw, row-major and little-endian, in a file of another format;
+// mapped says that raw is part of a mapping. It checks nothing: Model.Check compares dtype and dims with raw.
+func NewTensorIn(name string, d tensor.DType, dims tensor.Shape, raw []byte, mapped bool) *Tensor {
+	if raw == nil {
+		raw = []byte{}
+	}
+	return &Tensor{Name: name, DType: d, Dims: dims, payload: payload{raw: raw, mapped: mapped}}
+}
+
+// NewStrings returns a tensor of strings, which it shares. It checks nothing, as NewTensorIn.
+func NewStrings(name string, dims tensor.Shape, strings [][]byte) *Tensor {
+	return &Tensor{Name: name, DType: tensor.String, Dims: dims, payload: payload{strings: strings}}
+}
+
 // SetValue replaces dtype, dims and elements with those of v, whose bytes it shares; the name stays. It fails for
 // sequences, maps and a v whose data do not fit its shape.
 func (t *Tensor) SetValue(v tensor.Tensor) error {

@@ -13,7 +13,7 @@ import (
 	"infer/model/engine/enginetest"
 	"infer/model/onnx"
 	"infer/model/tensor"
-	"infer/optimize/trtexec/trtexectest"
+	"infer/optimize/trtexec/fake"
 	"infer/report"
 )
 
@@ -136,7 +136,7 @@ func TestContext(t *testing.T) {
 		return save(t, compiled(enginetest.Int("embed_mode", 1), text("ep_cache_context", string(engine)), text("source", "TensorrtExecutionProvider"),
 			text("hardware_architecture", hardware), text("partition_name", "p0"), text("ep_sdk_version", "10.16.0")), model.ExternalNever)
 	}
-	c := expect(t, inside("89", trtexectest.Engine(10, 16, 0, 72)), l4, KindContext, "ok provider: tensorrt is in ONNX Runtime 1.30.0",
+	c := expect(t, inside("89", fake.Engine(10, 16, 0, 72)), l4, KindContext, "ok provider: tensorrt is in ONNX Runtime 1.30.0",
 		"ok cache: 64 B of compiled code", "ok tensorrt: built by TensorRT 10.16.0", "ok compute_capability: compiled for SM 89")
 	found := false
 	for _, f := range c.Facts {
@@ -145,13 +145,13 @@ func TestContext(t *testing.T) {
 	if !found {
 		t.Errorf("facts are %+v", c.Facts)
 	}
-	expect(t, inside("90", trtexectest.Engine(10, 3, 0, 26)), l4, KindContext, "error compute_capability: compiled for SM 90", "error tensorrt: built by TensorRT 10.3.0")
-	expect(t, inside("80+", trtexectest.Engine(10, 16, 0, 72)), l4, KindContext, "ok compute_capability: compiled for SM 80+")
+	expect(t, inside("90", fake.Engine(10, 3, 0, 26)), l4, KindContext, "error compute_capability: compiled for SM 90", "error tensorrt: built by TensorRT 10.3.0")
+	expect(t, inside("80+", fake.Engine(10, 16, 0, 72)), l4, KindContext, "ok compute_capability: compiled for SM 80+")
 	none := l4
 	none.GPUs, none.NoGPU = nil, "there is no nvidia-smi"
 	none.Runtimes = []Runtime{{Version: "1.30.0", Providers: []string{"cpu"}}}
 	none.TensorRT = nil
-	expect(t, inside("89", trtexectest.Engine(10, 16, 0, 72)), none, KindContext, "error gpu: there is no nvidia-smi", "error provider: no ONNX Runtime here has the tensorrt provider", "error tensorrt: none is here")
+	expect(t, inside("89", fake.Engine(10, 16, 0, 72)), none, KindContext, "error gpu: there is no nvidia-smi", "error provider: no ONNX Runtime here has the tensorrt provider", "error tensorrt: none is here")
 
 	path := save(t, compiled(enginetest.Int("embed_mode", 1), text("ep_cache_context", "blob"), text("source", "OpenVINOExecutionProvider")), model.ExternalNever)
 	expect(t, path, l4, KindContext, "error provider: openvino", "ok cache: 4 B")
@@ -170,7 +170,7 @@ func TestContextFile(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(filepath.Dir(path), "m.trt"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "m.trt", "e.engine"), trtexectest.Engine(10, 16, 0, 72), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "m.trt", "e.engine"), fake.Engine(10, 16, 0, 72), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, path, l4, KindContext, "ok cache: m.trt/e.engine lies beside the model", "ok tensorrt: 10.16.0")
@@ -179,7 +179,7 @@ func TestContextFile(t *testing.T) {
 }
 
 func TestEngine(t *testing.T) {
-	path := put(t, "m.plan", trtexectest.Engine(10, 16, 0, 72))
+	path := put(t, "m.plan", fake.Engine(10, 16, 0, 72))
 	expect(t, path, l4, KindTensorRT, "ok tensorrt: 10.16.0", "note record: m.plan.engine.json", "note use: trtexec")
 	record := func(change func(*Engine)) {
 		t.Helper()
@@ -210,7 +210,7 @@ func TestEngine(t *testing.T) {
 	expect(t, path, old, KindTensorRT, "error tensorrt: here is 10.17.1")
 	record(func(e *Engine) { e.Options["version_compat"] = "true" })
 	expect(t, path, old, KindTensorRT, "ok tensorrt: 10.17.1 is here")
-	if err := os.WriteFile(path, append(trtexectest.Engine(10, 16, 0, 72), 1), 0o644); err != nil {
+	if err := os.WriteFile(path, append(fake.Engine(10, 16, 0, 72), 1), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, path, l4, KindTensorRT, "warning record: has 65 bytes, not 64")

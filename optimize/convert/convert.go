@@ -2,16 +2,18 @@ package convert
 
 import (
 	"context"
-	"errors"
-	"regexp"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"infer/internal/fault"
 	"infer/internal/progress"
 	"infer/model"
 	"infer/model/engine"
+	"infer/model/onnx"
 	"infer/model/tensor"
-	"infer/optimize/half"
+	"infer/optimize"
+	"infer/optimize/proof"
 	"infer/optimize/quantize/calibrate"
 	"infer/report"
 )
@@ -20,62 +22,175 @@ import (
 type Task struct {
 	Model    *model.Model
 	Target   Target
-	Name     string          // the target as typed, for the report
-	Output   string          // the file to write
-	Provider engine.Provider // runs the model, and what is made of it but by Compiler
+	Name     string                // the target as typed, for the report
+	Output   string                // the file to write
+	Bound    map[string][]onnx.Dim // sizes at which costs are stated
+	Provider engine.Provider       // runs the model, and what is made of it where Compiler does not
 	Config   engine.Config
-	Compiler engine.Provider // of OpenVINO: compiles the model and runs what came of it
+	Compiler engine.Provider // of OpenVINO by its provider: compiles the model and runs what came of it
 	Compiled engine.Config   // of Compiler
 
 	Inputs [][]tensor.Tensor // sets of inputs to compare on, the first also to measure speed with; none: nothing is run
 	Source string            // where Inputs come from, in words
 
-	Calib      calibrate.Source // of FP16: rows that tell which values are too large; nil for none
-	CalibWords string           // where they come from
+	Calib calibrate.Source // of FP16: rows that tell which values are too large; nil for none
 
 	Progress progress.Func
 }
 
-// Options are the choices of a conversion. Those of another kind than the task's are not looked at.
-type Options struct {
-	Half       half.Options    // of FP16 and BF16; DType and Range are set by Run
-	BlockNodes *regexp.Regexp  // of FP16 and BF16: nodes whose names match stay float32; nil: none
-	Samples    int64           // rows of Task.Calib, evenly spread; 0: 512 at most
-	Level      engine.OptLevel // of ORT: how far the stored graph is optimized
-	Via        string          // of OpenVINO: ViaProvider or ViaOVC; "": by the ending of the output
-	RaceTime   time.Duration   // the longest measurement of speed; 0: none
-	Seed       uint64
+// largeModel is the size in bytes from which a model is converted tensor by tensor and never run, so that it is never in
+// memory as a whole.
+const largeModel = 1 << 30
+
+// conversion carries one task from phase to phase.
+type conversion struct {
+	Task
+	Options
+	doc     *report.Document
+	details report.ConvertDetails
+	draft   *model.Draft
+	base    engine.Session // the original; nil where it is not run
+	written *model.Model   // read back; nil for what is no model that infer reads
+	head    engine.Session // what was written; nil where it is not run
+	free    []func()       // what is open, in that order
+	output  outputKind
 }
 
-// What makes an OpenVINO artifact, as --via takes it.
-const (
-	ViaProvider = "provider" // ONNX Runtime's execution provider: an ONNX file with the compiled model in it
-	ViaOVC      = "ovc"      // OpenVINO's converter: an IR of .xml and .bin
-)
-
-// DefaultOptions converts what can be converted, stores an ORT format that runs on every CPU, and measures for 3 s.
-var DefaultOptions = Options{Half: half.DefaultOptions, Level: engine.OptExtended, RaceTime: 3 * time.Second, Seed: 1}
-
-// Validate lists every fault of the options. Errors are of kind fault.Usage.
-func (o Options) Validate() error {
-	errs := []error{o.Half.Validate()}
-	if o.Samples < 0 {
-		errs = append(errs, fault.New(fault.Usage, "give 0 for all, 512 at most", "--samples %d is negative", o.Samples))
-	}
-	if o.RaceTime < 0 {
-		errs = append(errs, fault.New(fault.Usage, "give 0 for none", "--race-time %s is negative", o.RaceTime))
-	}
-	if o.Via != "" && o.Via != ViaProvider && o.Via != ViaOVC {
-		errs = append(errs, fault.New(fault.Usage, "use provider or ovc", "--via %q is not known", o.Via))
-	}
-	return errors.Join(errs...)
+// outputKind is how what was written is looked at.
+type outputKind struct {
+	provider engine.Provider
+	config   engine.Config
+	open     func(context.Context) (engine.Session, error) // in place of provider
+	standIn  bool                                          // what is run is not what was written, but like it
 }
 
 // Run converts t.Model to t.Target and writes t.Output, and the files that belong to it, once what was written has been
 // read back and answers like the model. A result that drifts is a document of verdict failed_gate, with nothing written.
 // Errors are for what made the conversion impossible, after which nothing is written either: fault.Unsupported where
 // the model, this machine or the runtime does not allow it.
-func Run(ctx context.Context, t Task, o Options, d *report.Document) error { return nil }
+func Run(ctx context.Context, t Task, o Options, d *report.Document) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	c := &conversion{Task: t, Options: o, doc: d, output: outputKind{provider: t.Provider, config: t.Config}}
+	c.details.To = t.Name
+	defer c.close()
+	begin := time.Now()
+	if err := c.run(ctx); err != nil {
+		return err
+	}
+	return c.conclude(time.Since(begin))
+}
 
-// Suffix is what the name of the output ends in where none is given, in place of the ending of the model: ".fp16.onnx".
-func (t Target) Suffix() string { return "" }
+func (c *conversion) run(ctx context.Context) (err error) {
+	before := optimize.Facts(c.Model, c.Bound)
+	c.details.Before = &before
+	if c.draft, err = model.NewDraft(c.Output); err != nil {
+		return err
+	}
+	c.free = append(c.free, c.draft.Discard)
+	for _, step := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"convert", c.make}, {"read back", c.readBack}, {"compare outputs", c.compare}, {"measure speed", c.race}, {"place", c.place},
+	} {
+		if err := c.phase(ctx, step.name, step.run); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// phase runs a part of the work and notes how long it took.
+func (c *conversion) phase(ctx context.Context, name string, run func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c.drifts() {
+		return nil
+	}
+	begin := time.Now()
+	c.Progress.Send(progress.Event{Phase: name})
+	err := run(ctx)
+	c.details.Phases = append(c.details.Phases, report.Phase{Name: name, Seconds: time.Since(begin).Seconds()})
+	return err
+}
+
+// make writes the draft of the output.
+func (c *conversion) make(ctx context.Context) error {
+	switch c.Target.Kind {
+	case FP16, BF16:
+		return c.halve(ctx)
+	case ONNX:
+		return c.bringTo(ctx, c.Target.Opset)
+	case ExternalData:
+		return c.store(model.ExternalAlways)
+	case SingleFile:
+		return c.store(model.ExternalNever)
+	case ORT:
+		return c.toORT(ctx)
+	case OpenVINO:
+		return c.toOpenVINO(ctx)
+	}
+	return fault.New(fault.Usage, "", "a conversion to %s is not made here", c.Target.Kind)
+}
+
+// isLarge reports whether the model is never in memory as a whole.
+func (c *conversion) isLarge() bool { return c.Model.Bytes() >= largeModel }
+
+// wrap makes a model of a graph whose external data lie where those of the original do.
+func (c *conversion) wrap(proto *onnx.Model) *model.Model {
+	if c.Model.Path == "" {
+		return model.New(proto)
+	}
+	m := &model.Model{Path: c.Model.Path, Proto: proto}
+	m.MarkEdited()
+	return m
+}
+
+// note adds a line about what was done.
+func (c *conversion) note(lines ...string) { c.details.Changes = append(c.details.Changes, lines...) }
+
+// drifts reports whether what was written answers differently: it is not kept.
+func (c *conversion) drifts() bool {
+	return c.details.Verification != nil && c.details.Verification.Verdict == proof.Drifts
+}
+
+// later closes something when the conversion ends.
+func (c *conversion) later(f func() error) { c.free = append(c.free, func() { _ = f() }) }
+
+func (c *conversion) close() {
+	for len(c.free) > 0 {
+		last := len(c.free) - 1
+		c.free[last]()
+		c.free = c.free[:last]
+	}
+}
+
+// place gives what was written its names.
+func (c *conversion) place(ctx context.Context) error {
+	if c.written != nil {
+		sum, err := c.written.Digest()
+		if err != nil {
+			return err
+		}
+		after := optimize.Facts(c.written, c.Bound)
+		c.details.OutputHash, c.details.After = sum, &after
+	}
+	files, err := c.files()
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := c.draft.Place(); err != nil {
+		return err
+	}
+	c.details.Files, c.details.Output = files, c.Output
+	return nil
+}
+
+// ending returns the last part of a file name, in small letters.
+func ending(path string) string { return strings.ToLower(filepath.Ext(path)) }

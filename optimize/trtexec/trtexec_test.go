@@ -14,20 +14,20 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/progress"
-	"infer/optimize/trtexec/trtexectest"
+	"infer/optimize/trtexec/fake"
 )
 
 func TestMain(m *testing.M) {
-	trtexectest.Play()
+	fake.Play()
 	os.Exit(m.Run())
 }
 
-var releases = []string{trtexectest.Release10, trtexectest.Release11}
+var releases = []string{fake.Release10, fake.Release11}
 
 // probe returns a stand-in that was asked what it is.
 func probe(t *testing.T, release, what string) *Tool {
 	t.Helper()
-	tool, err := Probe(t.Context(), trtexectest.Tool(t, release, what))
+	tool, err := Probe(t.Context(), fake.Tool(t, release, what))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,17 +35,17 @@ func probe(t *testing.T, release, what string) *Tool {
 }
 
 func TestProbe(t *testing.T) {
-	for release, want := range map[string]Version{trtexectest.Release10: {10, 16, 0}, trtexectest.Release11: {11, 1, 0}} {
-		tool := probe(t, release, trtexectest.Works)
+	for release, want := range map[string]Version{fake.Release10: {10, 16, 0}, fake.Release11: {11, 1, 0}} {
+		tool := probe(t, release, fake.Works)
 		if tool.Version != want {
 			t.Errorf("%s: version is %s", release, tool.Version)
 		}
-		if tool.Has("--fp16") != (release == trtexectest.Release10) || !tool.Has("--timingCacheFile") || tool.Has("--porridge") {
+		if tool.Has("--fp16") != (release == fake.Release10) || !tool.Has("--timingCacheFile") || tool.Has("--porridge") {
 			t.Errorf("%s: flags are not those of its help", release)
 		}
 	}
-	for what, says := range map[string]string{trtexectest.Nothing: "no trtexec", "libraries": "libnvinfer.so.10 is not found"} {
-		_, err := Probe(t.Context(), trtexectest.Tool(t, trtexectest.Release10, what))
+	for what, says := range map[string]string{fake.Nothing: "no trtexec", "libraries": "libnvinfer.so.10 is not found"} {
+		_, err := Probe(t.Context(), fake.Tool(t, fake.Release10, what))
 		if err == nil || !strings.Contains(err.Error(), says) || fault.KindOf(err) != fault.Unsupported || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v (hint %q)", what, err, fault.HintOf(err))
 		}
@@ -168,7 +168,7 @@ func TestBuild(t *testing.T) {
 			o.Layers, o.TimingCache = filepath.Join(filepath.Dir(o.Engine), "layers.json"), filepath.Join(t.TempDir(), "t.cache")
 			var mu sync.Mutex
 			var notes []string
-			run, err := probe(t, release, trtexectest.Works).Build(t.Context(), o, func(e progress.Event) {
+			run, err := probe(t, release, fake.Works).Build(t.Context(), o, func(e progress.Event) {
 				mu.Lock()
 				defer mu.Unlock()
 				notes = append(notes, e.Note)
@@ -219,8 +219,8 @@ func TestBuildFails(t *testing.T) {
 			"kernel":           {"build the engine: TensorRT has no kernel for {ForeignNode[or_constant_out + ONNXTRT_Broadcast...node_of_output]}", fault.Unsupported},
 			"types":            {"build the engine: add: IElementWiseLayer with operation SUM must have same types for its inputs, got Half and Float", fault.Unsupported},
 			"device":           {"build the engine: Cuda failure at sampleDevice.cpp:107: no CUDA-capable device is detected", fault.Unsupported},
-			trtexectest.Silent: {"build the engine: trtexec said that it had one: read engine", fault.Usage},
-			trtexectest.Half:   {"build the engine: trtexec was ended by the system: signal: killed", fault.Internal},
+			fake.Silent: {"build the engine: trtexec said that it had one: read engine", fault.Usage},
+			fake.Half:   {"build the engine: trtexec was ended by the system: signal: killed", fault.Internal},
 		} {
 			o := sample(t)
 			o.Layers = filepath.Join(filepath.Dir(o.Engine), "layers.json")
@@ -229,7 +229,7 @@ func TestBuildFails(t *testing.T) {
 				t.Errorf("%s %s: %v", release, what, err)
 				continue
 			}
-			if what != trtexectest.Silent && (fault.KindOf(err) != want.kind || fault.HintOf(err) == "") {
+			if what != fake.Silent && (fault.KindOf(err) != want.kind || fault.HintOf(err) == "") {
 				t.Errorf("%s %s: kind %v, hint %q", release, what, fault.KindOf(err), fault.HintOf(err))
 			}
 			onlyModel(t, o)
@@ -253,7 +253,7 @@ func onlyModel(t *testing.T, o Options) {
 
 // TestBuildCancelled: the tool and what it started are gone, and so is what it wrote.
 func TestBuildCancelled(t *testing.T) {
-	tool := probe(t, trtexectest.Release11, trtexectest.Hangs)
+	tool := probe(t, fake.Release11, fake.Hangs)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	o := sample(t)
@@ -270,7 +270,7 @@ func TestBuildCancelled(t *testing.T) {
 
 // TestUnknownFlag: a flag that the tool does not list is refused before it runs.
 func TestUnknownFlag(t *testing.T) {
-	tool := probe(t, trtexectest.Release11, trtexectest.Works)
+	tool := probe(t, fake.Release11, fake.Works)
 	delete(tool.flags, "--stripWeights")
 	o := sample(t)
 	o.StripWeights = true
@@ -301,7 +301,7 @@ func TestBenchArgs(t *testing.T) {
 
 func TestBench(t *testing.T) {
 	for _, release := range releases {
-		tool := probe(t, release, trtexectest.Works)
+		tool := probe(t, release, fake.Works)
 		o := sample(t)
 		if _, err := tool.Build(t.Context(), o, nil); err != nil {
 			t.Fatal(err)
@@ -327,7 +327,7 @@ func TestBench(t *testing.T) {
 		if v, err := tool.PlanVersion(t.Context(), o.Engine); err != nil || v != tool.Version {
 			t.Errorf("%s: the plan is of %s, %v", release, v, err)
 		}
-		if err := os.WriteFile(o.Engine, trtexectest.Engine(10, 3, 0, 26), 0o644); err != nil {
+		if err := os.WriteFile(o.Engine, fake.Engine(10, 3, 0, 26), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := tool.Bench(t.Context(), o.Engine, DefaultBench, nil); err == nil || !strings.Contains(err.Error(), "built by another release") {
@@ -347,11 +347,11 @@ func TestReadPlan(t *testing.T) {
 		}
 		return path
 	}
-	p, err := ReadPlan(write(trtexectest.Engine(10, 16, 1, 11)))
+	p, err := ReadPlan(write(fake.Engine(10, 16, 1, 11)))
 	if err != nil || p.Version != (Version{10, 16, 1}) || p.Build != 11 {
 		t.Errorf("%+v, %v", p, err)
 	}
-	later := trtexectest.Engine(12, 0, 0, 1)
+	later := fake.Engine(12, 0, 0, 1)
 	later[4] = 1 // another layout: nobody knows where its version is
 	if p, err := ReadPlan(write(later)); err != nil || p.Version != (Version{}) {
 		t.Errorf("%+v, %v", p, err)
@@ -364,11 +364,11 @@ func TestReadPlan(t *testing.T) {
 }
 
 func TestReadLayers(t *testing.T) {
-	l, _, err := parseLayers(trtexectest.Recording(t, trtexectest.Release10, "layers.json"))
+	l, _, err := parseLayers(fake.Recording(t, fake.Release10, "layers.json"))
 	if err != nil || len(l) != 3 || l[1].Name != "conv + relu" || l[1].Type != "" {
 		t.Errorf("%+v, %v", l, err)
 	}
-	l, _, err = parseLayers(trtexectest.Recording(t, trtexectest.Release11, "layers.json"))
+	l, _, err = parseLayers(fake.Recording(t, fake.Release11, "layers.json"))
 	if err != nil || len(l) != 2 || l[0].Type != "gemm" || l[0].Metadata != "[ONNX Layer: conv] + [ONNX Layer: relu]" || !slices.Equal(l[1].Inputs, []string{"relu_out"}) {
 		t.Errorf("%+v, %v", l, err)
 	}
@@ -382,7 +382,7 @@ func TestReadLayers(t *testing.T) {
 func FuzzSummary(f *testing.F) {
 	for _, name := range []string{"build.txt", "bench.txt"} {
 		for _, r := range releases {
-			f.Add(string(trtexectest.Recording(f, r, name)))
+			f.Add(string(fake.Recording(f, r, name)))
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -395,7 +395,7 @@ func FuzzSummary(f *testing.F) {
 
 func FuzzFailure(f *testing.F) {
 	for _, name := range []string{"unsupported.txt", "memory.txt", "mismatch.txt", "libraries.txt"} {
-		f.Add(string(trtexectest.Recording(f, trtexectest.Release10, name)))
+		f.Add(string(fake.Recording(f, fake.Release10, name)))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		err := explain(strings.Split(text, "\n"), errors.New("exit status 1"), "build")
@@ -408,7 +408,7 @@ func FuzzFailure(f *testing.F) {
 func FuzzExports(f *testing.F) {
 	for _, r := range releases {
 		for _, name := range []string{"times.json", "profile.json", "layers.json"} {
-			f.Add(trtexectest.Recording(f, r, name))
+			f.Add(fake.Recording(f, r, name))
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

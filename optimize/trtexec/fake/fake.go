@@ -1,7 +1,7 @@
-// Package trtexectest owns a stand-in for NVIDIA's trtexec, for tests on machines that have none: a role of the test
+// Package fake owns a stand-in for NVIDIA's trtexec, for tests on machines that have none: a role of the test
 // program that takes the flags of release 10.16 or 11.1, refuses all others as the tool does, and prints and writes what
 // recordings hold (recordings/README.md says what they are).
-package trtexectest
+package fake
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ const (
 )
 
 // role is the variable by which a test program knows that it is the tool: RELEASE:WHAT.
-const role = "TRTEXECTEST_ROLE"
+const role = "FAKE_TRTEXEC_ROLE"
 
 // Play plays the tool, and ends the process, in a test program that was started as one. TestMain calls it first.
 func Play() {

@@ -215,7 +215,7 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	}
 	joined := 0
 	for _, spec := range sel.used {
-		switch err := appendProvider(options, spec); {
+		switch err := o.append(options, spec); {
 		case err == nil:
 			joined++
 		case sel.cpu && fault.KindOf(err) != fault.Usage:
@@ -264,6 +264,14 @@ func (o opener) path() string {
 	return real
 }
 
+// threads returns how many intra-op threads the session has.
+func (o opener) threads() int {
+	if o.config.Threads == 0 {
+		return host.EffectiveCPUs().Count
+	}
+	return o.config.Threads
+}
+
 // configure sets everything but providers and entries.
 func (o opener) configure(options *ortgo.SessionOptions) error {
 	c := o.config
@@ -276,10 +284,7 @@ func (o opener) configure(options *ortgo.SessionOptions) error {
 		return fault.New(fault.Usage, "", "optimization level %d, %d intra-op and %d inter-op threads: not a valid setting",
 			c.OptLevel, c.Threads, c.InterThreads)
 	}
-	threads, mode := c.Threads, ortgo.ExecutionMode(ortgo.ExecutionModeSequential)
-	if threads == 0 {
-		threads = host.EffectiveCPUs().Count
-	}
+	threads, mode := o.threads(), ortgo.ExecutionMode(ortgo.ExecutionModeSequential)
 	if c.InterThreads > 1 {
 		mode = ortgo.ExecutionModeParallel
 	}
@@ -298,6 +303,11 @@ func (o opener) configure(options *ortgo.SessionOptions) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return translate(err.Error())
+		}
+	}
+	for _, file := range c.CustomOps {
+		if err := o.rt.registerCustomOps(options, file); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -34,6 +34,11 @@ type Runtime struct {
 	path string
 
 	buffers atomic.Int64 // C buffers that are allocated now
+
+	preloads struct { // see preload
+		sync.Mutex
+		done map[string]error
+	}
 }
 
 // process is the one library that a process can have: onnxruntime_go and the library itself keep global state.

@@ -137,18 +137,18 @@ func agreementSection(a *report.Agreement) section {
 	if a.Sets > 0 {
 		s.facts = append(s.facts, fact{"tolerance", tolerance})
 	}
-	t := &table{cols: []column{{head: "output", shrink: true}, {head: "dtype", drop: 2}, {head: "elements", right: true}, {head: "beyond", right: true}, {head: "largest |x − y|", right: true}, {head: "relative", right: true, drop: 1}, {head: "SQNR", right: true}, {head: "same top-1", right: true}}}
+	t := &table{cols: []column{{head: "output", shrink: true}, {head: "dtype", drop: 2}, {head: "elements", right: true, drop: 3}, {head: "beyond", right: true}, {head: "largest |x − y|", right: true}, {head: "relative", right: true, drop: 1}, {head: "SQNR", right: true}, {head: "same top-1", right: true}, {head: "", note: true}}}
 	for _, o := range a.Outputs {
 		beyond := cell{text: strconv.FormatInt(o.Beyond, 10)}
 		if o.Beyond > 0 {
 			beyond.tone = warn
 		}
-		row := []cell{code(o.Output), str(o.DType), str(strconv.FormatInt(o.Elements, 10)), beyond, str(fmt.Sprintf("%.3g", o.MaxAbs)), str(fmt.Sprintf("%.3g", o.MaxRel)), str(number("sqnr_db", o.SQNR)), {}}
+		row := []cell{code(o.Output), str(o.DType), str(strconv.FormatInt(o.Elements, 10)), beyond, str(fmt.Sprintf("%.3g", o.MaxAbs)), str(fmt.Sprintf("%.3g", o.MaxRel)), str(number("sqnr_db", o.SQNR)), {}, {}}
 		if o.Rows > 0 {
 			row[7] = str(fmt.Sprintf("%d of %d", o.Same, o.Rows))
 		}
 		if o.Why != "" {
-			row[3] = cell{text: o.Why, tone: bad}
+			row[8] = cell{text: o.Why, tone: bad}
 		}
 		t.rows = append(t.rows, row)
 	}

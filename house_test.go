@@ -27,7 +27,7 @@ var rooms = map[string][]string{
 	"optimize/proof":              {"report", core, "internal/…"},
 	"optimize/surgery":            {"optimize", "optimize/proof", "report", core, "internal/…"},
 	"optimize/pipeline":           {"optimize", "optimize/proof", "optimize/surgery", "report", core, "internal/…"},
-	"optimize/convert":            {"optimize", "optimize/half", "optimize/proof", "optimize/quantize/calibrate", "optimize/surgery", "report", core, "internal/…"},
+	"optimize/convert":            {"optimize", "optimize/artifact", "optimize/half", "optimize/proof", "optimize/quantize/calibrate", "optimize/surgery", "optimize/trtexec", "report", core, "internal/…"},
 	"optimize/trtexec":            {"internal/…"},
 	"optimize/trtexec/fake":       {},
 	"optimize/exporter":           {"internal/…"},

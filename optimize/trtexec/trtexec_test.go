@@ -214,13 +214,13 @@ func TestBuildFails(t *testing.T) {
 			says string
 			kind fault.Kind
 		}{
-			"unsupported":      {"build the engine: TensorRT does not take operator ReduceMean: inputAxes.is_weights(): Axis input must be an initializer!", fault.Unsupported},
-			"memory":           {"build the engine: the GPU or the machine ran out of memory", fault.Internal},
-			"kernel":           {"build the engine: TensorRT has no kernel for {ForeignNode[or_constant_out + ONNXTRT_Broadcast...node_of_output]}", fault.Unsupported},
-			"types":            {"build the engine: add: IElementWiseLayer with operation SUM must have same types for its inputs, got Half and Float", fault.Unsupported},
-			"device":           {"build the engine: Cuda failure at sampleDevice.cpp:107: no CUDA-capable device is detected", fault.Unsupported},
-			fake.Silent: {"build the engine: trtexec said that it had one: read engine", fault.Usage},
-			fake.Half:   {"build the engine: trtexec was ended by the system: signal: killed", fault.Internal},
+			"unsupported": {"build the engine: TensorRT does not take operator ReduceMean: inputAxes.is_weights(): Axis input must be an initializer!", fault.Unsupported},
+			"memory":      {"build the engine: the GPU or the machine ran out of memory", fault.Internal},
+			"kernel":      {"build the engine: TensorRT has no kernel for {ForeignNode[or_constant_out + ONNXTRT_Broadcast...node_of_output]}", fault.Unsupported},
+			"types":       {"build the engine: add: IElementWiseLayer with operation SUM must have same types for its inputs, got Half and Float", fault.Unsupported},
+			"device":      {"build the engine: Cuda failure at sampleDevice.cpp:107: no CUDA-capable device is detected", fault.Unsupported},
+			fake.Silent:   {"build the engine: trtexec said that it had one: read engine", fault.Usage},
+			fake.Half:     {"build the engine: trtexec was ended by the system: signal: killed", fault.Internal},
 		} {
 			o := sample(t)
 			o.Layers = filepath.Join(filepath.Dir(o.Engine), "layers.json")

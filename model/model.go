@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"infer/internal/fault"
 	"infer/model/onnx"
@@ -208,7 +209,7 @@ func port(v *onnx.ValueInfo) Port {
 	return Port{Name: v.Name, Type: t}
 }
 
-// Bytes returns the size of the model in bytes: file and external data; of an edited model, what a file would take.
+// Bytes returns the size of the model in bytes: file, external data and caches; of an edited model, what a file would take.
 func (m *Model) Bytes() int64 {
 	var n int64
 	for _, s := range m.sources {
@@ -223,7 +224,7 @@ func (m *Model) Bytes() int64 {
 }
 
 // Digest returns the SHA-256 of the model in hex. For a file without external data it is that of the file; external
-// data follow the file in the order of their locations. Of an edited model it is that of what would be saved.
+// data, then caches of EPContext nodes, follow the file in the order of their locations. Of an edited model it is that of what would be saved.
 // It fails where a file was changed on disk since it was opened.
 func (m *Model) Digest() (string, error) {
 	h := sha256.New()
@@ -241,17 +242,24 @@ func (m *Model) Digest() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// hashProto writes the graph as it is now, then the bytes of its external tensors.
+// hashProto writes the graph as it is now, then the bytes of its external tensors and the caches of its nodes.
 func (m *Model) hashProto(h hash.Hash) error {
 	if err := onnx.Write(h, m.Proto); err != nil {
 		return err
 	}
-	return m.Proto.Tensors(func(t *onnx.Tensor) error {
-		if raw, ok := t.Raw(); ok && t.External != nil {
-			h.Write(raw)
+	err := m.Proto.Tensors(func(t *onnx.Tensor) error {
+		if _, ok := t.Raw(); !ok || t.External == nil {
+			return nil
 		}
-		return nil
+		return t.CopyTo(h)
 	})
+	caches := m.Proto.ContextFiles()
+	for _, s := range m.sources {
+		if err == nil && slices.Contains(caches, s.location) {
+			err = s.copyTo(h)
+		}
+	}
+	return err
 }
 
 // copyTo reads the file instead of its map, whose pages would count as memory of this process.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"infer/internal/atomicfile"
@@ -57,8 +58,10 @@ const (
 // Save writes the model to path and, where SaveOptions says so, its initializers to path+".data". Both files are
 // written beside their places, synced and then renamed; on any error nothing is left behind and what stood there
 // before still stands. The model stays open on the file it was loaded from.
+// What is written is ONNX, whatever the format of the file that the model was loaded from.
 // Errors: fault.Usage where path is a file that the model was loaded from (without Overwrite), where its folder is
-// missing, and where one file cannot hold the model; otherwise those of the file system.
+// missing, where one file cannot hold the model, and for another folder where EPContext nodes have their caches in files;
+// fault.Unsupported for nodes that no ONNX file can hold; otherwise those of the file system.
 func (m *Model) Save(path string, o SaveOptions) error {
 	data := path + ".data"
 	if !o.Overwrite {
@@ -67,6 +70,10 @@ func (m *Model) Save(path string, o SaveOptions) error {
 				return fault.New(fault.Usage, "write to another file", "save model: %q is a file that the model is read from", p)
 			}
 		}
+	}
+	err := m.writable(path)
+	if err != nil {
+		return fault.Wrap(err, "save model %q", path)
 	}
 	c, outside, err := m.plan(filepath.Base(data), o)
 	if err != nil {
@@ -91,6 +98,26 @@ func (m *Model) Save(path string, o SaveOptions) error {
 		return saveError(err)
 	}
 	old.forget()
+	return nil
+}
+
+// writable reports what a file at path could not stand for.
+func (m *Model) writable(path string) error {
+	if m.ort != nil && m.ort.Fused > 0 {
+		return fault.New(fault.Unsupported, "use the .onnx model", "%d of its nodes were compiled by %s, and no ONNX file can hold them",
+			m.ort.Fused, strings.Join(m.ort.Providers, ", "))
+	}
+	caches := m.Proto.ContextFiles()
+	if len(caches) == 0 {
+		return nil
+	}
+	from, err := os.Stat(filepath.Dir(m.Path))
+	if err != nil {
+		return err
+	}
+	if to, err := os.Stat(filepath.Dir(path)); err == nil && !os.SameFile(from, to) {
+		return fault.New(fault.Usage, "write it to the folder that it is in", "what its execution provider compiled lies in %q beside the model", caches[0])
+	}
 	return nil
 }
 
@@ -177,14 +204,9 @@ func writeTensors(to io.Writer, tensors []*onnx.Tensor) error {
 		}
 		inside := *t // the elements still lie where they were
 		inside.External = nil
-		v, err := inside.Value()
-		if err != nil {
+		if err := inside.CopyTo(w); err != nil {
 			return err
 		}
-		if _, err := w.Write(v.Data); err != nil {
-			return err
-		}
-		t.Release()
 		end = x.Offset + x.Length
 	}
 	return w.Flush()

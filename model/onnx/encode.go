@@ -35,7 +35,7 @@ func Size(m *Model) int64 {
 }
 
 // Write writes m as a ModelProto. The result depends on m alone, and a tensor nobody changed is written in the form
-// it came in (raw, typed or external). It holds no copy of the model in memory. Errors: those of w, and
+// it came in (raw, typed or external). It holds no copy of the model in memory, nor what it read of a mapped file. Errors: those of w, and
 // fault.Unsupported for a model over 2 GiB, which no protobuf reader accepts.
 func Write(w io.Writer, m *Model) error {
 	e := encoder{sizing: true}
@@ -337,10 +337,9 @@ func (e *encoder) tensor(t *Tensor) {
 	e.strSet(8, t.Name)
 	switch {
 	case p.raw != nil:
-		e.bytes(fieldRaw, p.raw)
-		if !e.sizing {
-			t.Release()
-		}
+		e.tag(fieldRaw, protowire.BytesType)
+		e.varint(uint64(len(p.raw)))
+		e.elements(&t.payload)
 	case p.make != nil:
 		e.deferred(t)
 	}
@@ -370,6 +369,15 @@ func (e *encoder) deferred(t *Tensor) {
 	if e.err == nil {
 		e.bytes(fieldRaw, data)
 	}
+}
+
+// elements writes raw elements.
+func (e *encoder) elements(p *payload) {
+	if e.sizing {
+		e.n += int64(len(p.raw))
+		return
+	}
+	_ = p.copyRaw(e.w) // errors of the writer stay in bufio until Flush
 }
 
 // typed writes the chunks of a typed field as one packed field.

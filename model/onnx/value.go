@@ -2,7 +2,9 @@ package onnx
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -109,6 +111,41 @@ func (t *Tensor) Release() {
 	if t.payload.mapped {
 		release(t.payload.raw)
 	}
+}
+
+// pieceSize is how much of a mapped tensor is held while it is copied.
+const pieceSize = 8 << 20
+
+// CopyTo writes the elements to w as Value returns them. Of a mapped file it holds a piece at a time and releases it.
+// Errors: those of Value and of w, and strings, which have no bytes of that kind.
+func (t *Tensor) CopyTo(w io.Writer) error {
+	v, err := t.Value()
+	switch {
+	case err != nil:
+		return err
+	case t.DType == tensor.String:
+		return fmt.Errorf("tensor %q holds strings", t.Name)
+	case t.payload.raw != nil:
+		return t.payload.copyRaw(w)
+	}
+	_, err = w.Write(v.Data)
+	return err
+}
+
+// copyRaw is CopyTo for raw elements, whether they fit the tensor or not.
+func (p *payload) copyRaw(w io.Writer) error {
+	for piece := range slices.Chunk(p.raw, pieceSize) {
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+		if p.mapped {
+			release(piece)
+		}
+	}
+	if p.mapped {
+		release(p.raw) // the pages that two pieces share
+	}
+	return nil
 }
 
 // ByteSize returns how many bytes the elements take as tensor.Tensor.Data, by dtype and dims; for strings, the sum

@@ -200,12 +200,12 @@ func (r *reader) str(at int64) string {
 		return s
 	}
 	n := int64(r.u32(at))
-	b := r.bytes(at+4, n)
+	b := r.bytes(at+4, n+1) // a zero byte follows it
 	if b == nil {
 		return ""
 	}
 	r.spend(4 + n)
-	s := string(b)
+	s := string(b[:n])
 	r.names[at] = s
 	return s
 }

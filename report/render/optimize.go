@@ -85,7 +85,7 @@ func modelChange(b, a *report.ModelFacts, speed *report.SpeedChange) section {
 			return
 		}
 		row := []cell{str(name), str(text(before)), str(text(after)), {}}
-		if before > 0 && before != after {
+		if before > 0 && before != after && name != "opset" && name != "IR version" {
 			row[3] = str(fmt.Sprintf("%+.1f%%", 100*(after/before-1)))
 		}
 		t.rows = append(t.rows, row)
@@ -137,7 +137,7 @@ func agreementSection(a *report.Agreement) section {
 	if a.Sets > 0 {
 		s.facts = append(s.facts, fact{"tolerance", tolerance})
 	}
-	t := &table{cols: []column{{head: "output", shrink: true}, {head: "dtype", drop: 2}, {head: "elements", right: true, drop: 3}, {head: "beyond", right: true}, {head: "largest |x − y|", right: true}, {head: "relative", right: true, drop: 1}, {head: "SQNR", right: true}, {head: "same top-1", right: true}, {head: "", note: true}}}
+	t := &table{cols: []column{{head: "output", shrink: true}, {head: "dtype", drop: 2}, {head: "elements", right: true}, {head: "beyond", right: true}, {head: "max |x − y|", right: true}, {head: "relative", right: true, drop: 3}, {head: "SQNR", right: true, drop: 1}, {head: "same top-1", right: true}, {head: "", note: true}}}
 	for _, o := range a.Outputs {
 		beyond := cell{text: strconv.FormatInt(o.Beyond, 10)}
 		if o.Beyond > 0 {

@@ -228,16 +228,11 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	if joined > 0 && !sel.cpu {
 		entries["session.disable_cpu_ep_fallback"] = "1"
 	}
+	// Without this the library takes the name of the file for its format.
+	entries["session.load_model_format"] = strings.ToUpper(string(o.model.Format()))
 	if o.model.Path == "" || o.model.Edited() {
-		if bytes, err = o.model.Serialize(); err != nil {
+		if bytes, err = o.serialize(entries); err != nil {
 			return nil, err
-		}
-		if o.model.Path != "" {
-			dir, err := filepath.Abs(filepath.Dir(o.path()))
-			if err != nil {
-				return nil, err
-			}
-			entries["session.model_external_initializers_file_folder_path"] = dir
 		}
 	}
 	maps.Copy(entries, o.config.Entries)
@@ -249,6 +244,24 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	return bytes, nil
 }
 
+// serialize returns the graph as it is now as ONNX, and sets the entries that bytes need.
+func (o opener) serialize(entries map[string]string) ([]byte, error) {
+	// Providers look for their caches beside the file that they are opened from, and find none beside bytes.
+	if files := o.model.Proto.ContextFiles(); len(files) > 0 {
+		return nil, fault.New(fault.Unsupported, "change the model that it was compiled from, and compile that again",
+			"a model whose execution provider keeps what it compiled in a file (%q) runs only as it was written", files[0])
+	}
+	entries["session.load_model_format"] = "ONNX"
+	if o.model.Path != "" {
+		dir, err := filepath.Abs(filepath.Dir(o.path()))
+		if err != nil {
+			return nil, err
+		}
+		entries["session.model_external_initializers_file_folder_path"] = dir
+	}
+	return o.model.Serialize()
+}
+
 // path returns the model file for the library to open. The library refuses external data that a symbolic link beside
 // the model leads to, so that a model that is a link itself is opened where it really lies, if its data are there.
 func (o opener) path() string {
@@ -256,8 +269,8 @@ func (o opener) path() string {
 	if err != nil {
 		return o.model.Path
 	}
-	for _, f := range o.model.Proto.ExternalFiles() {
-		if _, err := os.Stat(filepath.Join(filepath.Dir(real), filepath.FromSlash(f))); err != nil {
+	for _, f := range o.model.Files() {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(real), filepath.FromSlash(f.Location))); err != nil {
 			return o.model.Path
 		}
 	}

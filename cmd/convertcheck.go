@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"infer/internal/fault"
 	"infer/internal/host"
@@ -38,9 +39,11 @@ func (f *convertFlags) checkArtifact(ctx context.Context, a *app, args []string)
 	}
 	d := a.newDocument("convert")
 	loads, why := artifact.Loads(c)
+	gate := report.GateResult{Expr: "loads here", Verdict: report.Pass}
 	if !loads {
-		d.Verdict = report.FailedGate
+		d.Verdict, gate.Verdict, gate.Reason = report.FailedGate, report.Fail, why.Name+": "+why.Detail
 	}
+	d.Gates = append(d.Gates, gate)
 	for _, x := range c.Findings {
 		if x.Level == "warning" {
 			d.Warn("%s: %s", x.Name, x.Detail)
@@ -73,7 +76,7 @@ func (f *convertFlags) place(ctx context.Context, a *app) (p artifact.Place, err
 		p.Accepts = func(ctx context.Context, opsets []onnx.Opset, ir int64) error { return f.accepts(ctx, a, opsets, ir) }
 	}
 	if p.GPUs, err = host.NVIDIA(ctx); err != nil {
-		p.NoGPU = err.Error()
+		p.NoGPU = strings.TrimPrefix(err.Error(), "no NVIDIA GPU: ")
 	}
 	p.TensorRT = artifact.FindTensorRT(os.Getenv("LD_LIBRARY_PATH"), p.Runtimes)
 	if path, err := trtexec.Find(f.trt.trtexec); err == nil {

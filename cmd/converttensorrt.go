@@ -142,7 +142,9 @@ func (f *convertFlags) tensorRT(ctx context.Context, a *app, args []string) erro
 
 // buildEngine runs the conversion and writes its document.
 func (f *convertFlags) buildEngine(ctx context.Context, a *app, o *opened, t convert.Task) error {
-	opts, err := f.options()
+	rest := *f
+	rest.via = "" // of the other kinds
+	opts, err := rest.options()
 	if err != nil {
 		return err
 	}

@@ -172,6 +172,6 @@ func (c *checker) gpu() (host.GPU, bool) {
 	if len(c.place.GPUs) > 0 {
 		return c.place.GPUs[0], true
 	}
-	c.find(levelError, "gpu", "load it on a machine with an NVIDIA GPU", "it needs an NVIDIA GPU: %s", cmp.Or(c.place.NoGPU, "none was looked for"))
+	c.find(levelError, "gpu", "load it on a machine with an NVIDIA GPU", "it needs an NVIDIA GPU, and none is here: %s", cmp.Or(c.place.NoGPU, "none was looked for"))
 	return host.GPU{}, false
 }

@@ -75,6 +75,10 @@ func (c *conversion) reuse() (bool, error) {
 	if there == nil {
 		return false, nil
 	}
+	if now := &c.Engine.Made; now.GPU == "" { // nobody tells before a build: as far as is known it is the same
+		now.GPU, now.Compute, now.Driver = there.GPU, there.Compute, there.Driver
+		c.details.Engine = c.facts()
+	}
 	if why := there.Differs(c.Engine.Made); why != "" {
 		c.details.Engine.Rebuilt = "another: " + why
 		return false, nil

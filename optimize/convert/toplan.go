@@ -31,8 +31,9 @@ func (c *conversion) toPlan(ctx context.Context) error {
 	}
 	f := c.details.Engine
 	f.Version, f.Seconds = "TensorRT "+run.Summary.Version.String(), run.Summary.BuildTime
-	if f.GPU == "" {
-		f.GPU, f.Compute = run.Summary.GPU, run.Summary.Compute
+	if made := &c.Engine.Made; made.GPU == "" { // nvidia-smi did not tell: there is none on Jetson
+		made.GPU, made.Compute = run.Summary.GPU, run.Summary.Compute
+		f.GPU, f.Compute, f.Key = made.GPU, made.Compute, made.MakeKey()
 	}
 	for i, a := range run.Command { // the draft is gone afterwards
 		for _, name := range []string{"--saveEngine=", "--exportLayerInfo="} {

@@ -94,6 +94,7 @@ var rooms = map[string][]string{
 	"configs":                     {},
 	"scripts/bench":               {"model", "model/onnx", "testdata/arch", "internal/host"},
 	"scripts/comparebench":        {"report", "report/compare", "internal/stats", "internal/host"},
+	"scripts/archmodels":          {"model", "model/onnx", "testdata/arch"},
 	"scripts/encoder":             {"model", "testdata/arch"},
 	"scripts/coverage":            {"internal/stats", "internal/host"},
 	"scripts/loadbench":           {"internal/stats", "internal/host"},

@@ -223,7 +223,7 @@ func (r *exportRun) openRuntime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rt, lib, err := r.a.openRuntime(ctx, r.engine.ortLibrary)
+	rt, lib, err := r.a.openRuntime(ctx, r.engine)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"infer/internal/fault"
 	"infer/model"
 	"infer/model/onnx"
-	"infer/model/tensor"
 	"infer/optimize"
 	"infer/optimize/pipeline"
 	"infer/optimize/surgery"
@@ -142,7 +141,7 @@ func runOptimize(ctx context.Context, a *app, args []string, f optimizeFlags) er
 		return err
 	}
 	t := pipeline.Task{
-		Model: o.model, Provider: o.provider, Config: o.config, Bound: fixedDims(o.data.bound.Shapes), Inputs: sets, Source: source, Output: f.output,
+		Model: o.model, Provider: o.provider, Config: o.config, Bound: o.data.dims(), Inputs: sets, Source: source, Output: f.output,
 		Progress: a.progress(),
 	}
 	d.Manifest.Options["level"], d.Manifest.Options["passes"] = f.opts.Level, f.passes
@@ -153,19 +152,6 @@ func runOptimize(ctx context.Context, a *app, args []string, f optimizeFlags) er
 		return err
 	}
 	return outcome(d, false)
-}
-
-// fixedDims are shapes as shape inference takes them.
-func fixedDims(shapes map[string]tensor.Shape) map[string][]onnx.Dim {
-	bound := map[string][]onnx.Dim{}
-	for name, s := range shapes {
-		dims := make([]onnx.Dim, len(s))
-		for i, n := range s {
-			dims[i] = onnx.Fixed(n)
-		}
-		bound[name] = dims
-	}
-	return bound
 }
 
 // edits are the changes that the flags ask for by name, in the order in which they make sense: what is cut away first

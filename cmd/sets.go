@@ -8,6 +8,7 @@ import (
 	"infer/internal/fault"
 	"infer/model"
 	"infer/model/dataset"
+	"infer/model/onnx"
 	"infer/model/tensor"
 )
 
@@ -104,4 +105,16 @@ func (in *inputs) sizesAsked() map[string]int64 {
 		}
 	}
 	return sizes
+}
+
+// dims returns the bound sizes as shape inference takes them.
+func (in *inputs) dims() map[string][]onnx.Dim {
+	bound := map[string][]onnx.Dim{}
+	for name, s := range in.bound.Shapes {
+		bound[name] = []onnx.Dim{}
+		for _, size := range s {
+			bound[name] = append(bound[name], onnx.Fixed(size))
+		}
+	}
+	return bound
 }

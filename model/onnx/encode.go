@@ -3,6 +3,7 @@ package onnx
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"io"
 	"math"
 	"strconv"
@@ -23,6 +24,7 @@ type encoder struct {
 	sizes   []int64
 	w       *bufio.Writer
 	scratch [16]byte
+	err     error // of making elements
 }
 
 // Size returns how many bytes Write writes; external data are not counted.
@@ -43,6 +45,9 @@ func Write(w io.Writer, m *Model) error {
 	}
 	e.sizing, e.w = false, bufio.NewWriterSize(w, 1<<16)
 	e.model(m)
+	if e.err != nil {
+		return e.err
+	}
 	return e.w.Flush()
 }
 
@@ -330,10 +335,13 @@ func (e *encoder) tensor(t *Tensor) {
 		e.bytes(fieldString, s)
 	}
 	e.strSet(8, t.Name)
-	if p.raw != nil {
+	switch {
+	case p.raw != nil:
 		e.tag(fieldRaw, protowire.BytesType)
 		e.varint(uint64(len(p.raw)))
 		e.elements(&t.payload)
+	case p.make != nil:
+		e.deferred(t)
 	}
 	e.strSet(12, t.Doc)
 	if t.External != nil {
@@ -351,6 +359,25 @@ func (e *encoder) elements(p *payload) {
 		return
 	}
 	_ = p.copyRaw(e.w) // errors of the writer stay in bufio until Flush
+}
+
+// deferred writes elements that are made now. A failure ends the writing.
+func (e *encoder) deferred(t *Tensor) {
+	size, err := t.ByteSize()
+	if e.sizing {
+		e.tag(fieldRaw, protowire.BytesType)
+		e.varint(uint64(size))
+		e.n += size
+		return
+	}
+	var data []byte
+	if err == nil && e.err == nil {
+		data, err = t.made()
+	}
+	e.err = cmp.Or(e.err, err)
+	if e.err == nil {
+		e.bytes(fieldRaw, data)
+	}
 }
 
 // typed writes the chunks of a typed field as one packed field.

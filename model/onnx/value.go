@@ -45,6 +45,15 @@ type payload struct {
 	typed   [][]byte // the typed field's chunks, undecoded: packed payloads
 	open    bool     // the last chunk of typed is our own: it gathers elements that came one by one
 	strings [][]byte // string_data
+
+	make func() ([]byte, error) // makes raw anew each time it is needed; nil where there is no need to
+}
+
+// Deferred returns a tensor whose elements are made each time that somebody asks for them, so that a model which is
+// rewritten tensor by tensor is never in memory as a whole. make returns them row-major and little-endian, the same each
+// time. d has a width: no strings.
+func Deferred(name string, d tensor.DType, dims tensor.Shape, make func() ([]byte, error)) *Tensor {
+	return &Tensor{Name: name, DType: d, Dims: dims, payload: payload{make: make}}
 }
 
 // NewTensor returns an initializer or constant that holds v, whose bytes it shares. It fails where SetValue does.
@@ -170,6 +179,12 @@ func (t *Tensor) Value() (tensor.Tensor, error) {
 		}
 	case p.raw != nil:
 		v.Data = p.raw
+	case p.make != nil:
+		data, err := t.made()
+		if err != nil {
+			return v, err
+		}
+		v.Data = data
 	default:
 		data, err := t.decodeTyped()
 		if err != nil {
@@ -178,6 +193,18 @@ func (t *Tensor) Value() (tensor.Tensor, error) {
 		v.Data = data
 	}
 	return v, nil
+}
+
+// made makes the elements of a Deferred.
+func (t *Tensor) made() ([]byte, error) {
+	data, err := t.payload.make()
+	if err != nil {
+		return nil, fault.Wrap(err, "tensor %q", t.Name)
+	}
+	if size, err := t.ByteSize(); err != nil || int64(len(data)) != size {
+		return nil, t.misfit("which takes %d bytes, and %d were made", size, len(data))
+	}
+	return data, nil
 }
 
 // layout says how a typed field holds the elements of a dtype.
@@ -262,7 +289,7 @@ func (t *Tensor) checkData() error {
 			return t.misfit("which takes %d bytes, and it holds %d", size, len(p.raw))
 		}
 		return nil
-	case t.External != nil:
+	case t.External != nil, p.make != nil:
 		return nil
 	}
 	held := int64(0)

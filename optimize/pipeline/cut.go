@@ -32,7 +32,7 @@ func (p *pipeline) cut(ctx context.Context, whole, part *model.Model) error {
 		return err
 	}
 	defer s.Close()
-	if p.Inputs, err = p.accepted(ctx, s); err != nil {
+	if err := p.accepted(ctx, s); err != nil {
 		return err
 	}
 	seen, err := agree.Record(ctx, s, p.Inputs)

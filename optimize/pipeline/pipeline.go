@@ -5,7 +5,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"infer/internal/fault"
@@ -14,7 +13,6 @@ import (
 	"infer/model/agree"
 	"infer/model/engine"
 	"infer/model/onnx"
-	"infer/model/tensor"
 	"infer/optimize"
 	"infer/optimize/proof"
 	"infer/report"
@@ -68,7 +66,7 @@ func Run(ctx context.Context, t Task, o Options, d *report.Document) error {
 func (p *pipeline) run(ctx context.Context) error {
 	p.details.Level = p.Level
 	p.details.Before = optimize.Facts(p.Model, p.Bound)
-	if err := p.phase("edit", func() error { return p.edit(ctx) }); err != nil {
+	if err := p.edit(ctx); err != nil {
 		return err
 	}
 	if err := p.phase("record the original", func() error { return p.record(ctx) }); err != nil {
@@ -160,38 +158,34 @@ func (p *pipeline) record(ctx context.Context) error {
 	}
 	s, err := p.open(ctx, p.base, engine.OptNone)
 	if err != nil {
-		if missing := customOps(p.base.Proto); len(missing) > 0 && ctx.Err() == nil {
-			p.details.Kept = append(p.details.Kept, missing...)
+		if custom := optimize.CustomOps(p.base.Proto); len(custom) > 0 && ctx.Err() == nil {
+			for _, op := range custom {
+				p.details.Kept = append(p.details.Kept, op+": a custom operator")
+			}
 			p.details.Verification = report.Agreement{Verdict: proof.NotRun, Why: "the runtime cannot run it: " + err.Error()}
 			return nil
 		}
 		return err
 	}
 	defer s.Close()
-	if p.Inputs, err = p.accepted(ctx, s); err != nil {
+	if err := p.accepted(ctx, s); err != nil {
 		return err
 	}
 	p.ref, err = agree.Record(ctx, s, p.Inputs)
 	return err
 }
 
-// accepted returns the sets of inputs that the original runs on. The first is what the user asked for, and must be one;
-// the others may have sizes that nobody promised.
-func (p *pipeline) accepted(ctx context.Context, s engine.Session) ([][]tensor.Tensor, error) {
-	list := p.Inputs[:1]
-	for i, in := range p.Inputs {
-		if _, err := agree.Record(ctx, s, [][]tensor.Tensor{in}); ctx.Err() != nil {
-			return nil, ctx.Err()
-		} else if err != nil && i == 0 {
-			return nil, err
-		} else if err == nil && i > 0 {
-			list = append(list, in)
-		}
+// accepted keeps the sets of inputs that the original runs on.
+func (p *pipeline) accepted(ctx context.Context, s engine.Session) error {
+	list, err := agree.Accepted(ctx, s, p.Inputs)
+	if err != nil {
+		return err
 	}
 	if left := len(p.Inputs) - len(list); left > 0 {
 		p.details.Kept = append(p.details.Kept, fmt.Sprintf("%d sets of made-up inputs have sizes that the original refuses, and are left out", left))
 	}
-	return list, nil
+	p.Inputs = list
+	return nil
 }
 
 // open opens a session at a level of the runtime's own rewrites.
@@ -309,22 +303,4 @@ func countNodes(m *onnx.Model) int {
 	n := 0
 	m.Walk(func(g *onnx.Graph) { n += len(g.Nodes) })
 	return n
-}
-
-// customOps names the operators of domains that ONNX Runtime does not bring along, one line each.
-func customOps(m *onnx.Model) []string {
-	known := []string{"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
-	for _, f := range m.Functions {
-		known = append(known, f.Domain)
-	}
-	var list []string
-	m.Walk(func(g *onnx.Graph) {
-		for _, n := range g.Nodes {
-			line := fmt.Sprintf("%s.%s: a custom operator, kept as it is", n.Domain, n.OpType)
-			if !slices.Contains(known, n.Domain) && !slices.Contains(list, line) {
-				list = append(list, line)
-			}
-		}
-	})
-	return list
 }

@@ -191,6 +191,7 @@ func TestWidth(t *testing.T) {
 	docs := otherDocs(t)
 	docs["profile"], docs["inspect"], docs["nodes"] = profileDoc(t), inspectDoc(t), nodesDoc(t)
 	maps.Copy(docs, quantizeDocs(t))
+	maps.Copy(docs, optimizeDocs(t))
 	maps.Copy(docs, loadDocs(t))
 	maps.Copy(docs, decisionDocs(t))
 	maps.Copy(docs, compareDocs(t))
@@ -404,7 +405,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // A document without anything, and one whose details have another shape, still give a page.
 func TestPoorDocuments(t *testing.T) {
-	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "loadtest", "report", "compare", "?"} {
+	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "optimize", "loadtest", "report", "compare", "?"} {
 		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1,"candidates":3,"target":4,"metrics":5}`} {
 			d := &report.Document{Kind: kind, Details: []byte(details)}
 			for _, f := range Formats() {

@@ -1,0 +1,91 @@
+package convert
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"infer/optimize"
+	"infer/optimize/proof"
+	"infer/report"
+)
+
+// conclude fills the document.
+func (c *conversion) conclude(elapsed time.Duration) error {
+	d, x := c.doc, &c.details
+	if x.Verification != nil {
+		d.Metrics = append(d.Metrics, proof.Drift(*x.Verification)...)
+	}
+	d.Metrics = append(d.Metrics, proof.Metrics(x.Speed)...)
+	if bytes := c.bytes(); bytes > 0 {
+		d.Add(report.Exact("model_bytes", float64(bytes)), report.Exact("size_ratio", float64(bytes)/float64(x.Before.Bytes)))
+	}
+	d.Add(report.Exact("elapsed", elapsed.Seconds()))
+	for _, op := range optimize.CustomOps(c.Model.Proto) {
+		c.note(op + ": a custom operator, kept as it is")
+	}
+	if c.drifts() {
+		d.Verdict = report.FailedGate
+		d.Gates = append(d.Gates, report.GateResult{Expr: "outputs agree", Verdict: report.Fail, Reason: x.Verification.Why})
+	}
+	return d.SetDetails(*x)
+}
+
+// bytes returns what was written in all.
+func (c *conversion) bytes() (sum int64) {
+	for _, f := range c.details.Files {
+		sum += f.Bytes
+	}
+	return sum
+}
+
+// files lists what is in the draft, by the names that it will have: the output first, then the others by name.
+func (c *conversion) files() ([]report.ArtifactFile, error) {
+	root := filepath.Dir(c.draft.Path())
+	var list []report.ArtifactFile
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		list = append(list, report.ArtifactFile{Path: filepath.Join(filepath.Dir(c.Output), name), Bytes: info.Size(), What: c.what(name)})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at what was written: %w", err)
+	}
+	first := func(f report.ArtifactFile) int {
+		if filepath.Base(f.Path) == filepath.Base(c.draft.Path()) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(list, func(a, b report.ArtifactFile) int {
+		return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(a.Path, b.Path))
+	})
+	return list, nil
+}
+
+// what says what a file of the draft is.
+func (c *conversion) what(name string) string {
+	switch base := filepath.Base(c.draft.Path()); {
+	case name == base:
+		return "model"
+	case name == base+".data":
+		return "external data"
+	case ending(name) == ".bin" && ending(base) == ".xml":
+		return "weights"
+	}
+	return "compiled model"
+}

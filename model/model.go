@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"infer/internal/fault"
 	"infer/model/onnx"
@@ -67,6 +68,17 @@ const (
 	FormatONNX Format = "onnx"
 	FormatORT  Format = "ort" // ONNX Runtime's own
 )
+
+// CutExt returns a path or name of a model file without its ending, .onnx or .ort; false where it has none of them. The
+// ending is what people and folders of models go by: Load looks at the content.
+func CutExt(path string) (stem string, ok bool) {
+	for _, ext := range []string{".onnx", ".ort"} {
+		if stem, ok = strings.CutSuffix(path, ext); ok {
+			return stem, true
+		}
+	}
+	return path, false
+}
 
 // Format returns the format of the file at Path; that of a model made in memory is FormatONNX, as is all that Save writes.
 func (m *Model) Format() Format {

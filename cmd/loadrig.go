@@ -177,7 +177,7 @@ func (f *loadtestFlags) isPerfAnalyzer() bool {
 // openSession opens a model on the provider of the flags.
 func (r *loadRig) openSession(ctx context.Context, m *model.Model) (engine.Session, error) {
 	if r.runtime == nil {
-		rt, lib, err := r.a.openRuntime(ctx, r.f.engine.ortLibrary)
+		rt, lib, err := r.a.openRuntime(ctx, r.f.engine)
 		if err != nil {
 			return nil, err
 		}
@@ -406,11 +406,10 @@ func (r *loadRig) describe(d *report.Document, o loadtest.Options) error {
 		d.Manifest.Model = &report.ModelRef{Path: m.Path, SHA256: sum, Bytes: m.Bytes()}
 	}
 	if r.runtime != nil {
-		ref := &report.RuntimeRef{Name: "onnxruntime", Version: r.library.Version, Path: r.library.Path}
-		for _, p := range r.config.Providers {
-			ref.Providers = append(ref.Providers, p.Name)
+		var err error
+		if d.Manifest.Runtime, err = runtimeRef(r.library, r.config); err != nil {
+			return err
 		}
-		d.Manifest.Runtime = ref
 	}
 	d.Manifest.Seed = &r.f.data.Seed
 	d.Manifest.Options = map[string]any{

@@ -230,9 +230,9 @@ type DeployDetails struct {
 	Next   *NextStep    `json:"next,omitempty"`
 }
 
-// FileDigest is one written file.
+// FileDigest is one file: written by deploy, or a library that a run used.
 type FileDigest struct {
-	Path   string `json:"path"` // relative to the folder, with slashes
+	Path   string `json:"path"` // of a written file, relative to the folder, with slashes
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
 }
@@ -248,9 +248,10 @@ type RuntimeDetails struct {
 type Library struct {
 	Path      string   `json:"path"`
 	Version   string   `json:"version"`
-	Source    string   `json:"source"` // "flag", "environment", "cache", "system", "python", "node"
+	Source    string   `json:"source"`           // "flag", "environment", "cache", "system", "python", "node"
+	Flavor    string   `json:"flavor,omitempty"` // "cpu", or the accelerator that it was built for
 	Providers []string `json:"providers"`
-	Bytes     int64    `json:"bytes,omitempty"`
+	Bytes     int64    `json:"bytes,omitempty"` // of an installed flavor with all that it needs
 	SHA256    string   `json:"sha256,omitempty"`
 	Selected  bool     `json:"selected"`
 	Problem   string   `json:"problem,omitempty"` // why it cannot be used

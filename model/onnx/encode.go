@@ -352,15 +352,6 @@ func (e *encoder) tensor(t *Tensor) {
 	e.raw(t.Unknown)
 }
 
-// elements writes raw elements.
-func (e *encoder) elements(p *payload) {
-	if e.sizing {
-		e.n += int64(len(p.raw))
-		return
-	}
-	_ = p.copyRaw(e.w) // errors of the writer stay in bufio until Flush
-}
-
 // deferred writes elements that are made now. A failure ends the writing.
 func (e *encoder) deferred(t *Tensor) {
 	size, err := t.ByteSize()
@@ -378,6 +369,15 @@ func (e *encoder) deferred(t *Tensor) {
 	if e.err == nil {
 		e.bytes(fieldRaw, data)
 	}
+}
+
+// elements writes raw elements.
+func (e *encoder) elements(p *payload) {
+	if e.sizing {
+		e.n += int64(len(p.raw))
+		return
+	}
+	_ = p.copyRaw(e.w) // errors of the writer stay in bufio until Flush
 }
 
 // typed writes the chunks of a typed field as one packed field.

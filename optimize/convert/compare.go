@@ -56,6 +56,7 @@ func (c *conversion) compare(ctx context.Context) error {
 	}
 	c.base = base
 	c.later(base.Close)
+	all := len(c.Inputs)
 	if c.Inputs, err = agree.Accepted(ctx, base, c.Inputs); err != nil {
 		return err
 	}
@@ -73,6 +74,9 @@ func (c *conversion) compare(ctx context.Context) error {
 	}
 	if c.output.provider != nil && c.output.provider.Name() != c.Provider.Name() {
 		a.Provider = c.output.provider.Name()
+	}
+	if left := all - len(c.Inputs); left > 0 {
+		a.Notes = append(a.Notes, fmt.Sprintf("%d sets of made-up inputs have sizes that the original refuses, and are left out", left))
 	}
 	if c.details.Verification != nil { // what was said on the way
 		a.Notes = append(c.details.Verification.Notes, a.Notes...)

@@ -28,11 +28,21 @@ func (c *conversion) conclude(elapsed time.Duration) error {
 	for _, op := range optimize.CustomOps(c.Model.Proto) {
 		c.note(op + ": a custom operator, kept as it is")
 	}
-	if c.drifts() {
-		d.Verdict = report.FailedGate
-		d.Gates = append(d.Gates, report.GateResult{Expr: "outputs agree", Verdict: report.Fail, Reason: x.Verification.Why})
-	}
+	c.judge()
 	return d.SetDetails(*x)
+}
+
+// judge makes a gate of the comparison.
+func (c *conversion) judge() {
+	v := c.details.Verification
+	if v == nil || v.Verdict == proof.NotRun {
+		return
+	}
+	g := report.GateResult{Expr: "outputs agree", Verdict: report.Pass, Reason: fmt.Sprintf("%s, on %d sets of inputs", v.Verdict, v.Sets)}
+	if c.drifts() {
+		c.doc.Verdict, g.Verdict, g.Reason = report.FailedGate, report.Fail, v.Why
+	}
+	c.doc.Gates = append(c.doc.Gates, g)
 }
 
 // bytes returns what was written in all.

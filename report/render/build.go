@@ -438,6 +438,8 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 		return decoded(d.Details, func(q report.QuantizeDetails) layout { return layQuantize(q, o) })
 	case "optimize":
 		return decoded(d.Details, func(x report.OptimizeDetails) layout { return layOptimize(x, o) })
+	case "convert":
+		return decoded(d.Details, func(x report.ConvertDetails) layout { return layConvert(x, o) })
 	case "loadtest":
 		return decoded(d.Details, func(l report.LoadDetails) layout { return layLoad(d, l, o) })
 	case "compare":

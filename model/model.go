@@ -48,6 +48,7 @@ type source struct {
 type File struct {
 	Path     string // where it lies
 	Location string // as the model names it, relative to the model's folder, with slashes; "" for the model file
+	Bytes    int64
 }
 
 // Files returns the files that the model was loaded from: the model file, then its external data and the caches of its
@@ -55,7 +56,7 @@ type File struct {
 func (m *Model) Files() []File {
 	list := make([]File, 0, len(m.sources))
 	for _, s := range m.sources {
-		list = append(list, File{Path: s.path, Location: s.location})
+		list = append(list, File{Path: s.path, Location: s.location, Bytes: s.info.Size()})
 	}
 	return list
 }

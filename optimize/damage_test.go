@@ -18,7 +18,7 @@ func every() []Pass { return append(All(), nameNodes(), foldConstants()) }
 // samples returns models on which each pass has something to do.
 func samples() []*onnx.Model {
 	x := float("x", 2, 4, 5, 5)
-	list := []*onnx.Model{
+	list := append(moves(), []*onnx.Model{
 		chain().Proto, subgraphModel().Proto,
 		normalized(x, 6, node("Conv", names("x", "w"), names("a"), intAttr("group", 2)), f32("w", 6, 2, 3, 3)).Proto,
 		normalized(x, 6, node("ConvTranspose", names("x", "w", "b"), names("a"), intAttr("group", 2)), f32("w", 4, 3, 2, 2), f32("b", 6)).Proto,
@@ -36,7 +36,7 @@ func samples() []*onnx.Model {
 			node("Clip", names("s"), names("c"), floatAttr("min", 0)), node("Pad", names("c"), names("p"), intsAttr("pads", 0, 0, 0, 0, 0, 0, 0, 0), floatAttr("value", 1)),
 			node("Softmax", names("p"), names("t")), node("ImageScaler", names("t"), names("i"), floatsAttr("bias", 1, 2, 3)), node("Crop", names("i"), names("r"), intsAttr("border", 0, 0, 1, 1)),
 			node("TopK", names("r"), names("y", "at"), intAttr("k", 1))})).Proto,
-	}
+	}...)
 	for _, c := range foldTests() {
 		list = append(list, c.model.Proto)
 	}

@@ -94,7 +94,7 @@ func (p provider) open(ctx context.Context, m *model.Model, c engine.Config) (_ 
 		made.Destroy()
 		return nil, err
 	}
-	s.warnings = plan.warnings
+	s.warnings, s.strict = plan.warnings, plan.has("openvino")
 	if err := files.checkWritten(); err != nil {
 		s.Close()
 		return nil, err
@@ -107,6 +107,10 @@ type selection struct {
 	used     []engine.ProviderSpec // without cpu
 	cpu      bool                  // the cpu may run what they cannot
 	warnings []string
+}
+
+func (s *selection) has(provider string) bool {
+	return slices.ContainsFunc(s.used, func(p engine.ProviderSpec) bool { return p.Name == provider })
 }
 
 func (s *selection) warn(format string, args ...any) {
@@ -241,17 +245,15 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	if o.record {
 		entries[recordAssignment] = "1"
 	}
-	if o.model.Path == "" || o.model.Edited() {
-		if bytes, err = o.model.Serialize(); err != nil {
+	if bytes, err = o.serialized(sel); err != nil {
+		return nil, err
+	}
+	if bytes != nil && o.model.Path != "" {
+		dir, err := filepath.Abs(filepath.Dir(o.path()))
+		if err != nil {
 			return nil, err
 		}
-		if o.model.Path != "" {
-			dir, err := filepath.Abs(filepath.Dir(o.path()))
-			if err != nil {
-				return nil, err
-			}
-			entries["session.model_external_initializers_file_folder_path"] = dir
-		}
+		entries["session.model_external_initializers_file_folder_path"] = dir
 	}
 	maps.Copy(entries, o.config.Entries)
 	for _, k := range slices.Sorted(maps.Keys(entries)) {
@@ -260,6 +262,17 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 		}
 	}
 	return bytes, nil
+}
+
+// serialized returns the bytes of a model that the library must not read from its file; nil for one that it can.
+func (o opener) serialized(sel *selection) ([]byte, error) {
+	switch {
+	case sel.has("openvino") && hasOptionalInputs(o.model):
+		return withoutOptionalInputs(o.model)
+	case o.model.Path == "" || o.model.Edited():
+		return o.model.Serialize()
+	}
+	return nil, nil
 }
 
 // path returns the model file for the library to open. The library refuses external data that a symbolic link beside

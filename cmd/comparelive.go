@@ -45,6 +45,9 @@ func (f *compareFlags) runLive(ctx context.Context, a *app) error {
 	if err := a.checkOutputs(nil, []string{f.a, f.b}, outputFile{"--output", f.output}); err != nil {
 		return err
 	}
+	if err := f.shareLibrary(ctx, a); err != nil {
+		return err
+	}
 	base, err := f.openSide(ctx, a, "base", f.a, f.aSet)
 	if err != nil {
 		return err

@@ -44,6 +44,37 @@ func (f *compareFlags) openSide(ctx context.Context, a *app, side, target string
 	return s, nil
 }
 
+// shareLibrary chooses the runtime library for both sides where one of them asks for a provider: the models of a process
+// run on one library, which must have what either side needs.
+func (f *compareFlags) shareLibrary(ctx context.Context, a *app) error {
+	var all engineFlags
+	need := false // a side that cannot do without its providers
+	for _, side := range []struct {
+		target string
+		set    []string
+	}{{f.a, f.aSet}, {f.b, f.bSet}} {
+		if !isModel(side.target) {
+			continue
+		}
+		e, _, err := sideEngine(f.load.engine, side.set)
+		if err != nil {
+			return err
+		}
+		wanted, optional := e.wanted()
+		all.providers = append(all.providers, wanted...)
+		need = need || len(wanted) > 0 && !optional
+	}
+	if len(all.providers) == 0 || f.load.engine.ortLibrary != "" {
+		return nil
+	}
+	if !need {
+		all.providers = append(all.providers, "cpu")
+	}
+	lib, err := a.findLibrary(ctx, all)
+	f.load.engine.ortLibrary = lib.Path
+	return err
+}
+
 // sideEngine returns the engine flags of a side, and what --a-set or --b-set set in them.
 func sideEngine(e engineFlags, set []string) (engineFlags, map[string]string, error) {
 	options := map[string]string{}

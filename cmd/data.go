@@ -247,11 +247,9 @@ func (a *app) manifest(d *report.Document, o *opened) error {
 		return err
 	}
 	d.Manifest.Model = &report.ModelRef{Path: o.model.Path, SHA256: sum, Bytes: o.model.Bytes()}
-	ref := &report.RuntimeRef{Name: "onnxruntime", Version: o.library.Version, Path: o.library.Path}
-	for _, p := range o.config.Providers {
-		ref.Providers = append(ref.Providers, p.Name)
+	if d.Manifest.Runtime, err = runtimeRef(o.library, o.config); err != nil {
+		return err
 	}
-	d.Manifest.Runtime = ref
 	d.Manifest.Options = map[string]any{"threads": o.config.Threads, "inter_threads": o.config.InterThreads, "session_config": o.config.Entries}
 	d.Manifest.Bindings = map[string]string{}
 	for name, s := range o.data.bound.Shapes {

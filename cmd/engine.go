@@ -2,7 +2,11 @@ package cmd
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"os"
 	"runtime"
 	"strings"
 
@@ -14,6 +18,7 @@ import (
 	"infer/model/engine"
 	"infer/model/engine/ort"
 	"infer/model/engine/ort/library"
+	"infer/report"
 )
 
 // engineFlags are the flags of every command that runs a model.
@@ -23,6 +28,7 @@ type engineFlags struct {
 	threads         int
 	interThreads    int
 	sessionConfig   []string
+	customOps       []string
 	ortLibrary      string
 }
 
@@ -32,8 +38,9 @@ func (e *engineFlags) add(f *pflag.FlagSet) {
 	f.IntVar(&e.threads, "threads", 0, "intra-op threads (default: the CPUs this process may really use)")
 	f.IntVar(&e.interThreads, "inter-threads", 0, "inter-op threads; more than one runs branches in parallel (default 1)")
 	f.StringArrayVar(&e.sessionConfig, "session-config", nil, "`key=value` session-config entry of the runtime; repeatable")
+	f.StringArrayVar(&e.customOps, "custom-ops", nil, "`LIB`rary with custom operators of the model; repeatable")
 	addLibraryFlag(f, &e.ortLibrary)
-	markTop(f, "provider", "provider-option", "threads", "inter-threads", "session-config")
+	markTop(f, "provider", "provider-option", "threads", "inter-threads", "session-config", "custom-ops")
 }
 
 func addLibraryFlag(f *pflag.FlagSet, path *string) {
@@ -76,7 +83,21 @@ func (e *engineFlags) config() (engine.Config, error) {
 		}
 		c.Entries[k] = v
 	}
+	c.CustomOps = e.customOps
 	return c, nil
+}
+
+// wanted returns the execution providers that the library must have, in order of preference. optional: cpu, which every
+// library has, may run in place of them.
+func (e *engineFlags) wanted() (providers []string, optional bool) {
+	for _, p := range e.providers {
+		if p = strings.ToLower(p); p == "cpu" {
+			optional = true
+			break
+		}
+		providers = append(providers, p)
+	}
+	return providers, optional
 }
 
 // maxThreads is far above what is of use: threads of the runtime spin while they wait, so that many more than there are
@@ -114,9 +135,23 @@ func (a *app) libraryOptions(path string) library.Options {
 	return o
 }
 
-// openRuntime finds the runtime library, installing it on first use, and loads it.
-func (a *app) openRuntime(ctx context.Context, path string) (*ort.Runtime, library.Library, error) {
-	lib, err := library.Ensure(ctx, a.libraryOptions(path))
+// findLibrary returns the runtime library that has the providers of e. It installs the pinned one on first use where no
+// others are asked for.
+func (a *app) findLibrary(ctx context.Context, e engineFlags) (library.Library, error) {
+	o := a.libraryOptions(e.ortLibrary)
+	var optional bool
+	o.Providers, optional = e.wanted()
+	lib, err := library.Ensure(ctx, o)
+	for optional && len(o.Providers) > 0 && fault.KindOf(err) == fault.Unsupported {
+		o.Providers = o.Providers[:len(o.Providers)-1] // the session says which are left out
+		lib, err = library.Ensure(ctx, o)
+	}
+	return lib, err
+}
+
+// openRuntime finds the runtime library that has the providers of e and loads it.
+func (a *app) openRuntime(ctx context.Context, e engineFlags) (*ort.Runtime, library.Library, error) {
+	lib, err := a.findLibrary(ctx, e)
 	if err != nil {
 		return nil, lib, err
 	}
@@ -126,6 +161,44 @@ func (a *app) openRuntime(ctx context.Context, path string) (*ort.Runtime, libra
 		return nil, lib, fmt.Errorf("load the runtime library: %w", err)
 	}
 	return rt, lib, nil
+}
+
+// runtimeRef records the library and what it loads besides: the files of the asked providers, and custom operators.
+func runtimeRef(lib library.Library, c engine.Config) (*report.RuntimeRef, error) {
+	ref := &report.RuntimeRef{Name: "onnxruntime", Version: lib.Version, Path: lib.Path, Flavor: lib.Flavor}
+	for _, p := range c.Providers {
+		ref.Providers = append(ref.Providers, p.Name)
+		if file := library.ProviderFile(lib.Path, p.Name); file != "" {
+			d, err := digestOf(file)
+			if err != nil {
+				return nil, err
+			}
+			ref.ProviderLibraries = append(ref.ProviderLibraries, d)
+		}
+	}
+	for _, file := range c.CustomOps {
+		d, err := digestOf(file)
+		if err != nil {
+			return nil, err
+		}
+		ref.CustomOps = append(ref.CustomOps, d)
+	}
+	return ref, nil
+}
+
+func digestOf(file string) (report.FileDigest, error) {
+	d := report.FileDigest{Path: file}
+	f, err := os.Open(file)
+	if err != nil {
+		return d, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if d.Bytes, err = io.Copy(h, f); err != nil {
+		return d, err
+	}
+	d.SHA256 = hex.EncodeToString(h.Sum(nil))
+	return d, nil
 }
 
 // opened is a model with its inputs and the provider to run it on.
@@ -162,7 +235,7 @@ func (o *opened) fill(ctx context.Context, a *app, args []string, e engineFlags,
 	if o.data, err = openData(o.model, d, b); err != nil {
 		return err
 	}
-	if o.runtime, o.library, err = a.openRuntime(ctx, e.ortLibrary); err != nil {
+	if o.runtime, o.library, err = a.openRuntime(ctx, e); err != nil {
 		return err
 	}
 	o.provider, err = o.runtime.Provider(o.config.Providers[0].Name)

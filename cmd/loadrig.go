@@ -75,7 +75,8 @@ func (r *loadRig) open(ctx context.Context) (err error) {
 	if strings.Contains(r.target, "://") {
 		return r.openRemote(ctx)
 	}
-	if _, err := os.Stat(r.target); err != nil && !strings.HasSuffix(r.target, ".onnx") {
+	_, named := model.CutExt(r.target)
+	if _, err := os.Stat(r.target); err != nil && !named {
 		return fault.New(fault.Usage, "write http://"+r.target+" or grpc://"+r.target+", or the path of a .onnx file", "target %q is no URL and no file", r.target)
 	}
 	if err := r.f.target.onlyRemote(); err != nil {
@@ -176,7 +177,7 @@ func (f *loadtestFlags) isPerfAnalyzer() bool {
 // openSession opens a model on the provider of the flags.
 func (r *loadRig) openSession(ctx context.Context, m *model.Model) (engine.Session, error) {
 	if r.runtime == nil {
-		rt, lib, err := r.a.openRuntime(ctx, r.f.engine.ortLibrary)
+		rt, lib, err := r.a.openRuntime(ctx, r.f.engine)
 		if err != nil {
 			return nil, err
 		}
@@ -405,11 +406,10 @@ func (r *loadRig) describe(d *report.Document, o loadtest.Options) error {
 		d.Manifest.Model = &report.ModelRef{Path: m.Path, SHA256: sum, Bytes: m.Bytes()}
 	}
 	if r.runtime != nil {
-		ref := &report.RuntimeRef{Name: "onnxruntime", Version: r.library.Version, Path: r.library.Path}
-		for _, p := range r.config.Providers {
-			ref.Providers = append(ref.Providers, p.Name)
+		var err error
+		if d.Manifest.Runtime, err = runtimeRef(r.library, r.config); err != nil {
+			return err
 		}
-		d.Manifest.Runtime = ref
 	}
 	d.Manifest.Seed = &r.f.data.Seed
 	d.Manifest.Options = map[string]any{

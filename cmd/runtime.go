@@ -3,7 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,13 +20,16 @@ func newRuntimeCmd(a *app) *cobra.Command {
 		Short: "Find, install and diagnose the ONNX Runtime library",
 		Long: `runtime tells which ONNX Runtime libraries are on this machine and which one infer uses:
 --ort-library or INFER_ORT_LIBRARY, then infer's own cache, then a system copy that is new enough, then an install of
-the pinned release ` + library.Pinned + ` through your package client (pip, uv or npm), checked against a pinned checksum.`,
+the pinned release ` + library.Pinned + ` through your package client (pip, uv or npm), checked against a pinned checksum.
+
+Builds for accelerators are installed by name (install --flavor openvino) and used by the commands that are asked for
+their execution provider (--provider openvino), and by no others.`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(
 		newRuntimeSubCmd(a, "list", "List the libraries of this machine and the one in use", runRuntimeList),
-		newRuntimeSubCmd(a, "install", "Install the pinned library into infer's cache, where it is not there yet", runRuntimeInstall),
+		newRuntimeSubCmd(a, "install", "Install the pinned library, or one for an accelerator, into infer's cache", runRuntimeInstall),
 		newRuntimeSubCmd(a, "doctor", "Say what would go wrong on this machine, and what to do about it", runRuntimeDoctor),
 	)
 	return c
@@ -34,31 +37,45 @@ the pinned release ` + library.Pinned + ` through your package client (pip, uv o
 
 // runtimeFlags are the flags of the subcommands of runtime.
 type runtimeFlags struct {
-	library string // list and doctor: the library to look at
-	flavor  string // install: the build
-	output  string
+	library   string   // list and doctor: the library to look at
+	providers []string // list and doctor: the execution providers that it must have
+	flavor    string   // install: the build
+	output    string
 }
 
 func newRuntimeSubCmd(a *app, use, short string, run func(context.Context, *app, runtimeFlags) error) *cobra.Command {
 	var f runtimeFlags
+	example := " --provider openvino --format json"
+	if use == "install" {
+		example = " --flavor openvino"
+	}
 	c := &cobra.Command{
 		Use:     use,
 		Short:   short,
-		Example: "  infer runtime " + use + "\n  infer runtime " + use + " --format json",
+		Example: "  infer runtime " + use + "\n  infer runtime " + use + example,
 		Args:    usageArgs(cobra.NoArgs),
 		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), a, f) },
 	}
 	if use == "install" {
-		c.Flags().StringVar(&f.flavor, "flavor", "cpu", "build of the library: cpu")
+		c.Flags().StringVar(&f.flavor, "flavor", "cpu", "build of the library: "+strings.Join(library.Flavors(), "|"))
 	} else {
+		c.Flags().StringArrayVar(&f.providers, "provider", nil, "execution provider that the library must have, as for the commands that run a model; repeatable")
 		addLibraryFlag(c.Flags(), &f.library)
 	}
 	addOutputFlag(c.Flags(), &f.output)
 	return c
 }
 
+// options are those of list and doctor.
+func (f *runtimeFlags) options(a *app) library.Options {
+	o := a.libraryOptions(f.library)
+	e := engineFlags{providers: f.providers}
+	o.Providers, _ = e.wanted()
+	return o
+}
+
 func runRuntimeList(ctx context.Context, a *app, f runtimeFlags) error {
-	libs, err := library.Find(ctx, a.libraryOptions(f.library))
+	libs, err := library.Find(ctx, f.options(a))
 	if err != nil {
 		return err
 	}
@@ -68,19 +85,35 @@ func runRuntimeList(ctx context.Context, a *app, f runtimeFlags) error {
 func runRuntimeInstall(ctx context.Context, a *app, f runtimeFlags) error {
 	o := a.libraryOptions("")
 	o.Path = "" // what is installed is infer's own copy, whatever else is in use
-	if a.bar == nil && !o.Offline {
-		a.log.Info("installing onnxruntime " + library.Pinned + " where it is not in the cache yet")
+	plan, err := library.PlanInstall(o, f.flavor)
+	if err != nil {
+		return err
+	}
+	if !o.Offline {
+		a.sayPlan(plan)
 	}
 	lib, err := library.Install(ctx, o, f.flavor)
 	if err != nil {
 		return err
 	}
-	lib.Selected = true
+	if plan.Flavor == "cpu" {
+		lib.Selected = true
+	}
 	return a.emitLibraries([]library.Library{lib}, nil, f.output)
 }
 
+// sayPlan says before an install what will be downloaded.
+func (a *app) sayPlan(p library.Plan) {
+	for _, d := range p.Downloads {
+		a.log.Info(fmt.Sprintf("to download: %s, %s", d.Package, report.FormatValue(report.Bytes, float64(d.Bytes))))
+	}
+	if len(p.Downloads) > 0 {
+		a.log.Info(fmt.Sprintf("%s in all, about %s on disk, into %s", report.FormatValue(report.Bytes, float64(p.Bytes)), report.FormatValue(report.Bytes, float64(p.OnDisk)), p.Dir))
+	}
+}
+
 func runRuntimeDoctor(ctx context.Context, a *app, f runtimeFlags) error {
-	o := a.libraryOptions(f.library)
+	o := f.options(a)
 	findings := library.Doctor(ctx, o)
 	libs, err := library.Find(ctx, o)
 	if err != nil {
@@ -130,10 +163,7 @@ func (a *app) emitLibraries(libs []library.Library, findings []report.Finding, o
 	d := a.newDocument("runtime")
 	details := report.RuntimeDetails{Libraries: []report.Library{}, Findings: findings}
 	for _, l := range libs {
-		row := report.Library{Path: l.Path, Version: l.Version, Source: l.Source, Providers: l.Providers, Selected: l.Selected, Problem: l.Problem}
-		if info, err := os.Stat(l.Path); err == nil {
-			row.Bytes = info.Size()
-		}
+		row := report.Library{Path: l.Path, Version: l.Version, Source: l.Source, Flavor: l.Flavor, Bytes: l.Bytes, Providers: l.Providers, Selected: l.Selected, Problem: l.Problem}
 		if row.Providers == nil {
 			row.Providers = []string{}
 		}

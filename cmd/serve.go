@@ -114,7 +114,7 @@ func runServe(ctx context.Context, a *app, args []string, f serveFlags) error {
 	if err != nil {
 		return err
 	}
-	rt, lib, err := a.openRuntime(ctx, f.engine.ortLibrary)
+	rt, lib, err := a.openRuntime(ctx, f.engine)
 	if err != nil {
 		return err
 	}

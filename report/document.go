@@ -181,7 +181,11 @@ type RuntimeRef struct {
 	Version   string   `json:"version"`
 	Path      string   `json:"path"`
 	SHA256    string   `json:"sha256,omitempty"`
+	Flavor    string   `json:"flavor,omitempty"`    // "cpu", or the accelerator that the library was built for
 	Providers []string `json:"providers,omitempty"` // in the order asked for
+
+	ProviderLibraries []FileDigest `json:"provider_libraries,omitempty"` // the files of providers that are files of their own
+	CustomOps         []FileDigest `json:"custom_ops,omitempty"`         // libraries with custom operators
 }
 
 // DataRef identifies the input data.

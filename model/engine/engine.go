@@ -107,4 +107,5 @@ type Config struct {
 	OptimizedModelPath string            // where to write the graph that the runtime really runs; "" for nowhere
 	TracePrefix        string            // file prefix of the per-node trace, written by Close; "" for none
 	Entries            map[string]string // session-config entries, passed through
+	CustomOps          []string          // files of libraries with custom operators, registered in order
 }

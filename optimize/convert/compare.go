@@ -22,6 +22,8 @@ func (c *conversion) tolerance() agree.Tolerance {
 		return agree.Tolerance{Rel: 0.1, Abs: 0.1, Share: 0.95} // 8 significant bits where float16 has 11
 	case ORT:
 		return agree.Tolerance{Rel: 1e-4, Abs: 1e-5} // other fusions than when the ONNX file is loaded
+	case TensorRT:
+		return agree.Half() // TF32 has no more bits than float16
 	case OpenVINO:
 		return agree.Tolerance{Rel: 1e-3, Abs: 1e-3, Share: 0.99} // kernels of another library
 	}
@@ -40,15 +42,15 @@ func (c *conversion) readBack(context.Context) (err error) {
 	return nil
 }
 
-// compare runs the original and what was written on the same inputs.
-func (c *conversion) compare(ctx context.Context) error {
+// record runs the original, on those of the inputs that it accepts.
+func (c *conversion) record(ctx context.Context) error {
 	if why := c.whyNotRun(); why != "" {
 		c.unrun(why)
 		return nil
 	}
 	base, err := c.Provider.Open(ctx, c.Model, c.Config)
 	if err != nil {
-		if custom := optimize.CustomOps(c.Model.Proto); len(custom) > 0 && ctx.Err() == nil {
+		if len(optimize.CustomOps(c.Model.Proto)) > 0 && ctx.Err() == nil {
 			c.unrun("the runtime cannot run the original: " + err.Error())
 			return nil
 		}
@@ -60,27 +62,30 @@ func (c *conversion) compare(ctx context.Context) error {
 	if c.Inputs, err = agree.Accepted(ctx, base, c.Inputs); err != nil {
 		return err
 	}
-	ref, err := agree.Record(ctx, base, c.Inputs)
-	if err != nil {
-		return err
+	if left := all - len(c.Inputs); left > 0 {
+		c.remark("%d sets of made-up inputs have sizes that the original refuses, and are left out", left)
+	}
+	c.ref, err = agree.Record(ctx, base, c.Inputs)
+	return err
+}
+
+// compare runs what was written on the same inputs.
+func (c *conversion) compare(ctx context.Context) (err error) {
+	if c.ref == nil {
+		return nil
 	}
 	if c.head, err = c.openWritten(ctx); err != nil {
 		return fault.Wrap(err, "open what was written")
 	}
 	c.later(c.head.Close)
-	a, err := proof.Outputs(ctx, ref, c.head, c.tolerance(), c.Source)
+	a, err := proof.Outputs(ctx, c.ref, c.head, c.tolerance(), c.Source)
 	if err != nil {
 		return fault.Wrap(err, "run what was written")
 	}
-	if c.output.provider != nil && c.output.provider.Name() != c.Provider.Name() {
+	if c.output.provider.Name() != c.Provider.Name() {
 		a.Provider = c.output.provider.Name()
 	}
-	if left := all - len(c.Inputs); left > 0 {
-		a.Notes = append(a.Notes, fmt.Sprintf("%d sets of made-up inputs have sizes that the original refuses, and are left out", left))
-	}
-	if c.details.Verification != nil { // what was said on the way
-		a.Notes = append(c.details.Verification.Notes, a.Notes...)
-	}
+	a.Notes = append(a.Notes, c.remarks...)
 	c.details.Verification = &a
 	if c.details.Via == ViaProvider {
 		return c.placement(ctx)
@@ -88,9 +93,16 @@ func (c *conversion) compare(ctx context.Context) error {
 	return nil
 }
 
+// remark adds a line to the verification.
+func (c *conversion) remark(format string, args ...any) {
+	c.remarks = append(c.remarks, fmt.Sprintf(format, args...))
+}
+
 // whyNotRun says why nothing is run, "" where it is.
 func (c *conversion) whyNotRun() string {
 	switch {
+	case c.Engine != nil && c.Engine.Tool != nil:
+		return "a native engine is run by TensorRT alone"
 	case c.isLarge():
 		return fmt.Sprintf("the model takes %.1f GB, and models from %.1f GB on are never in memory as a whole", float64(c.Model.Bytes())/1e9, float64(largeModel)/1e9)
 	case len(c.Inputs) == 0:
@@ -102,7 +114,6 @@ func (c *conversion) whyNotRun() string {
 // unrun notes that nothing was run.
 func (c *conversion) unrun(why string) {
 	c.details.Verification = &report.Agreement{Verdict: proof.NotRun, Why: why}
-	c.doc.Warn("outputs were not compared: %s", why)
 }
 
 // openWritten opens a session on what was written.

@@ -9,6 +9,7 @@ import (
 	"infer/internal/fault"
 	"infer/internal/progress"
 	"infer/model"
+	"infer/model/agree"
 	"infer/model/engine"
 	"infer/model/onnx"
 	"infer/model/tensor"
@@ -27,8 +28,9 @@ type Task struct {
 	Bound    map[string][]onnx.Dim // sizes at which costs are stated
 	Provider engine.Provider       // runs the model, and what is made of it where Compiler does not
 	Config   engine.Config
-	Compiler engine.Provider // of OpenVINO by its provider: compiles the model and runs what came of it
+	Compiler engine.Provider // of OpenVINO and TensorRT by their providers: compiles the model and runs what came of it
 	Compiled engine.Config   // of Compiler
+	Engine   *Engine         // of TensorRT
 
 	Inputs [][]tensor.Tensor // sets of inputs to compare on, the first also to measure speed with; none: nothing is run
 	Source string            // where Inputs come from, in words
@@ -49,10 +51,12 @@ type conversion struct {
 	doc     *report.Document
 	details report.ConvertDetails
 	draft   *model.Draft
-	base    engine.Session // the original; nil where it is not run
-	written *model.Model   // read back; nil for what is no model that infer reads
-	head    engine.Session // what was written; nil where it is not run
-	free    []func()       // what is open, in that order
+	base    engine.Session   // the original; nil where it is not run
+	ref     *agree.Reference // what it answers
+	written *model.Model     // read back; nil for what is no model that infer reads
+	head    engine.Session   // what was written; nil where it is not run
+	free    []func()         // what is open, in that order
+	remarks []string         // about the verification
 	output  outputKind
 }
 
@@ -85,6 +89,11 @@ func Run(ctx context.Context, t Task, o Options, d *report.Document) error {
 func (c *conversion) run(ctx context.Context) (err error) {
 	before := optimize.Facts(c.Model, c.Bound)
 	c.details.Before = &before
+	if c.Engine != nil {
+		if done, err := c.reuse(); done || err != nil {
+			return err
+		}
+	}
 	if c.draft, err = model.NewDraft(c.Output); err != nil {
 		return err
 	}
@@ -93,7 +102,7 @@ func (c *conversion) run(ctx context.Context) (err error) {
 		name string
 		run  func(context.Context) error
 	}{
-		{"convert", c.make}, {"read back", c.readBack}, {"compare outputs", c.compare}, {"measure speed", c.race}, {"place", c.place},
+		{"run the original", c.record}, {"convert", c.make}, {"read back", c.readBack}, {"compare outputs", c.compare}, {"measure speed", c.race}, {"place", c.place},
 	} {
 		if err := c.phase(ctx, step.name, step.run); err != nil {
 			return err
@@ -132,6 +141,8 @@ func (c *conversion) make(ctx context.Context) error {
 		return c.toORT(ctx)
 	case OpenVINO:
 		return c.toOpenVINO(ctx)
+	case TensorRT:
+		return c.toTensorRT(ctx)
 	}
 	return fault.New(fault.Usage, "", "a conversion to %s is not made here", c.Target.Kind)
 }
@@ -181,6 +192,11 @@ func (c *conversion) place(ctx context.Context) error {
 	files, err := c.files()
 	if err != nil {
 		return err
+	}
+	if c.written == nil {
+		if c.details.OutputHash, err = c.digest(files); err != nil {
+			return err
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -57,7 +57,7 @@ func deploySummary(d report.DeployDetails) string {
 }
 
 func runtimeSections(d report.RuntimeDetails) []section {
-	t := &table{cols: []column{{head: ""}, {head: "version"}, {head: "source"}, {head: "providers", shrink: true}, {head: "path"}}}
+	t := &table{cols: []column{{head: ""}, {head: "version"}, {head: "source"}, {head: "providers", shrink: true}, {head: "size", right: true}, {head: "path"}}}
 	for _, l := range d.Libraries {
 		mark := cell{}
 		if l.Selected {
@@ -67,7 +67,7 @@ func runtimeSections(d report.RuntimeDetails) []section {
 		if l.Problem != "" {
 			what = cell{text: l.Problem, tone: warn}
 		}
-		t.rows = append(t.rows, []cell{mark, str(l.Version), str(l.Source), what, code(l.Path)})
+		t.rows = append(t.rows, []cell{mark, str(l.Version), str(l.Source), what, str(librarySize(l.Bytes)), code(l.Path)})
 	}
 	s := section{title: "ONNX Runtime libraries", table: t}
 	if len(t.rows) == 0 {
@@ -87,6 +87,13 @@ func findings(list []report.Finding) section {
 		t.rows = append(t.rows, []cell{{text: x.Level, tone: levelTone(x.Level)}, str(x.Name), str(detail)})
 	}
 	return section{title: "Findings", table: t}
+}
+
+func librarySize(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return bytesText(n)
 }
 
 func levelTone(level string) tone {

@@ -11,32 +11,36 @@ import (
 	"infer/model/engine"
 )
 
-// appendProvider adds an execution provider to the options of a session, through the call that the library has for it.
-// An option it does not take is a fault.Usage error; a provider that does not load here is fault.Unsupported.
-func appendProvider(o *ortgo.SessionOptions, spec engine.ProviderSpec) error {
+// append adds an execution provider to the options of a session, through the call that the library has for it. An
+// option it does not take is a fault.Usage error; a provider that does not load here is fault.Unsupported.
+func (o opener) append(options *ortgo.SessionOptions, spec engine.ProviderSpec) error {
 	p, err := lookUp(spec.Name, []string{spec.Name})
 	if err != nil {
 		return err
 	}
+	preloaded := o.rt.preload(p.name)
 	switch p.name {
 	case "cuda":
-		err = appendCUDA(o, spec.Options)
+		err = appendCUDA(options, spec.Options)
 	case "tensorrt":
-		err = appendTensorRT(o, spec.Options)
+		err = appendTensorRT(options, spec.Options)
 	case "openvino":
-		err = o.AppendExecutionProviderOpenVINO(spec.Options)
+		err = o.appendOpenVINO(options, spec.Options)
 	case "coreml":
-		err = o.AppendExecutionProviderCoreMLV2(spec.Options)
+		err = options.AppendExecutionProviderCoreMLV2(spec.Options)
 	case "directml":
-		err = appendDirectML(o, spec.Options)
+		err = appendDirectML(options, spec.Options)
 	default:
-		err = o.AppendExecutionProvider(p.generic, spec.Options)
+		err = options.AppendExecutionProvider(p.generic, spec.Options)
 	}
-	if err == nil || fault.KindOf(err) == fault.Usage {
+	if err == nil || fault.HintOf(err) != "" {
 		return err
 	}
-	return fault.New(fault.Unsupported, "run `infer runtime doctor`, or pass --provider cpu",
-		"the %s provider cannot be used: %s", p.name, cleanMessage(err.Error()))
+	why := cleanMessage(err.Error())
+	if preloaded != nil {
+		why += " (" + preloaded.Error() + ")"
+	}
+	return fault.New(fault.Unsupported, "run `infer runtime doctor`, or pass --provider cpu", "the %s provider cannot be used: %s", p.name, why)
 }
 
 func badOption(name string, err error) error {

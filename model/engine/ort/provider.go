@@ -4,6 +4,7 @@ package ort
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -73,6 +74,9 @@ func (p provider) open(ctx context.Context, m *model.Model, c engine.Config) (_ 
 	}()
 	o := opener{rt: p.rt, model: m, config: c, abandoned: files.removeNew}
 	made, err := o.create(ctx, &plan)
+	if errors.Is(err, errFallback) && ctx.Err() == nil {
+		err = o.leftOver(ctx, plan)
+	}
 	if err != nil && ctx.Err() == nil && plan.cpu && len(plan.used) > 0 {
 		why := err
 		onCPU := selection{cpu: true, warnings: plan.warnings}
@@ -155,6 +159,7 @@ type opener struct {
 	config engine.Config
 	// abandoned is called when the library is done with a session that nobody waits for any more.
 	abandoned func()
+	record    bool // which provider each node went to
 }
 
 // create opens the model on the selected providers. A provider that fails to join is left out of sel with a warning
@@ -164,7 +169,8 @@ func (o opener) create(ctx context.Context, sel *selection) (*ortgo.DynamicAdvan
 	if err != nil {
 		return nil, translate(err.Error())
 	}
-	bytes, err := o.prepare(options, sel)
+	var bytes []byte
+	keepSignalStack(func() { bytes, err = o.prepare(options, sel) })
 	if err != nil {
 		options.Destroy()
 		return nil, err
@@ -188,11 +194,15 @@ func (o opener) wait(ctx context.Context, create func() (*ortgo.DynamicAdvancedS
 	}
 	done := make(chan result, 1)
 	go func() {
-		made, err := create()
-		done <- result{made, err}
+		var r result
+		keepSignalStack(func() { r.made, r.err = create() })
+		done <- r
 	}()
 	select {
 	case r := <-done:
+		if r.err != nil && strings.Contains(r.err.Error(), noFallback) {
+			return nil, errFallback
+		}
 		if r.err != nil {
 			return nil, translate(r.err.Error())
 		}
@@ -215,7 +225,7 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	}
 	joined := 0
 	for _, spec := range sel.used {
-		switch err := appendProvider(options, spec); {
+		switch err := o.append(options, spec); {
 		case err == nil:
 			joined++
 		case sel.cpu && fault.KindOf(err) != fault.Usage:
@@ -230,6 +240,9 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	}
 	// Without this the library takes the name of the file for its format.
 	entries["session.load_model_format"] = strings.ToUpper(string(o.model.Format()))
+	if o.record {
+		entries[recordAssignment] = "1"
+	}
 	if o.model.Path == "" || o.model.Edited() {
 		if bytes, err = o.serialize(entries); err != nil {
 			return nil, err
@@ -277,6 +290,14 @@ func (o opener) path() string {
 	return real
 }
 
+// threads returns how many intra-op threads the session has.
+func (o opener) threads() int {
+	if o.config.Threads == 0 {
+		return host.EffectiveCPUs().Count
+	}
+	return o.config.Threads
+}
+
 // configure sets everything but providers and entries.
 func (o opener) configure(options *ortgo.SessionOptions) error {
 	c := o.config
@@ -289,10 +310,7 @@ func (o opener) configure(options *ortgo.SessionOptions) error {
 		return fault.New(fault.Usage, "", "optimization level %d, %d intra-op and %d inter-op threads: not a valid setting",
 			c.OptLevel, c.Threads, c.InterThreads)
 	}
-	threads, mode := c.Threads, ortgo.ExecutionMode(ortgo.ExecutionModeSequential)
-	if threads == 0 {
-		threads = host.EffectiveCPUs().Count
-	}
+	threads, mode := o.threads(), ortgo.ExecutionMode(ortgo.ExecutionModeSequential)
 	if c.InterThreads > 1 {
 		mode = ortgo.ExecutionModeParallel
 	}
@@ -311,6 +329,11 @@ func (o opener) configure(options *ortgo.SessionOptions) error {
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return translate(err.Error())
+		}
+	}
+	for _, file := range c.CustomOps {
+		if err := o.rt.registerCustomOps(options, file); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,8 +1,10 @@
 //go:build cgo && !windows
 
+#define _GNU_SOURCE // sigaltstack
 #include "shim.h"
 
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -40,7 +42,14 @@ enum {
 	GetAvailableProviders = 125,
 	ReleaseAvailableProviders = 126,
 	HasValue = 192,
+	RegisterCustomOpsLibrary_V2 = 228,
 	GetResizedStringTensorElementBuffer = 252,
+	Session_GetEpGraphAssignmentInfo = 407,
+	EpAssignedSubgraph_GetEpName = 408,
+	EpAssignedSubgraph_GetNodes = 409,
+	EpAssignedNode_GetName = 410,
+	EpAssignedNode_GetDomain = 411,
+	EpAssignedNode_GetOperatorType = 412,
 };
 
 enum { TypeTensor = 1, StringElement = 8, ErrorNotImplemented = 9 };
@@ -66,6 +75,22 @@ const char *infer_open(infer_rt *rt, const char *path) {
 	}
 	rt->version = base->get_version();
 	return NULL;
+}
+
+const char *infer_preload(const char *path) { return dlopen(path, RTLD_NOW | RTLD_GLOBAL) ? NULL : dlerror(); }
+
+void *infer_signal_stack(void) {
+	stack_t *s = malloc(sizeof *s);
+	if (s && sigaltstack(NULL, s)) {
+		free(s);
+		s = NULL;
+	}
+	return s;
+}
+
+void infer_signal_stack_back(void *stack) {
+	if (stack) sigaltstack(stack, NULL);
+	free(stack);
 }
 
 const char *infer_start(infer_rt *rt, uint32_t api_version) {
@@ -224,4 +249,25 @@ void *infer_string_content(const infer_rt *rt, void *value, void *text, size_t l
 void *infer_alloc(size_t size) {
 	void *p = NULL;
 	return posix_memalign(&p, 64, size) ? NULL : p;
+}
+
+void *infer_register_custom_ops(const infer_rt *rt, void *options, const char *path) {
+	return CALL(rt, RegisterCustomOpsLibrary_V2, (void *, const char *))(options, path);
+}
+
+void *infer_assigned(const infer_rt *rt, void *session, void *const **subgraphs, size_t *n) {
+	return CALL(rt, Session_GetEpGraphAssignmentInfo, (void *, void *const **, size_t *))(session, subgraphs, n);
+}
+
+void *infer_assigned_nodes(const infer_rt *rt, void *subgraph, const char **provider, void *const **nodes, size_t *n) {
+	void *s = CALL(rt, EpAssignedSubgraph_GetEpName, (void *, const char **))(subgraph, provider);
+	if (!s) s = CALL(rt, EpAssignedSubgraph_GetNodes, (void *, void *const **, size_t *))(subgraph, nodes, n);
+	return s;
+}
+
+void *infer_assigned_node(const infer_rt *rt, void *node, const char **name, const char **domain, const char **op) {
+	void *s = CALL(rt, EpAssignedNode_GetName, (void *, const char **))(node, name);
+	if (!s) s = CALL(rt, EpAssignedNode_GetDomain, (void *, const char **))(node, domain);
+	if (!s) s = CALL(rt, EpAssignedNode_GetOperatorType, (void *, const char **))(node, op);
+	return s;
 }

@@ -44,6 +44,14 @@ typedef struct {
 const char *infer_open(infer_rt *rt, const char *path);
 const char *infer_start(infer_rt *rt, uint32_t api_version);
 
+// infer_preload loads a library that another one needs. NULL, or why not.
+const char *infer_preload(const char *path);
+
+// infer_signal_stack notes the signal stack of this thread in a new object; infer_signal_stack_back sets it again and
+// frees the object.
+void *infer_signal_stack(void);
+void infer_signal_stack_back(void *stack);
+
 const char *infer_message(const infer_rt *rt, void *status);
 void infer_release_status(const infer_rt *rt, void *status);
 void *infer_providers(const infer_rt *rt, char ***names, int *n);
@@ -66,6 +74,13 @@ void infer_release_value(const infer_rt *rt, void *value);
 void *infer_describe(const infer_rt *rt, void *value, infer_info *out);
 void *infer_item(const infer_rt *rt, void *value, int i, void **out);
 void *infer_string_content(const infer_rt *rt, void *value, void *text, size_t len, size_t *offsets, size_t n);
+
+void *infer_register_custom_ops(const infer_rt *rt, void *options, const char *path);
+
+// Which provider a session gave each node to, where its options asked to record it. The strings and lists are the session's.
+void *infer_assigned(const infer_rt *rt, void *session, void *const **subgraphs, size_t *n);
+void *infer_assigned_nodes(const infer_rt *rt, void *subgraph, const char **provider, void *const **nodes, size_t *n);
+void *infer_assigned_node(const infer_rt *rt, void *node, const char **name, const char **domain, const char **op);
 
 void *infer_alloc(size_t size);
 

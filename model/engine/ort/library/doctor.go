@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"infer/internal/fault"
 	"infer/internal/host"
 )
 
@@ -61,7 +62,12 @@ func Doctor(ctx context.Context, o Options) []Finding {
 	} else {
 		found = append(found, o.noLibrary(libraries))
 	}
-	for _, l := range libraries {
+	for i, l := range libraries {
+		if i != selected && l.Problem == "" && l.Source == SourceCache && l.Flavor != "cpu" {
+			found = append(found, fine("flavor "+l.Flavor, "%s, version %s, %s: used where its provider is asked for", l.Path, l.Version, size(uint64(l.Bytes))))
+			found = append(found, o.integrity(ctx, l))
+			found = append(found, o.accelerators(ctx, l)...)
+		}
 		if l.Problem != "" && (selected >= 0 || l.Source != SourceFlag) {
 			found = append(found, warn("copy", unusableAdvice(l), "%s (%s) is not used: %s", l.Path, l.Source, l.Problem))
 		}
@@ -73,6 +79,9 @@ func Doctor(ctx context.Context, o Options) []Finding {
 }
 
 func unusableAdvice(l Library) string {
+	if l.Source == SourceCache && l.Flavor != "" && l.Flavor != "cpu" {
+		return "run infer runtime install --flavor " + l.Flavor
+	}
 	if l.Source == SourceCache {
 		return "run infer runtime install"
 	}
@@ -83,6 +92,9 @@ func unusableAdvice(l Library) string {
 func (o Options) noLibrary(libraries []Library) Finding {
 	if len(libraries) > 0 && libraries[0].Source == SourceFlag {
 		return bad("library", "pass another file with --ort-library (or INFER_ORT_LIBRARY), or leave it out", "%s: %s", libraries[0].Path, libraries[0].Problem)
+	}
+	if asked := o.asked(); len(asked) > 0 {
+		return bad("library", fault.HintOf(o.lacking()), "%v", o.lacking())
 	}
 	if o.Offline {
 		return bad("library", "unset INFER_OFFLINE for one run, or "+helpYourself, "none that can be used, and INFER_OFFLINE forbids installing")
@@ -101,25 +113,21 @@ func (o Options) examine(ctx context.Context, l Library) []Finding {
 	found = append(found, o.integrity(ctx, l), fine("architecture", "built for %s", o.platform()))
 	if o.goos == "linux" {
 		found = append(found, o.glibc(l.Path))
-		found = append(found, o.dependencies("dependencies", l.Path, SeverityError))
+		found = append(found, o.dependencies("dependencies", l.Path, SeverityError, nil))
 	}
 	providers := l.Providers
 	if o.goos == "linux" {
 		providers = unique(append(providers, builtin(ctx, l.Path)...))
 	}
 	found = append(found, fine("providers", "%s", strings.Join(providers, ", ")))
-	if o.goos == "linux" {
-		for _, file := range o.providerFiles(l.Path) {
-			if name := providerOf(file); name != "shared" {
-				found = append(found, o.dependencies("provider "+name, file, SeverityWarning))
-			}
-		}
-	}
-	return found
+	return append(found, o.accelerators(ctx, l)...)
 }
 
 // integrity compares the library with the pinned sums.
 func (o Options) integrity(ctx context.Context, l Library) Finding {
+	if l.Source == SourceCache && l.Flavor != "cpu" {
+		return o.flavorIntegrity(ctx, l)
+	}
 	got, err := sumOf(ctx, l.Path)
 	if err != nil {
 		return bad("integrity", "check the permissions of the file, or the disk", "%s cannot be read: %s", l.Path, cause(err))
@@ -158,8 +166,8 @@ func orUnknown(version string) string {
 }
 
 // dependencies checks that the loader will find what an ELF file needs.
-func (o Options) dependencies(name, path, severity string) Finding {
-	missing, err := o.unresolved(path)
+func (o Options) dependencies(name, path, severity string, more []string) Finding {
+	missing, err := o.unresolved(path, more)
 	if err != nil {
 		return Finding{Name: name, Severity: severity, Detail: fmt.Sprintf("%s: %v", path, err), Advice: "replace the file"}
 	}

@@ -29,6 +29,17 @@ type marker struct {
 	File    string `json:"file"`
 	SHA256  string `json:"sha256"`
 	Bytes   int64  `json:"bytes"`
+
+	// of a flavor: the sums of its wheels, and every file that came out of them
+	Wheels []string   `json:"wheels,omitempty"`
+	Files  []unpacked `json:"files,omitempty"`
+}
+
+// unpacked is a file that came out of a wheel.
+type unpacked struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	Bytes  int64  `json:"bytes"`
 }
 
 // install puts the pinned release into the cache folder, under a lock, and returns it.
@@ -48,7 +59,7 @@ func install(ctx context.Context, o Options) (Library, error) {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return Library{}, cacheError(err)
 	}
-	unlock, err := o.lock(ctx, filepath.Join(root, ".lock"))
+	unlock, err := o.lock(ctx, filepath.Join(root, ".lock"), released)
 	if err != nil {
 		return Library{}, err
 	}
@@ -96,7 +107,7 @@ func cacheError(err error) error {
 
 // lock takes the lock file of the cache folder and waits while another process has it. The kernel frees the lock of a
 // process that was killed.
-func (o Options) lock(ctx context.Context, path string) (unlock func(), err error) {
+func (o Options) lock(ctx context.Context, path, what string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, cacheError(err)
@@ -110,7 +121,7 @@ func (o Options) lock(ctx context.Context, path string) (unlock func(), err erro
 		if !busy {
 			return func() { f.Close() }, nil // closing frees the lock; the file stays, or two could lock two files
 		}
-		o.Progress.Send(progress.Event{Phase: "onnxruntime " + Pinned, Note: "another process is installing it"})
+		o.Progress.Send(progress.Event{Phase: what, Note: "another process is installing it"})
 		select {
 		case <-ctx.Done():
 			f.Close()
@@ -128,32 +139,39 @@ func removeLeftovers(root string) {
 	}
 }
 
-// fill tries the sources in order until one gives the library, and publishes that. A file with another sum than the
-// pinned one ends it (see mismatch), and so does the end of ctx; any other failure leads to the next source.
+// fill tries the sources in order until one gives the library, and publishes that.
 func (o Options) fill(ctx context.Context, stage string) error {
+	return firstOf(ctx, "ONNX Runtime "+Pinned, helpYourself, o.sources(), func(i int, s source) error {
+		return o.try(ctx, filepath.Join(stage, fmt.Sprint(i)), s)
+	})
+}
+
+// firstOf tries sources in order until one gives what is wanted. A file with another sum than the pinned one ends it
+// (see mismatch), and so does the end of ctx; any other failure leads to the next source.
+func firstOf(ctx context.Context, what, hint string, sources []source, try func(i int, s source) error) error {
 	var failed []string
 	settled := map[string]bool{}
-	for i, s := range o.sources() {
+	for i, s := range sources {
 		if settled[s.group] {
 			continue
 		}
-		err := o.try(ctx, filepath.Join(stage, fmt.Sprint(i)), s)
+		err := try(i, s)
 		var bad *mismatch
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
-			return fmt.Errorf("install ONNX Runtime %s: %w", Pinned, ctx.Err())
+			return fmt.Errorf("install %s: %w", what, ctx.Err())
 		case errors.As(err, &bad):
 			return fault.New(fault.Internal, "the index or mirror that "+s.name+" uses does not give the published file, so infer did not use it: ask whoever "+
-				"runs it, or pass a library you trust with --ort-library FILE", "ONNX Runtime %s through %s: wrong checksum: %w", Pinned, s.name, bad)
+				"runs it, or pass a library you trust with --ort-library FILE", "%s through %s: wrong checksum: %w", what, s.name, bad)
 		case errors.Is(err, syscall.ENOSPC), errors.Is(err, errPublish):
 			return cacheError(err)
 		}
 		settled[s.group] = isVerdict(err)
 		failed = append(failed, s.name+": "+err.Error())
 	}
-	return fault.New(fault.Internal, helpYourself, "cannot install ONNX Runtime %s: %s", Pinned, strings.Join(failed, "; "))
+	return fault.New(fault.Internal, hint, "cannot install %s: %s", what, strings.Join(failed, "; "))
 }
 
 var errPublish = errors.New("publish")
@@ -186,14 +204,32 @@ func (o Options) try(ctx context.Context, work string, s source) error {
 		return err
 	}
 	m := s.d.files[0]
-	text, err := json.MarshalIndent(marker{Pinned, "cpu", s.name, m.name, m.sum, m.bytes}, "", "  ")
+	if err := writeMarker(out, marker{Version: Pinned, Flavor: "cpu", Through: s.name, File: m.name, SHA256: m.sum, Bytes: m.bytes}); err != nil {
+		return err
+	}
+	return publish(out, o.home(), filepath.Join(work, "old"))
+}
+
+func writeMarker(dir string, m marker) error {
+	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(out, markerName), append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, markerName), append(text, '\n'), 0o644); err != nil {
 		return fmt.Errorf("%w: %w", errPublish, err)
 	}
-	return publish(out, o.home(), filepath.Join(work, "old"))
+	return nil
+}
+
+func readMarker(dir string) (m marker, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, markerName))
+	if err != nil {
+		return m, errors.New("its install record cannot be read")
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, errors.New("its install record is damaged")
+	}
+	return m, nil
 }
 
 // publish renames the finished folder to its place; what lay there before moves to old.
@@ -215,13 +251,9 @@ func publish(out, home, old string) error {
 // checkMarker checks the installed library by its record: the size is right and the sum is one that this build of infer
 // pins. The library itself is not read.
 func checkMarker(home string, o Options) error {
-	text, err := os.ReadFile(filepath.Join(home, markerName))
+	m, err := readMarker(home)
 	if err != nil {
-		return errors.New("its install record cannot be read")
-	}
-	var m marker
-	if err := json.Unmarshal(text, &m); err != nil {
-		return errors.New("its install record is damaged")
+		return err
 	}
 	info, err := os.Stat(filepath.Join(home, fileName(o.goos)))
 	if err != nil {

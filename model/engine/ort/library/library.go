@@ -35,10 +35,13 @@ const (
 // Options says where to look and how to install. The zero value looks everywhere, installs to the user's cache folder
 // and reports nothing.
 type Options struct {
-	Path     string        // the library to use, or a folder with it; "" looks for one
-	CacheDir string        // infer's own cache folder; "" is infer/ in XDG_CACHE_HOME or in the user's cache folder
-	Offline  bool          // forbids installing
-	Progress progress.Func // hears about downloads; may be nil
+	Path     string // the library to use, or a folder with it; "" looks for one
+	CacheDir string // infer's own cache folder; "" is infer/ in XDG_CACHE_HOME or in the user's cache folder
+	Offline  bool   // forbids installing
+	// Providers are execution providers that the library must have, "cpu" apart. Those that come as files of their own
+	// (cuda, tensorrt, openvino) decide which copy is used; whether one has another shows when it is loaded.
+	Providers []string
+	Progress  progress.Func // hears about downloads; may be nil
 
 	// LookupEnv reads the environment; nil is os.LookupEnv. Package clients get the same environment in Environ;
 	// nil is os.Environ().
@@ -49,6 +52,7 @@ type Options struct {
 	root         string              // tests: a folder in place of "/" for everything that is no setting
 	dir          string              // tests: the working folder
 	pins         map[string]pinned   // tests: other sums
+	flavors      []flavor            // tests: other wheels
 	releases     string              // tests: another address of the release archives
 	client       *http.Client        // tests
 	facts        func() host.Machine // tests: another machine's CPU
@@ -69,6 +73,7 @@ type Library struct {
 	Source    string   `json:"source"`              // one of the Source constants
 	Flavor    string   `json:"flavor,omitempty"`    // "cpu", or the accelerator that it was built for
 	Providers []string `json:"providers,omitempty"` // execution providers that the files at hand hold, "cpu" first
+	Bytes     int64    `json:"bytes,omitempty"`     // of the library; of an installed flavor, with all that it needs
 	Selected  bool     `json:"selected"`            // Ensure would return this one
 	Problem   string   `json:"problem,omitempty"`   // why it cannot be used; "" when it can
 }
@@ -93,19 +98,23 @@ func Find(ctx context.Context, o Options) ([]Library, error) {
 		}
 	}
 	for i := range found {
-		if found[i].Problem == "" {
+		if o.fits(found[i]) || found[i].Source == SourceFlag && found[i].Problem == "" {
 			found[i].Selected = true
 			break
 		}
 		if found[i].Source == SourceFlag {
-			break // a path that was asked for is used or refused
+			return found, ctx.Err() // a path that was asked for is used or refused
 		}
+	}
+	if i := o.lastResort(found); i >= 0 && !slices.ContainsFunc(found, func(l Library) bool { return l.Selected }) {
+		found[i].Selected = true
 	}
 	return found, ctx.Err()
 }
 
 // Ensure returns the library to use: the one at o.Path, else infer's own, else the first usable copy of the machine,
-// else the pinned release, which it installs. Two processes may call it at once; one installs and both get the result.
+// else the pinned release, which it installs. Where o.Providers asks for more than that has, it is the first usable copy
+// that has them all, infer's own flavors among them, or fault.Unsupported. Two processes may call it at once; one installs and both get the result.
 // An o.Path that cannot be used is an error (fault.Usage), never passed over. Cancelling ctx ends an install and leaves
 // nothing behind.
 func Ensure(ctx context.Context, o Options) (Library, error) {
@@ -116,7 +125,7 @@ func Ensure(ctx context.Context, o Options) (Library, error) {
 			return Library{}, err
 		}
 		for _, l := range libraries {
-			if l.Problem == "" {
+			if o.fits(l) || l.Source == SourceFlag && l.Problem == "" {
 				l.Selected = true
 				return l, nil
 			}
@@ -129,29 +138,35 @@ func Ensure(ctx context.Context, o Options) (Library, error) {
 	if err := ctx.Err(); err != nil {
 		return Library{}, err
 	}
+	if len(o.asked()) > 0 {
+		return Library{}, o.lacking()
+	}
+	if flavors := o.installed(); o.lastResort(flavors) >= 0 {
+		l := flavors[o.lastResort(flavors)]
+		l.Selected = true
+		return l, nil
+	}
 	return install(ctx, o)
 }
 
-// Install installs the pinned release of a flavor to infer's cache folder and returns it; what is already installed and
-// intact is returned as it is. "" and "cpu" are the only flavors so far; others give fault.Unsupported.
-func Install(ctx context.Context, o Options, flavor string) (Library, error) {
-	if flavor != "" && flavor != "cpu" {
-		return Library{}, fault.New(fault.Unsupported, "install that build yourself (pip install onnxruntime-"+pipFlavor(flavor)+
-			") and pass its libonnxruntime with --ort-library FILE", "cannot install ONNX Runtime flavor %q: this release installs cpu", flavor)
-	}
+// Install installs a flavor to infer's cache folder and returns it; what is already installed and intact is returned as
+// it is. "" and "cpu" are the pinned release, the others are in Flavors. A flavor's downloads that are whole survive an
+// install that was cut off, and the next one goes on from there. Errors: fault.Usage for an unknown flavor,
+// fault.Unsupported for one without a build for this platform.
+func Install(ctx context.Context, o Options, name string) (Library, error) {
 	o = o.withDefaults()
+	if name != "" && name != "cpu" {
+		f, err := o.flavor(name)
+		if err != nil {
+			return Library{}, err
+		}
+		return o.installFlavor(ctx, f)
+	}
 	if l := o.cached(); len(l) > 0 && l[0].Problem == "" && checkSum(l[0].Path, o) == nil {
 		l[0].Selected = o.Path == ""
 		return l[0], nil
 	}
 	return install(ctx, o)
-}
-
-func pipFlavor(flavor string) string {
-	if flavor == "openvino" {
-		return flavor
-	}
-	return "gpu"
 }
 
 // places returns the ways to look for a copy, cheapest and most preferred first.
@@ -160,7 +175,7 @@ func (o Options) places() []func(context.Context) ([]Library, error) {
 		return func(context.Context) ([]Library, error) { return look(), nil }
 	}
 	return []func(context.Context) ([]Library, error){
-		plain(o.explicit), plain(o.cached), plain(o.system), plain(o.homebrew), plain(o.python), plain(o.node), o.askPython,
+		plain(o.explicit), plain(o.cached), plain(o.installed), plain(o.system), plain(o.homebrew), plain(o.python), plain(o.node), o.askPython,
 	}
 }
 
@@ -183,6 +198,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.pins == nil {
 		o.pins = pins()
+	}
+	if o.flavors == nil {
+		o.flavors = flavors()
 	}
 	if o.releases == "" {
 		o.releases = releases
@@ -222,14 +240,16 @@ func (o Options) home() string {
 }
 
 // fileName is what the pinned library is called on a platform.
-func fileName(goos string) string {
+func fileName(goos string) string { return libraryName(goos, Pinned) }
+
+func libraryName(goos, version string) string {
 	switch goos {
 	case "darwin":
-		return "libonnxruntime." + Pinned + ".dylib"
+		return "libonnxruntime." + version + ".dylib"
 	case "windows":
 		return "onnxruntime.dll"
 	}
-	return "libonnxruntime.so." + Pinned
+	return "libonnxruntime.so." + version
 }
 
 func realPath(path string) string {

@@ -31,6 +31,17 @@ func needed(path string) map[string][]string {
 	return out
 }
 
+// imports returns the libraries that an ELF file names as needed.
+func imports(path string) []string {
+	f, err := elf.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	names, _ := f.ImportedLibraries()
+	return names
+}
+
 // provided returns the symbol versions that an ELF library defines.
 func provided(path string) []string {
 	f, err := elf.Open(path)
@@ -85,9 +96,9 @@ func (o Options) resolve(name string, before []string) string {
 	return ""
 }
 
-// unresolved returns what an ELF file needs and the loader will not find: libraries, and symbol versions of libraries
-// that are here. It looks one step deep. The C library's versions are left to the finding about glibc.
-func (o Options) unresolved(path string) ([]string, error) {
+// unresolved returns what an ELF file needs and the loader will not find, looking in more too: libraries, and symbol
+// versions of libraries that are here. It looks one step deep. The C library's versions are left to the finding about glibc.
+func (o Options) unresolved(path string, more []string) ([]string, error) {
 	f, err := elf.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("not a whole ELF library")
@@ -97,17 +108,7 @@ func (o Options) unresolved(path string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not a whole ELF library")
 	}
-	before := []string{}
-	for _, tag := range []elf.DynTag{elf.DT_RUNPATH, elf.DT_RPATH} {
-		values, _ := f.DynString(tag)
-		for _, v := range values {
-			for _, dir := range filepath.SplitList(v) {
-				origin := filepath.Dir(realPath(path))
-				dir = strings.ReplaceAll(dir, "${ORIGIN}", origin)
-				before = append(before, strings.ReplaceAll(dir, "$ORIGIN", origin))
-			}
-		}
-	}
+	before := append(runPath(f, path), more...)
 	needs := needed(path)
 	var missing []string
 	for _, name := range libraries {

@@ -35,6 +35,7 @@ func (o Options) probe(path, source string) Library {
 		l.Problem = "not a regular file"
 		return l
 	}
+	l.Bytes = info.Size()
 	version, problem := o.object(path, info.Size())
 	if problem != "" {
 		l.Problem = problem

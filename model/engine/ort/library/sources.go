@@ -18,6 +18,7 @@ import (
 // source is one way to get the pinned release.
 type source struct {
 	name    string // for people: "pip", "uvx", "npm", "release archive"
+	what    string // what it gives: "onnxruntime 1.30.0"
 	group   string // sources with the same configuration: one refusal speaks for all of them
 	d       download
 	missing string                                                        // why it cannot be tried; "" when it can
@@ -29,35 +30,43 @@ func (o Options) sources() []source {
 	p := o.pins[o.platform()]
 	var out []source
 	if p.wheel.name != "" {
-		download := []string{
-			"download", "--no-deps", "--only-binary=:all:", "--python-version", "3.12", "--platform", p.tag,
-			"--no-input", "--disable-pip-version-check", "--progress-bar", "off", "-d", ".", "onnxruntime==" + Pinned,
-		}
-		for _, c := range []struct {
-			name, program string
-			args          []string
-		}{
-			{"python3 -m pip", "python3", []string{"-m", "pip"}},
-			{"pip3", "pip3", nil},
-			{"pip", "pip", nil},
-			{"uvx", "uvx", []string{"pip"}},
-		} {
-			group := "pip"
-			if c.program == "uvx" {
-				group = "uv"
-			}
-			out = append(out, o.packaged(source{name: c.name, group: group, d: p.wheel}, c.program, append(c.args, download...), "onnxruntime-*.whl"))
-		}
+		out = o.pips("onnxruntime", Pinned, p.tag, p.wheel)
 	}
 	if p.npm.name != "" {
-		out = append(out, o.packaged(source{name: "npm", group: "npm", d: p.npm}, "npm", []string{
+		out = append(out, o.packaged(source{name: "npm", group: "npm", what: released, d: p.npm}, "npm", []string{
 			"pack", "onnxruntime-node@" + Pinned, "--ignore-scripts", "--loglevel=error", "--no-update-notifier", "--fetch-retries=1",
 		}, "onnxruntime-node-*.tgz"))
 	}
 	if p.release.name != "" {
-		out = append(out, source{name: "release archive", group: "release", d: p.release, get: func(ctx context.Context, work string) (string, error) {
+		out = append(out, source{name: "release archive", group: "release", what: released, d: p.release, get: func(ctx context.Context, work string) (string, error) {
 			return o.fetch(ctx, work, p.release)
 		}})
+	}
+	return out
+}
+
+// released is what people call the pinned release.
+const released = "onnxruntime " + Pinned
+
+// pips returns the ways to get a wheel: the clients of the Python package index. One version of Python is named, for
+// there is a wheel for each, which differ in nothing but the Python module.
+func (o Options) pips(project, version, tag string, d download) []source {
+	args := []string{
+		"download", "--no-deps", "--only-binary=:all:", "--python-version", "3.12", "--platform", tag,
+		"--no-input", "--disable-pip-version-check", "--progress-bar", "off", "-d", ".", project + "==" + version,
+	}
+	var out []source
+	for _, c := range []struct {
+		name, group, program string
+		args                 []string
+	}{
+		{"python3 -m pip", "pip", "python3", []string{"-m", "pip"}},
+		{"pip3", "pip", "pip3", nil},
+		{"pip", "pip", "pip", nil},
+		{"uvx", "uv", "uvx", []string{"pip"}},
+	} {
+		s := source{name: c.name, group: c.group, what: project + " " + version, d: d}
+		out = append(out, o.packaged(s, c.program, append(c.args, args...), strings.ReplaceAll(project, "-", "_")+"-*.whl"))
 	}
 	return out
 }
@@ -97,7 +106,7 @@ func (o Options) packaged(s source, program string, args []string, pattern strin
 
 // phase is what people read while a source downloads.
 func (s source) phase() string {
-	return fmt.Sprintf("onnxruntime %s (%s) through %s", Pinned, size(uint64(s.d.bytes)), s.name)
+	return fmt.Sprintf("%s (%s) through %s", s.what, size(uint64(s.d.bytes)), s.name)
 }
 
 // watch reports the growth of the files under dir until the returned function is called.
@@ -158,7 +167,7 @@ func (o Options) fetch(ctx context.Context, work string, d download) (string, er
 		return "", fmt.Errorf("%w: %w", errPublish, err)
 	}
 	defer f.Close()
-	stop := o.watch(work, source{name: "release archive", d: d})
+	stop := o.watch(work, source{name: "release archive", what: released, d: d})
 	defer stop()
 	if _, err := io.Copy(f, io.LimitReader(resp.Body, d.bytes+1)); err != nil {
 		return "", err

@@ -22,6 +22,8 @@ func (c *conversion) tolerance() agree.Tolerance {
 		return agree.Tolerance{Rel: 0.1, Abs: 0.1, Share: 0.95} // 8 significant bits where float16 has 11
 	case ORT:
 		return agree.Tolerance{Rel: 1e-4, Abs: 1e-5} // other fusions than when the ONNX file is loaded
+	case TensorRT:
+		return agree.Half() // TF32 has no more bits than float16
 	case OpenVINO:
 		return agree.Tolerance{Rel: 1e-3, Abs: 1e-3, Share: 0.99} // kernels of another library
 	}
@@ -99,6 +101,8 @@ func (c *conversion) remark(format string, args ...any) {
 // whyNotRun says why nothing is run, "" where it is.
 func (c *conversion) whyNotRun() string {
 	switch {
+	case c.Engine != nil && c.Engine.Tool != nil:
+		return "a native engine is run by TensorRT alone"
 	case c.isLarge():
 		return fmt.Sprintf("the model takes %.1f GB, and models from %.1f GB on are never in memory as a whole", float64(c.Model.Bytes())/1e9, float64(largeModel)/1e9)
 	case len(c.Inputs) == 0:

@@ -107,11 +107,27 @@ func (c *conversion) digest(files []report.ArtifactFile) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// realPath returns the file that an output is written to: where it is a link, what that names.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
 // what says what a file of the draft is.
 func (c *conversion) what(name string) string {
-	switch base := filepath.Base(c.draft.Path()); {
+	switch base := filepath.Base(realPath(c.Output)); {
+	case name == base && c.Engine != nil && c.Engine.Tool != nil:
+		return "engine"
 	case name == base:
 		return "model"
+	case name == base+".engine.json":
+		return "record"
+	case ending(name) == ".json":
+		return "layers"
+	case c.Engine != nil:
+		return "engine"
 	case name == base+".data":
 		return "external data"
 	case ending(name) == ".bin" && ending(base) == ".xml":

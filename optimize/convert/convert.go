@@ -28,8 +28,9 @@ type Task struct {
 	Bound    map[string][]onnx.Dim // sizes at which costs are stated
 	Provider engine.Provider       // runs the model, and what is made of it where Compiler does not
 	Config   engine.Config
-	Compiler engine.Provider // of OpenVINO by its provider: compiles the model and runs what came of it
+	Compiler engine.Provider // of OpenVINO and TensorRT by their providers: compiles the model and runs what came of it
 	Compiled engine.Config   // of Compiler
+	Engine   *Engine         // of TensorRT
 
 	Inputs [][]tensor.Tensor // sets of inputs to compare on, the first also to measure speed with; none: nothing is run
 	Source string            // where Inputs come from, in words
@@ -88,6 +89,11 @@ func Run(ctx context.Context, t Task, o Options, d *report.Document) error {
 func (c *conversion) run(ctx context.Context) (err error) {
 	before := optimize.Facts(c.Model, c.Bound)
 	c.details.Before = &before
+	if c.Engine != nil {
+		if done, err := c.reuse(); done || err != nil {
+			return err
+		}
+	}
 	if c.draft, err = model.NewDraft(c.Output); err != nil {
 		return err
 	}
@@ -135,6 +141,8 @@ func (c *conversion) make(ctx context.Context) error {
 		return c.toORT(ctx)
 	case OpenVINO:
 		return c.toOpenVINO(ctx)
+	case TensorRT:
+		return c.toTensorRT(ctx)
 	}
 	return fault.New(fault.Usage, "", "a conversion to %s is not made here", c.Target.Kind)
 }

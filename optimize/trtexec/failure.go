@@ -38,7 +38,7 @@ var causes = []struct {
 	{regexp.MustCompile(`Unknown option: (\S+)`), "this trtexec does not know $1", fault.Unsupported, "leave out what needs it, or take a newer TensorRT"},
 	{regexp.MustCompile(`No importer registered for op: ([\w.]+)`), "TensorRT has no operator $1, nor a plugin for it", fault.Unsupported, providerHint},
 	{regexp.MustCompile(`and operator: (\w+) \((\w+)\): (UNSUPPORTED_NODE\w*|INVALID_NODE): (?:Assertion failed: )?(.*)`), "TensorRT does not take operator $1: $4", fault.Unsupported, providerHint},
-	{regexp.MustCompile(`Could not find any implementation for node (.+?)\.?\)?$`), "TensorRT has no kernel for $1", fault.Unsupported,
+	{regexp.MustCompile(`Could not find any implementation for node (.+?)\.?$`), "TensorRT has no kernel for $1", fault.Unsupported,
 		"allow more with --workspace and a higher --opt-level; " + providerHint},
 	{regexp.MustCompile(`(?i)strongly typed|must have (?:the )?same types?|type mismatch|types do not match`), "", fault.Unsupported,
 		"TensorRT takes precision from the types of the graph, which must agree: make the typed model with `infer convert --to fp16` or `infer quantize --target tensorrt` first"},
@@ -58,6 +58,7 @@ var (
 	trtPrefix  = regexp.MustCompile(`^\[TRT\] `)
 	sourceLine = regexp.MustCompile(`^(?:[\w./\\-]+\.(?:cpp|h|cu):\d+: |\[[\w.]+::\w+::\d+\] )+`)
 	errorCode  = regexp.MustCompile(`^(?:(?:\w+::)+\w+: )?Error Code \d+: `)
+	wrapped    = regexp.MustCompile(`^(?:API Usage|Internal) Error \((.*)\)\.?$`)
 	bareError  = regexp.MustCompile(`^(?:ERROR: [\w.]+:\d+ In function \w+:|\[\d+\] )`)
 )
 
@@ -117,6 +118,9 @@ func errorLines(lines []string) []string {
 			short := text
 			for _, p := range []*regexp.Regexp{trtPrefix, sourceLine, errorCode, bareError} {
 				short = strings.TrimSpace(p.ReplaceAllString(short, ""))
+			}
+			if m := wrapped.FindStringSubmatch(short); m != nil {
+				short = m[1]
 			}
 			again, text = short != text, short
 		}

@@ -39,7 +39,7 @@ func ReadPlan(path string) (Plan, error) {
 	if err != nil {
 		return Plan{}, fault.Wrap(err, "read engine")
 	}
-	p, err := parsePlan(f)
+	p, err := ParsePlan(f)
 	if err != nil {
 		return Plan{}, fault.Wrap(err, "read engine %q", path)
 	}
@@ -47,7 +47,8 @@ func ReadPlan(path string) (Plan, error) {
 	return p, nil
 }
 
-func parsePlan(r io.Reader) (Plan, error) {
+// ParsePlan reads the start of an engine; Plan.Bytes stays 0. The error is ErrNoPlan.
+func ParsePlan(r io.Reader) (Plan, error) {
 	var head [planHeader]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil || binary.LittleEndian.Uint32(head[:]) != planTag {
 		return Plan{}, ErrNoPlan

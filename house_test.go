@@ -54,7 +54,7 @@ var rooms = map[string][]string{
 	"model/declared/token":        {"internal/fault"},
 	"model/dataset":               {"model", "model/declared", "model/onnx", "model/onnx/static", "model/tensor", "internal/fault"},
 	"model/engine":                {"model", "model/tensor", "internal/fault"},
-	"model/engine/ort":            {"model/engine", "model", "model/onnx", "model/tensor", "internal/host", "internal/fault"},
+	"model/engine/ort":            {"model/engine", "model/engine/ort/library", "model", "model/onnx", "model/tensor", "internal/host", "internal/fault"},
 	"model/engine/ort/library":    {"internal/host", "internal/fault", "internal/progress"},
 	"model/engine/enginetest":     {"model/engine", "model/engine/ort", "model/engine/ort/library", "model", "model/onnx", "model/tensor", "internal/fault"},
 	"model/measure":               {"model/engine", "model/tensor", "internal/…"},

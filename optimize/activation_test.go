@@ -17,7 +17,7 @@ func parts(t *testing.T, opset int64, nodes ...*onnx.Node) *model.Model {
 	}
 	m := build(values(float("x", 4, 50)), values(untyped("y")), own, scalar("1", 1), scalar("2", 2), scalar("3", 3), scalar("6", 6), scalar("0", 0), scalar("half", 0.5),
 		scalar("sixth", 1.0/6), scalar("√2", math.Sqrt2), scalar("√½", math.Sqrt2/2), scalar("√2π", float32(math.Sqrt(2/math.Pi))), scalar("cubic", 0.044715), scalar("1.702", 1.702), f32("row", 50))
-	m.Proto.Opsets[0].Version, m.Proto.IRVersion = opset, irVersion(opset)
+	m.Proto.Opsets[0].Version, m.Proto.IRVersion = opset, IRVersion(opset)
 	if err := NewEditor(m.Proto, m.Proto.Graph).Finish(); err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 	"optimize/convert":            {"optimize", "optimize/artifact", "optimize/half", "optimize/proof", "optimize/quantize/calibrate", "optimize/surgery", "optimize/trtexec", "report", core, "internal/…"},
 	"optimize/trtexec":            {"internal/…"},
 	"optimize/trtexec/fake":       {},
-	"optimize/exporter":           {"internal/…"},
+	"optimize/exporter":           {"model/tensor", "internal/…"},
 	"optimize/artifact":           {"optimize/trtexec", "report", core, "internal/…"},
 	"optimize/quantize":           {"optimize", "optimize/half", "optimize/quantize/…", "report", core, "internal/…"},
 	"optimize/quantize/affine":    {"model/tensor", "internal/fault"},

@@ -38,7 +38,7 @@ func optimizeDoc(t *testing.T) *report.Document {
 }
 
 // driftDoc is one that wrote nothing.
-func driftDoc(t *testing.T) *report.Document {
+func unlikeDoc(t *testing.T) *report.Document {
 	d := base(t, "optimize", report.OptimizeDetails{Level: "none", Before: report.ModelFacts{Nodes: 4, Bytes: 100}, After: report.ModelFacts{Nodes: 4, Bytes: 100},
 		Verification: report.Agreement{Verdict: "drifts", Why: `output "y": 1 of 2 elements differ`, Sets: 1, Rel: 1e-5, Abs: 1e-5, Outputs: []report.OutputDrift{{Output: "y", DType: "float32", Why: "shape 2 where the original has 3"}}}})
 	d.Verdict = report.FailedGate
@@ -52,7 +52,7 @@ func listDoc(t *testing.T) *report.Document {
 }
 
 func optimizeDocs(t *testing.T) map[string]*report.Document {
-	return map[string]*report.Document{"optimize": optimizeDoc(t), "optimize-drift": driftDoc(t), "optimize-list": listDoc(t)}
+	return map[string]*report.Document{"optimize": optimizeDoc(t), "optimize-drift": unlikeDoc(t), "optimize-list": listDoc(t)}
 }
 
 func TestOptimize(t *testing.T) {

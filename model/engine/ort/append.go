@@ -33,7 +33,7 @@ func (o opener) append(options *ortgo.SessionOptions, spec engine.ProviderSpec) 
 	default:
 		err = options.AppendExecutionProvider(p.generic, spec.Options)
 	}
-	if err == nil || fault.KindOf(err) == fault.Usage {
+	if err == nil || fault.HintOf(err) != "" {
 		return err
 	}
 	why := cleanMessage(err.Error())
@@ -82,9 +82,4 @@ func appendDirectML(o *ortgo.SessionOptions, options map[string]string) error {
 		device = n
 	}
 	return o.AppendExecutionProviderDirectML(device)
-}
-
-// appendOpenVINO gives the provider the thread count of the session, which it does not take over by itself.
-func (o opener) appendOpenVINO(options *ortgo.SessionOptions, given map[string]string) error {
-	return options.AppendExecutionProviderOpenVINO(given)
 }

@@ -19,6 +19,8 @@ var noise = []*regexp.Regexp{
 	regexp.MustCompile(`^Load model from .*\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : `),
 	regexp.MustCompile(`^(Exception during (initialization|loading)|Fatal error|This is an invalid model\. Error( in Node)?|This is an invalid model|Failed to load model with error|Type Error|Exception caught|Error): ?`),
 	regexp.MustCompile(`^\[ShapeInferenceError\] ?`),
+	regexp.MustCompile(`^\[OpenVINO-EP\] `),
+	regexp.MustCompile(`\bException from \S+:\d+: `),
 }
 
 var failedNode = regexp.MustCompile(`Non-zero status code returned while running (\S+) node\. Name:'(.*?)' Status Message: `)
@@ -42,11 +44,13 @@ var advice = []struct {
 	{regexp.MustCompile(`No Op registered for (\S+) with domain_version of (\d+)`), "operator $1 does not exist in opset $2", fault.Unsupported,
 		"the model imports an opset that is too old for it or too new for this library, or it needs a custom operator"},
 	{regexp.MustCompile(`(?:^|\W)(?:([\w.]+):)?([\w.]+)\(-?\d+\) is not a registered function/op`), "no library registers operator $2 of domain \"$1\"", fault.Unsupported,
-		"infer runs only the operators that ONNX Runtime contains: export the model without custom ones"},
+		"pass the library that has it with --custom-ops LIB, or export the model without custom operators"},
 	{regexp.MustCompile(`Could not find an implementation for|NOT_IMPLEMENTED|not implemented`), "", fault.Unsupported,
 		"the execution provider has no kernel for this operator and dtype: try another opset, dtype or --provider"},
 	{regexp.MustCompile(`fallback to CPU EP has been explicitly disabled`), "it cannot run every node of the graph", fault.Unsupported,
 		"list cpu after it to let the rest of the graph run there: --provider NAME --provider cpu"},
+	{regexp.MustCompile(`\[OpenVINO-EP\]`), "", fault.Unsupported,
+		"OpenVINO cannot run this model as it is: fix its sizes (--shape, --dim), or run it on the cpu provider"},
 	{regexp.MustCompile(`(?i)protobuf parsing failed|INVALID_PROTOBUF|ModelProto does not have a graph`), "", fault.Internal,
 		"the file is damaged or is no ONNX model: get it again, or look at it with `infer inspect`"},
 	{regexp.MustCompile(`External data path escapes model directory`), "", fault.Unsupported,

@@ -4,6 +4,7 @@ package ort
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -73,6 +74,9 @@ func (p provider) open(ctx context.Context, m *model.Model, c engine.Config) (_ 
 	}()
 	o := opener{rt: p.rt, model: m, config: c, abandoned: files.removeNew}
 	made, err := o.create(ctx, &plan)
+	if errors.Is(err, errFallback) && ctx.Err() == nil {
+		err = o.leftOver(ctx, plan)
+	}
 	if err != nil && ctx.Err() == nil && plan.cpu && len(plan.used) > 0 {
 		why := err
 		onCPU := selection{cpu: true, warnings: plan.warnings}
@@ -155,6 +159,7 @@ type opener struct {
 	config engine.Config
 	// abandoned is called when the library is done with a session that nobody waits for any more.
 	abandoned func()
+	record    bool // which provider each node went to
 }
 
 // create opens the model on the selected providers. A provider that fails to join is left out of sel with a warning
@@ -164,7 +169,8 @@ func (o opener) create(ctx context.Context, sel *selection) (*ortgo.DynamicAdvan
 	if err != nil {
 		return nil, translate(err.Error())
 	}
-	bytes, err := o.prepare(options, sel)
+	var bytes []byte
+	keepSignalStack(func() { bytes, err = o.prepare(options, sel) })
 	if err != nil {
 		options.Destroy()
 		return nil, err
@@ -188,11 +194,15 @@ func (o opener) wait(ctx context.Context, create func() (*ortgo.DynamicAdvancedS
 	}
 	done := make(chan result, 1)
 	go func() {
-		made, err := create()
-		done <- result{made, err}
+		var r result
+		keepSignalStack(func() { r.made, r.err = create() })
+		done <- r
 	}()
 	select {
 	case r := <-done:
+		if r.err != nil && strings.Contains(r.err.Error(), noFallback) {
+			return nil, errFallback
+		}
 		if r.err != nil {
 			return nil, translate(r.err.Error())
 		}
@@ -230,6 +240,9 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	}
 	// Without this the library takes the name of the file for its format.
 	entries["session.load_model_format"] = strings.ToUpper(string(o.model.Format()))
+	if o.record {
+		entries[recordAssignment] = "1"
+	}
 	if o.model.Path == "" || o.model.Edited() {
 		if bytes, err = o.serialize(entries); err != nil {
 			return nil, err

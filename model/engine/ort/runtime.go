@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -140,6 +141,17 @@ func (r *Runtime) Providers() []string {
 		names = append(names, providerName(C.GoString(c)))
 	}
 	return names
+}
+
+// keepSignalStack calls f and then gives the thread back the signal stack that it had. OpenVINO gives one of its own to
+// the thread that loads its CPU plugin and unmaps it with the last session, on whatever thread that is closed: the next
+// signal that Go's scheduler sends to the first thread would end the process.
+func keepSignalStack(f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	stack := C.infer_signal_stack()
+	defer C.infer_signal_stack_back(stack)
+	f()
 }
 
 // status turns an OrtStatus into an error with the cleaned message and releases it. A nil status is no error.

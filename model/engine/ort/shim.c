@@ -1,8 +1,10 @@
 //go:build cgo && !windows
 
+#define _GNU_SOURCE // sigaltstack
 #include "shim.h"
 
 #include <dlfcn.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -76,6 +78,20 @@ const char *infer_open(infer_rt *rt, const char *path) {
 }
 
 const char *infer_preload(const char *path) { return dlopen(path, RTLD_NOW | RTLD_GLOBAL) ? NULL : dlerror(); }
+
+void *infer_signal_stack(void) {
+	stack_t *s = malloc(sizeof *s);
+	if (s && sigaltstack(NULL, s)) {
+		free(s);
+		s = NULL;
+	}
+	return s;
+}
+
+void infer_signal_stack_back(void *stack) {
+	if (stack) sigaltstack(stack, NULL);
+	free(stack);
+}
 
 const char *infer_start(infer_rt *rt, uint32_t api_version) {
 	rt->api = base->get_api(api_version);

@@ -47,6 +47,11 @@ const char *infer_start(infer_rt *rt, uint32_t api_version);
 // infer_preload loads a library that another one needs. NULL, or why not.
 const char *infer_preload(const char *path);
 
+// infer_signal_stack notes the signal stack of this thread in a new object; infer_signal_stack_back sets it again and
+// frees the object.
+void *infer_signal_stack(void);
+void infer_signal_stack_back(void *stack);
+
 const char *infer_message(const infer_rt *rt, void *status);
 void infer_release_status(const infer_rt *rt, void *status);
 void *infer_providers(const infer_rt *rt, char ***names, int *n);

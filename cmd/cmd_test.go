@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == coldCommand || os.Getenv(asInfer) != "" {
 		os.Exit(Main(os.Args[1:], term.Standard()))
 	}
+	if model := os.Getenv(asPython); model != "" {
+		playPython(model, os.Getenv(asPython+"_ANSWERS"))
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -63,6 +63,8 @@ inputs (--verify sets of them, made up or from --input), and one that answers di
 
   fp16, bf16      half precision where that is safe: constants are rounded and counted, nodes that would overflow stay float32
   onnx:opset=N    another version of ai.onnx, up or down, every operator that changed rewritten
+  onnx            of a model of PyTorch (TorchScript, .pt2) or TensorFlow (a SavedModel's folder, .keras, .tflite), by the
+                  exporters of your own Python (--python); TorchScript needs --shape name:1x3x224x224 for each input
   ort             ONNX Runtime's own format, optimized ahead
   external-data   weights in a file beside the model; single-file: back inside
   tensorrt        an engine for the GPU of this machine; --via trtexec makes a native one
@@ -86,7 +88,7 @@ beside it, the provider that it needs, GPU and driver. One that would not load i
 }
 
 func (f *convertFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.to, "to", "", "`FORMAT`: fp16|bf16|onnx:opset=N|ort|external-data|single-file|tensorrt|openvino")
+	fs.StringVar(&f.to, "to", "", "`FORMAT`: fp16|bf16|onnx[:opset=N]|ort|external-data|single-file|tensorrt|openvino")
 	fs.StringVarP(&f.output, "output", "o", "", "`FILE` to write (default: beside MODEL, as MODEL.fp16.onnx)")
 	fs.StringVar(&f.via, "via", "", "what compiles it: provider|trtexec (tensorrt), provider|ovc (openvino); default provider")
 	fs.IntVar(&f.verify, "verify", 3, "sets of inputs on which what was written is compared with MODEL; 0 runs neither")

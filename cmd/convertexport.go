@@ -258,6 +258,9 @@ func (r *exportRun) save(ctx context.Context, draft *model.Draft) error {
 		if err != nil {
 			return fault.Wrap(err, "%s makes opset %d", r.made.Exporter, r.made.Opset)
 		}
+		if now := m.Proto.Opset(""); now != want {
+			return fault.New(fault.Unsupported, fmt.Sprintf("leave out :opset=%d", want), "%s makes opset %d, and infer cannot bring it to %d", r.made.Exporter, now, want)
+		}
 		m.MarkEdited()
 		r.details.Changes = changes
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"infer/internal/fault"
 	"infer/model/onnx"
@@ -47,6 +48,7 @@ type source struct {
 type File struct {
 	Path     string // where it lies
 	Location string // as the model names it, relative to the model's folder, with slashes; "" for the model file
+	Bytes    int64
 }
 
 // Files returns the files that the model was loaded from: the model file, then its external data and the caches of its
@@ -54,7 +56,7 @@ type File struct {
 func (m *Model) Files() []File {
 	list := make([]File, 0, len(m.sources))
 	for _, s := range m.sources {
-		list = append(list, File{Path: s.path, Location: s.location})
+		list = append(list, File{Path: s.path, Location: s.location, Bytes: s.info.Size()})
 	}
 	return list
 }
@@ -67,6 +69,17 @@ const (
 	FormatONNX Format = "onnx"
 	FormatORT  Format = "ort" // ONNX Runtime's own
 )
+
+// CutExt returns a path or name of a model file without its ending, .onnx or .ort; false where it has none of them. The
+// ending is what people and folders of models go by: Load looks at the content.
+func CutExt(path string) (stem string, ok bool) {
+	for _, ext := range []string{".onnx", ".ort"} {
+		if stem, ok = strings.CutSuffix(path, ext); ok {
+			return stem, true
+		}
+	}
+	return path, false
+}
 
 // Format returns the format of the file at Path; that of a model made in memory is FormatONNX, as is all that Save writes.
 func (m *Model) Format() Format {

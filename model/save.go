@@ -25,7 +25,7 @@ type ExternalMode int
 const (
 	ExternalAuto   ExternalMode = iota // where the model has external data already, or would exceed 2 GiB
 	ExternalNever                      // one file
-	ExternalAlways                     // every initializer of at least the threshold
+	ExternalAlways                     // every initializer and value of a Constant node of at least the threshold
 )
 
 // ParseExternal reads auto, never or always.
@@ -44,8 +44,9 @@ func ParseExternal(text string) (ExternalMode, error) {
 // SaveOptions says how Save writes. The zero value is valid.
 type SaveOptions struct {
 	External  ExternalMode
-	Threshold int64 // bytes from which an initializer is written outside; 0 means 1024
-	Overwrite bool  // replace the files that the model was loaded from
+	DataFile  string // the name of the file for tensor bytes, in the folder of the model; "": the model's with .data behind it
+	Threshold int64  // bytes from which a constant is written outside; 0 means 1024
+	Overwrite bool   // replace the files that the model was loaded from
 }
 
 const (
@@ -55,15 +56,18 @@ const (
 	align            = 64
 )
 
-// Save writes the model to path and, where SaveOptions says so, its initializers to path+".data". Both files are
-// written beside their places, synced and then renamed; on any error nothing is left behind and what stood there
+// Save writes the model to path and, where SaveOptions says so, its constants to path+".data", each at a multiple of 64
+// bytes, those of 1 MiB and more at a page, so that a runtime can map them. Both files are written beside their places, synced and then renamed; on any error nothing is left behind and what stood there
 // before still stands. The model stays open on the file it was loaded from.
 // What is written is ONNX, whatever the format of the file that the model was loaded from.
 // Errors: fault.Usage where path is a file that the model was loaded from (without Overwrite), where its folder is
-// missing, where one file cannot hold the model, and for another folder where EPContext nodes have their caches in files;
+// missing, where SaveOptions names a data file that is no plain name, where one file cannot hold the model, and for another folder where EPContext nodes have their caches in files;
 // fault.Unsupported for nodes that no ONNX file can hold; otherwise those of the file system.
 func (m *Model) Save(path string, o SaveOptions) error {
-	data := path + ".data"
+	data, err := o.dataPath(path)
+	if err != nil {
+		return err
+	}
 	if !o.Overwrite {
 		for _, p := range []string{path, data} {
 			if m.IsSource(p) {
@@ -71,8 +75,7 @@ func (m *Model) Save(path string, o SaveOptions) error {
 			}
 		}
 	}
-	err := m.writable(path)
-	if err != nil {
+	if err := m.writable(path); err != nil {
 		return fault.Wrap(err, "save model %q", path)
 	}
 	c, outside, err := m.plan(filepath.Base(data), o)
@@ -99,6 +102,21 @@ func (m *Model) Save(path string, o SaveOptions) error {
 	}
 	old.forget()
 	return nil
+}
+
+// dataPath returns where the tensor bytes of a model at path go.
+func (o SaveOptions) dataPath(path string) (string, error) {
+	name := o.DataFile
+	if name == "" {
+		return path + ".data", nil
+	}
+	if name != filepath.Base(name) || !filepath.IsLocal(name) || strings.ContainsRune(name, '\\') || name == "." {
+		return "", fault.New(fault.Usage, "name a file without its folder: it goes beside the model", "save model: the data file cannot be called %q", name)
+	}
+	if name == filepath.Base(path) {
+		return "", fault.New(fault.Usage, "give the data file another name", "save model: %q is the name of the model itself", name)
+	}
+	return filepath.Join(filepath.Dir(path), name), nil
 }
 
 // writable reports what a file at path could not stand for.
@@ -166,18 +184,26 @@ func (m *Model) plan(location string, o SaveOptions) (*onnx.Model, []*onnx.Tenso
 	}
 	var outside []*onnx.Tensor
 	end := int64(0)
+	move := func(t *onnx.Tensor) {
+		size, e := t.ByteSize()
+		if e != nil && err == nil {
+			err = e
+		}
+		if size < least || t.DType == tensor.String || !t.DType.Valid() {
+			return
+		}
+		at := start(end, size)
+		t.External = &onnx.External{Location: location, Offset: at, Length: size}
+		outside, end = append(outside, t), at+size
+	}
 	c.Walk(func(g *onnx.Graph) {
 		for _, t := range g.Initializers {
-			size, e := t.ByteSize()
-			if e != nil && err == nil {
-				err = e
+			move(t)
+		}
+		for _, n := range g.Nodes { // the tensors of other operators are small, and runtimes read them from the file alone
+			if a := n.Attr("value"); n.OpType == "Constant" && n.Domain == "" && a != nil && a.T != nil {
+				move(a.T)
 			}
-			if size < least || t.DType == tensor.String || !t.DType.Valid() {
-				continue
-			}
-			at := start(end, size)
-			t.External = &onnx.External{Location: location, Offset: at, Length: size}
-			outside, end = append(outside, t), at+size
 		}
 	})
 	return c, outside, err

@@ -108,12 +108,12 @@ func (e *Editor) uniform(value string) (float64, tensor.Shape, bool) {
 			return 0, nil, false
 		}
 	}
-	v, ok := number(tensor.Tensor{DType: t.DType, Shape: tensor.Shape{}, Data: t.Data[:size]})
+	v, ok := scalarOf(tensor.Tensor{DType: t.DType, Shape: tensor.Shape{}, Data: t.Data[:size]})
 	return v, t.Shape, ok
 }
 
-// number returns the element of a tensor of one element.
-func number(t tensor.Tensor) (float64, bool) {
+// scalarOf returns the element of a tensor of one element.
+func scalarOf(t tensor.Tensor) (float64, bool) {
 	switch {
 	case t.DType == tensor.Float64:
 		return math.Float64frombits(binary.LittleEndian.Uint64(t.Data)), true

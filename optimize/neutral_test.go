@@ -15,8 +15,8 @@ func boolean(name string, shape tensor.Shape, v ...byte) *onnx.Tensor {
 	return enginetest.Initializer(tensor.Tensor{Name: name, DType: tensor.Bool, Shape: shape, Data: v})
 }
 
-// ones is a float32 constant whose elements are all v.
-func ones(name string, v float32, shape ...int64) *onnx.Tensor {
+// filled is a float32 constant whose elements are all v.
+func filled(name string, v float32, shape ...int64) *onnx.Tensor {
 	n, _ := tensor.Shape(shape).Elements()
 	list := make([]float32, n)
 	for i := range list {
@@ -37,17 +37,17 @@ func TestEliminateNeutral(t *testing.T) {
 	check(t, eliminateNeutral(), 0, []passTest{
 		{"times one", between(x, "Mul", nil, scalar("k", 1)), 0, 1, "Neg Abs"},
 		{"one times", flipped("Mul", scalar("k", 1)), 0, 1, "Neg Abs"},
-		{"times ones", between(x, "Mul", nil, ones("k", 1, 2, 3)), 0, 1, "Neg Abs"},
-		{"times ones for each column", between(float("x", "n", 3), "Mul", nil, ones("k", 1, 3)), 0, 1, "Neg Abs"},
-		{"times ones that make it larger", between(float("x", 1, 3), "Mul", nil, ones("k", 1, 2, 1)), 0, 0, "Neg Mul Abs"},
-		{"times ones that may make it larger", between(float("x", "n", 3), "Mul", nil, ones("k", 1, 2, 1)), 0, 0, "Neg Mul Abs"},
-		{"times a one of more axes", between(x, "Mul", nil, ones("k", 1, 1, 1, 1)), 0, 0, "Neg Mul Abs"},
+		{"times ones", between(x, "Mul", nil, filled("k", 1, 2, 3)), 0, 1, "Neg Abs"},
+		{"times ones for each column", between(float("x", "n", 3), "Mul", nil, filled("k", 1, 3)), 0, 1, "Neg Abs"},
+		{"times ones that make it larger", between(float("x", 1, 3), "Mul", nil, filled("k", 1, 2, 1)), 0, 0, "Neg Mul Abs"},
+		{"times ones that may make it larger", between(float("x", "n", 3), "Mul", nil, filled("k", 1, 2, 1)), 0, 0, "Neg Mul Abs"},
+		{"times a one of more axes", between(x, "Mul", nil, filled("k", 1, 1, 1, 1)), 0, 0, "Neg Mul Abs"},
 		{"times two", between(x, "Mul", nil, scalar("k", 2)), 0, 0, "Neg Mul Abs"},
 		{"times one and two", between(x, "Mul", nil, enginetest.Initializer(enginetest.Floats("k", nil, 1, 1, 2))), 0, 0, "Neg Mul Abs"},
 		{"divided by one", between(x, "Div", nil, scalar("k", 1)), 0, 1, "Neg Abs"},
 		{"one divided by", flipped("Div", scalar("k", 1)), 0, 0, "Neg Div Abs"},
 		{"plus zero", between(x, "Add", nil, scalar("k", 0)), 0, 1, "Neg Abs"},
-		{"zero plus", flipped("Add", ones("k", 0, 3)), 0, 1, "Neg Abs"},
+		{"zero plus", flipped("Add", filled("k", 0, 3)), 0, 1, "Neg Abs"},
 		{"plus one", between(x, "Add", nil, scalar("k", 1)), 0, 0, "Neg Add Abs"},
 		{"minus zero", between(x, "Sub", nil, scalar("k", 0)), 0, 1, "Neg Abs"},
 		{"zero minus", flipped("Sub", scalar("k", 0)), 0, 0, "Neg Sub Abs"},

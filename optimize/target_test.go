@@ -12,7 +12,7 @@ import (
 func shaped(x *onnx.ValueInfo, op string, attrs []*onnx.Attribute, n ...*onnx.Node) *model.Model {
 	list := append([]*onnx.Node{node("Neg", names("x"), names("v")), node("Shape", names("v"), names("sizes"))}, n...)
 	list = append(list, node(op, names("v", "s"), names("c"), attrs...), node("Abs", names("c"), names("y")))
-	consts := []*onnx.Tensor{i64("0", 0), i64("1", 1), i64("2", 2), i64("3", 3), i64("4", 4), i64("12", 12), i64("-1", -1), i64("1,0", 1, 0), i64("ends", 2)}
+	consts := []*onnx.Tensor{i64("0", 0), i64("1", 1), i64("2", 2), i64("3", 3), i64("4", 4), i64("12", 12), i64("-1", -1), i64("ends", 2), number64("at0", 0)}
 	return lean(build(values(x), values(untyped("y")), list, consts...))
 }
 

@@ -42,15 +42,15 @@ func (c *conversion) readBack(context.Context) (err error) {
 	return nil
 }
 
-// compare runs the original and what was written on the same inputs.
-func (c *conversion) compare(ctx context.Context) error {
+// record runs the original, on those of the inputs that it accepts.
+func (c *conversion) record(ctx context.Context) error {
 	if why := c.whyNotRun(); why != "" {
 		c.unrun(why)
 		return nil
 	}
 	base, err := c.Provider.Open(ctx, c.Model, c.Config)
 	if err != nil {
-		if custom := optimize.CustomOps(c.Model.Proto); len(custom) > 0 && ctx.Err() == nil {
+		if len(optimize.CustomOps(c.Model.Proto)) > 0 && ctx.Err() == nil {
 			c.unrun("the runtime cannot run the original: " + err.Error())
 			return nil
 		}
@@ -62,32 +62,40 @@ func (c *conversion) compare(ctx context.Context) error {
 	if c.Inputs, err = agree.Accepted(ctx, base, c.Inputs); err != nil {
 		return err
 	}
-	ref, err := agree.Record(ctx, base, c.Inputs)
-	if err != nil {
-		return err
+	if left := all - len(c.Inputs); left > 0 {
+		c.remark("%d sets of made-up inputs have sizes that the original refuses, and are left out", left)
+	}
+	c.ref, err = agree.Record(ctx, base, c.Inputs)
+	return err
+}
+
+// compare runs what was written on the same inputs.
+func (c *conversion) compare(ctx context.Context) (err error) {
+	if c.ref == nil {
+		return nil
 	}
 	if c.head, err = c.openWritten(ctx); err != nil {
 		return fault.Wrap(err, "open what was written")
 	}
 	c.later(c.head.Close)
-	a, err := proof.Outputs(ctx, ref, c.head, c.tolerance(), c.Source)
+	a, err := proof.Outputs(ctx, c.ref, c.head, c.tolerance(), c.Source)
 	if err != nil {
 		return fault.Wrap(err, "run what was written")
 	}
-	if c.output.provider != nil && c.output.provider.Name() != c.Provider.Name() {
+	if c.output.provider.Name() != c.Provider.Name() {
 		a.Provider = c.output.provider.Name()
 	}
-	if left := all - len(c.Inputs); left > 0 {
-		a.Notes = append(a.Notes, fmt.Sprintf("%d sets of made-up inputs have sizes that the original refuses, and are left out", left))
-	}
-	if c.details.Verification != nil { // what was said on the way
-		a.Notes = append(c.details.Verification.Notes, a.Notes...)
-	}
+	a.Notes = append(a.Notes, c.remarks...)
 	c.details.Verification = &a
 	if c.details.Via == ViaProvider {
 		return c.placement(ctx)
 	}
 	return nil
+}
+
+// remark adds a line to the verification.
+func (c *conversion) remark(format string, args ...any) {
+	c.remarks = append(c.remarks, fmt.Sprintf(format, args...))
 }
 
 // whyNotRun says why nothing is run, "" where it is.
@@ -106,7 +114,6 @@ func (c *conversion) whyNotRun() string {
 // unrun notes that nothing was run.
 func (c *conversion) unrun(why string) {
 	c.details.Verification = &report.Agreement{Verdict: proof.NotRun, Why: why}
-	c.doc.Warn("outputs were not compared: %s", why)
 }
 
 // openWritten opens a session on what was written.

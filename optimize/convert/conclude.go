@@ -2,7 +2,10 @@ package convert
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -85,6 +88,23 @@ func (c *conversion) files() ([]report.ArtifactFile, error) {
 		return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(a.Path, b.Path))
 	})
 	return list, nil
+}
+
+// digest returns the SHA-256 of files of the draft, one after the other, in hex.
+func (c *conversion) digest(files []report.ArtifactFile) (string, error) {
+	h := sha256.New()
+	for _, f := range files {
+		in, err := os.Open(c.draft.Beside(filepath.Base(f.Path)))
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, in)
+		in.Close()
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // realPath returns the file that an output is written to: where it is a link, what that names.

@@ -9,6 +9,7 @@ import (
 	"infer/internal/fault"
 	"infer/internal/progress"
 	"infer/model"
+	"infer/model/agree"
 	"infer/model/engine"
 	"infer/model/onnx"
 	"infer/model/tensor"
@@ -50,10 +51,12 @@ type conversion struct {
 	doc     *report.Document
 	details report.ConvertDetails
 	draft   *model.Draft
-	base    engine.Session // the original; nil where it is not run
-	written *model.Model   // read back; nil for what is no model that infer reads
-	head    engine.Session // what was written; nil where it is not run
-	free    []func()       // what is open, in that order
+	base    engine.Session   // the original; nil where it is not run
+	ref     *agree.Reference // what it answers
+	written *model.Model     // read back; nil for what is no model that infer reads
+	head    engine.Session   // what was written; nil where it is not run
+	free    []func()         // what is open, in that order
+	remarks []string         // about the verification
 	output  outputKind
 }
 
@@ -99,7 +102,7 @@ func (c *conversion) run(ctx context.Context) (err error) {
 		name string
 		run  func(context.Context) error
 	}{
-		{"convert", c.make}, {"read back", c.readBack}, {"compare outputs", c.compare}, {"measure speed", c.race}, {"place", c.place},
+		{"run the original", c.record}, {"convert", c.make}, {"read back", c.readBack}, {"compare outputs", c.compare}, {"measure speed", c.race}, {"place", c.place},
 	} {
 		if err := c.phase(ctx, step.name, step.run); err != nil {
 			return err
@@ -189,6 +192,11 @@ func (c *conversion) place(ctx context.Context) error {
 	files, err := c.files()
 	if err != nil {
 		return err
+	}
+	if c.written == nil {
+		if c.details.OutputHash, err = c.digest(files); err != nil {
+			return err
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -1,8 +1,10 @@
 package convert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 
 	"infer/internal/fault"
 	"infer/model"
@@ -41,7 +43,7 @@ func (c *conversion) halve(ctx context.Context) (err error) {
 		return err
 	}
 	c.describeHalf(r, o.DType)
-	return c.wrap(m).Save(c.draft.Path(), model.SaveOptions{})
+	return c.save(m)
 }
 
 // blocks reports whether any node is named by BlockNodes.
@@ -70,34 +72,48 @@ func (c *conversion) describeHalf(r *half.Result, d tensor.DType) {
 	for _, n := range r.Notes {
 		c.doc.Warn("%s", n)
 	}
-	if c.Provider != nil && c.Provider.Name() == "cpu" {
-		c.doc.Warn("%s makes a model smaller, not faster, on CPUs: they compute it in float32, between Casts; GPUs gain", d)
+	switch onCPU := r.Nodes > 0 && c.Provider != nil && c.Provider.Name() == "cpu"; {
+	case onCPU && d == tensor.Float16:
+		c.remark("the cpu provider computes float16 in float32 and rounds inputs, weights and outputs alone; that no value exceeds its range was checked apart")
+		c.doc.Warn("float16 makes a model smaller, not faster, on CPUs: they compute it in float32, between Casts; GPUs gain")
+	case onCPU:
+		c.doc.Warn("the CPU provider has kernels for few operators in bfloat16: the file is for GPUs")
 	}
 }
 
 // defaultSamples are the rows that calibrate where there are more: extremes settle long before.
 const defaultSamples = 512
 
-// ranges returns the largest magnitude of each value over the calibration rows, nil where there are none.
+// ranges returns the largest magnitude of each value over the calibration rows. Without any it returns, of the inputs to
+// compare on, those magnitudes alone that are too large: they keep nodes in float32, and a few made-up inputs must not
+// let others out of it.
 func (c *conversion) ranges(ctx context.Context) (map[string]float64, error) {
-	if c.Calib == nil {
+	switch {
+	case c.Calib == nil && (c.ref == nil || c.Target.Kind == BF16):
 		return nil, nil
-	}
-	if c.Target.Kind == BF16 {
+	case c.Calib == nil:
+		seen, err := c.calibrate(ctx, runs(c.Inputs), int64(len(c.Inputs)))
+		maps.DeleteFunc(seen, func(_ string, r float64) bool { return r <= c.Half.ActMax })
+		return seen, err
+	case c.Target.Kind == BF16:
 		return nil, fault.New(fault.Usage, "leave it out", "--calib finds what exceeds the range of float16, and bfloat16 has that of float32")
-	}
-	if c.isLarge() {
+	case c.isLarge():
 		return nil, fault.New(fault.Usage, "leave it out", "--calib runs the model, and one of %.1f GB is never in memory as a whole", float64(c.Model.Bytes())/1e9)
 	}
-	samples := c.Samples
-	if samples == 0 {
-		samples = defaultSamples
+	seen, err := c.calibrate(ctx, c.Calib, cmp.Or(c.Samples, defaultSamples))
+	if err == nil {
+		c.note(fmt.Sprintf("the ranges of %d values were seen on %d calibration rows", len(seen), min(c.Calib.Rows(), cmp.Or(c.Samples, defaultSamples))))
 	}
+	return seen, err
+}
+
+// calibrate returns the largest magnitude of each float32 value over the first rows of a source.
+func (c *conversion) calibrate(ctx context.Context, src calibrate.Source, samples int64) (map[string]float64, error) {
 	values := floatValues(c.Model.Proto)
 	if len(values) == 0 {
 		return nil, nil
 	}
-	table, err := calibrate.Run(ctx, c.Provider, c.Config, c.Model.Proto, values, c.Calib, calibrate.Options{
+	table, err := calibrate.Run(ctx, c.Provider, c.Config, c.Model.Proto, values, src, calibrate.Options{
 		Method: calibrate.Method{Name: calibrate.MinMax}, Samples: samples, Progress: c.Progress,
 	})
 	if err != nil {
@@ -111,8 +127,20 @@ func (c *conversion) ranges(ctx context.Context) (map[string]float64, error) {
 			}
 		}
 	}
-	c.note(fmt.Sprintf("the ranges of %d values were seen on %d calibration rows", len(by), table.Rows))
 	return by, nil
+}
+
+// runs are sets of inputs as rows to calibrate on: a run of the model each.
+type runs [][]tensor.Tensor
+
+func (r runs) Rows() int64      { return int64(len(r)) }
+func (r runs) BatchSize() int64 { return 1 }
+
+func (r runs) Batch(lo, hi int64) ([]tensor.Tensor, error) {
+	if hi != lo+1 {
+		return nil, fmt.Errorf("sets of inputs come one at a time, not %d to %d", lo, hi)
+	}
+	return r[lo], nil
 }
 
 // floatValues returns the float32 tensors that the nodes of the main graph make, in its order.
@@ -137,9 +165,7 @@ func (c *conversion) openRounded(ctx context.Context) (engine.Session, error) {
 		return nil, err
 	}
 	c.output.standIn = true
-	c.details.Verification = &report.Agreement{Notes: []string{
-		fmt.Sprintf("the %s provider has no kernels for bfloat16: what was run is the written graph with its rounded weights, in float32", c.Provider.Name()),
-	}}
+	c.remark("the %s provider has no kernels for bfloat16: what was run is the written graph with its rounded weights, in float32", c.Provider.Name())
 	w := &model.Model{Path: c.written.Path, Proto: m}
 	w.MarkEdited()
 	return c.Provider.Open(ctx, w, c.Config)

@@ -3,11 +3,11 @@ package convert
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"infer/internal/fault"
 	"infer/model"
@@ -75,7 +75,7 @@ func (c *conversion) compile(ctx context.Context) (why string, err error) {
 		return "", ctx.Err()
 	}
 	if err != nil {
-		return fmt.Sprintf("this library writes a compiled model that it cannot load again (%v)", rootOf(err)), nil
+		return "this library writes a compiled model that it cannot load again: its builds for CPUs may come without OpenVINO's IR reader", nil
 	}
 	contexts, others := 0, 0
 	for _, n := range m.Proto.Graph.Nodes {
@@ -87,17 +87,6 @@ func (c *conversion) compile(ctx context.Context) (why string, err error) {
 	}
 	c.note(fmt.Sprintf("%d compiled parts of the graph, and %d nodes beside them", contexts, others))
 	return "", s.Close()
-}
-
-// rootOf returns the innermost error: what is around it names a folder that will be gone.
-func rootOf(err error) error {
-	for {
-		u, ok := err.(interface{ Unwrap() error })
-		if !ok || u.Unwrap() == nil {
-			return err
-		}
-		err = u.Unwrap()
-	}
 }
 
 // emptyDraft removes what was written so far.
@@ -140,25 +129,17 @@ func (c *conversion) placement(ctx context.Context) error {
 	}
 	runs, err := trace.ReadFile(t.TracePath(), 0)
 	if err != nil || len(runs.Nodes) == 0 {
-		return ignoreMissing(err)
+		return err
 	}
 	count := map[string]int{}
 	for _, n := range runs.Nodes {
 		count[n.Provider]++
 	}
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(count)), func(name string) bool { return strings.HasPrefix(name, "OpenVINO") }) {
+		return fault.New(fault.Unsupported, "run it on the CPU provider as it is", "OpenVINO runs no node of this model")
+	}
 	for _, name := range slices.Sorted(maps.Keys(count)) {
 		c.details.Placement = append(c.details.Placement, report.PlacedNodes{Provider: name, Nodes: count[name]})
 	}
 	return nil
-}
-
-// ignoreMissing drops the error of a trace that was not written.
-func ignoreMissing(err error) error {
-	if os.IsNotExist(err) || fault.KindOf(err) == fault.NotFound {
-		return nil
-	}
-	if _, ok := err.(*fs.PathError); ok {
-		return nil
-	}
-	return err
 }

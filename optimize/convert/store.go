@@ -91,5 +91,14 @@ func (c *conversion) bringTo(ctx context.Context, opset int64) error {
 	if err := m.Check(); err != nil {
 		return err
 	}
-	return c.wrap(m).Save(c.draft.Path(), model.SaveOptions{})
+	return c.save(m)
+}
+
+// save writes a graph, with its weights where those of the original are: inside or beside.
+func (c *conversion) save(m *onnx.Model) error {
+	o := model.SaveOptions{}
+	if len(c.Model.Proto.ExternalFiles()) > 0 {
+		o.External = model.ExternalAlways
+	}
+	return c.wrap(m).Save(c.draft.Path(), o)
 }

@@ -50,7 +50,7 @@ func (c *conversion) toTensorRT(ctx context.Context) error {
 	e := &c.Engine.Made
 	e.Seconds = cmp.Or(c.details.Engine.Seconds, time.Since(begin).Seconds())
 	c.details.Engine.Seconds = e.Seconds
-	return c.record()
+	return c.recordEngine()
 }
 
 // facts fills what a report tells of an engine.
@@ -103,8 +103,8 @@ func (c *conversion) via() string {
 	return ViaProvider
 }
 
-// record writes what the engine was built of, with the sums of its files, into the draft.
-func (c *conversion) record() error {
+// recordEngine writes what the engine was built of, with the sums of its files, into the draft.
+func (c *conversion) recordEngine() error {
 	e := c.Engine.Made
 	dir := filepath.Dir(c.draft.Path())
 	if err := e.Note(dir, c.draft.Path()); err != nil {

@@ -23,17 +23,17 @@ import (
 	"infer/report"
 )
 
-// compiler stands in for ONNX Runtime's TensorRT provider: it writes what that writes, as its options say, and runs
+// builder stands in for ONNX Runtime's TensorRT provider: it writes what that writes, as its options say, and runs
 // nothing but zeros. breaks makes it fail at a point.
-type compiler struct {
+type builder struct {
 	enginetest.Fake
 	options map[string]string // of the last build
 	breaks  string            // "half way", "silent", "library"
 }
 
-func (c *compiler) Name() string { return "tensorrt" }
+func (c *builder) Name() string { return "tensorrt" }
 
-func (c *compiler) Open(ctx context.Context, m *model.Model, config engine.Config) (engine.Session, error) {
+func (c *builder) Open(ctx context.Context, m *model.Model, config engine.Config) (engine.Session, error) {
 	o := config.Providers[0].Options
 	if o["trt_dump_ep_context_model"] != "1" {
 		return c.Fake.Open(ctx, m, config)
@@ -80,7 +80,7 @@ func (c *compiler) Open(ctx context.Context, m *model.Model, config engine.Confi
 }
 
 // engineTask is the conversion of a small model with a dynamic axis in a folder of its own.
-func engineTask(t *testing.T, c *compiler) Task {
+func engineTask(t *testing.T, c *builder) Task {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "m.onnx")
@@ -139,7 +139,7 @@ func filesIn(t *testing.T, dir string) []string {
 }
 
 func TestTensorRTProvider(t *testing.T) {
-	c := &compiler{}
+	c := &builder{}
 	task := engineTask(t, c)
 	dir := filepath.Dir(task.Output)
 	x, err := convertTo(t, task)
@@ -179,7 +179,7 @@ func TestTensorRTProvider(t *testing.T) {
 }
 
 func TestTensorRTEmbedded(t *testing.T) {
-	c := &compiler{}
+	c := &builder{}
 	task := engineTask(t, c)
 	task.Engine.Embed = true
 	if _, err := convertTo(t, task); err != nil {
@@ -193,7 +193,7 @@ func TestTensorRTEmbedded(t *testing.T) {
 // TestTensorRTBreaks: what fails half way leaves what was there before.
 func TestTensorRTBreaks(t *testing.T) {
 	for breaks, says := range map[string]string{"half way": "out of memory", "silent": "wrote no engine", "library": "libnvinfer.so.10"} {
-		task := engineTask(t, &compiler{breaks: breaks})
+		task := engineTask(t, &builder{breaks: breaks})
 		_, err := convertTo(t, task)
 		if err == nil || !strings.Contains(err.Error(), says) || breaks != "half way" && fault.HintOf(err) == "" {
 			t.Errorf("%s: %v (hint %q)", breaks, err, fault.HintOf(err))
@@ -202,7 +202,7 @@ func TestTensorRTBreaks(t *testing.T) {
 			t.Errorf("%s: the folder has %q", breaks, got)
 		}
 	}
-	task := engineTask(t, &compiler{}) // outputs that drift are not kept either
+	task := engineTask(t, &builder{}) // outputs that drift are not kept either
 	task.Provider = &enginetest.Fake{Compute: func(in []tensor.Tensor, outputs []engine.Port) ([]tensor.Tensor, error) {
 		out, err := enginetest.Zeros(in, outputs)
 		if err == nil {

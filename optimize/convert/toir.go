@@ -3,7 +3,6 @@ package convert
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os/exec"
 	"strings"
 	"time"
@@ -32,7 +31,7 @@ func (c *conversion) toIR(ctx context.Context) error {
 	last := []string{}
 	begin := time.Now()
 	err = child.Lines(ctx, argv, []string{"OPENVINO_TELEMETRY_OPT_OUT=1"}, func(line string) {
-		if text := strings.TrimSpace(line); text != "" {
+		if text := strings.Trim(strings.TrimPrefix(line, "[ ERROR ]"), " -"); text != "" && text != "END OF REPORT" {
 			last = append(last, text)[max(0, len(last)-3):]
 		}
 	})
@@ -46,8 +45,9 @@ func (c *conversion) toIR(ctx context.Context) error {
 		return err
 	}
 	argv[3] = c.Output
-	c.details.Tool = &report.ToolRun{Name: converter, Version: c.toolVersion(ctx, tool), Command: argv, Seconds: time.Since(begin).Seconds()}
+	c.details.Tool = &report.ToolRun{Name: converter, Version: toolVersion(ctx, tool), Command: argv, Seconds: time.Since(begin).Seconds()}
 	c.note("written without compression to float16, which ovc does unless it is told not to")
+	c.remark("the IR was run by OpenVINO itself, in the Python of ovc")
 	python := interpreterOf(tool)
 	c.output.open = func(ctx context.Context) (engine.Session, error) {
 		if python == "" {
@@ -59,14 +59,11 @@ func (c *conversion) toIR(ctx context.Context) error {
 }
 
 // toolVersion asks ovc for its version; "" where it does not tell.
-func (c *conversion) toolVersion(ctx context.Context, tool string) (version string) {
+func toolVersion(ctx context.Context, tool string) (version string) {
 	_ = child.Lines(ctx, []string{tool, "--version"}, nil, func(line string) {
-		if _, v, ok := strings.Cut(line, "OpenVINO"); ok && version == "" {
-			version = "OpenVINO" + v
+		if words := strings.Fields(line); len(words) > 0 && strings.ContainsAny(words[len(words)-1], "0123456789") {
+			version = words[len(words)-1]
 		}
 	})
-	if version == "" {
-		return ""
-	}
-	return fmt.Sprint(strings.Join(strings.Fields(version), " "))
+	return version
 }

@@ -152,7 +152,7 @@ func (g *made) ints(v ...int64) string {
 // scalar adds a float32 constant of one element, with some axes.
 func (g *made) scalar(v float32) string {
 	name := fmt.Sprintf("c%d", len(g.consts))
-	g.consts = append(g.consts, ones(name, v, slices.Repeat([]int64{1}, g.IntN(3))...))
+	g.consts = append(g.consts, filled(name, v, slices.Repeat([]int64{1}, g.IntN(3))...))
 	return name
 }
 

@@ -132,7 +132,9 @@ func randomGraph(seed uint64) *model.Model {
 }
 
 // value adds a value.
-func (g *made) value(name string, s tensor.Shape) { g.values, g.shapes[name] = append(g.values, name), s }
+func (g *made) value(name string, s tensor.Shape) {
+	g.values, g.shapes[name] = append(g.values, name), s
+}
 
 // add adds a node that makes one value of a shape.
 func (g *made) add(op string, s tensor.Shape, inputs []string, attrs ...*onnx.Attribute) string {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -181,6 +182,18 @@ func TestStorage(t *testing.T) {
 	}
 	again := on(t, load(t, back.Output), "single-file") // it is one already
 	must(t, again, quick())
+}
+
+// TestOpset brings a model up, down, and nowhere.
+func TestOpset(t *testing.T) {
+	m := load(t, digits)
+	for _, to := range []string{"onnx:opset=21", "onnx:opset=13", fmt.Sprintf("onnx:opset=%d", m.Proto.Opset(""))} {
+		k := on(t, m, to)
+		x, _ := must(t, k, quick())
+		if got := load(t, k.Output).Proto.Opset(""); got != k.Target.Opset || x.After.Opset != got || len(x.Changes) == 0 {
+			t.Errorf("%s: opset %d in the file, %d in the report, %q", to, got, x.After.Opset, x.Changes)
+		}
+	}
 }
 
 // TestHalfKeepsExternal: the weights of a model with external data stay beside it.
@@ -423,12 +436,12 @@ func TestErrors(t *testing.T) {
 		{"a folder", folder, fault.Usage, "it is no regular file"},
 		{"half twice", on(t, load(t, half.Output), "fp16"), fault.Unsupported, "in half precision already"},
 		{"no opset", on(t, m, "onnx"), fault.Usage, "names no opset"},
-		{"opset 3", on(t, m, "onnx:opset=3"), 0, "3"},
+		{"opset 3", on(t, m, "onnx:opset=3"), fault.Usage, "opset 3 is not one"},
 		{"no compiler", compiler, fault.Unsupported, "no OpenVINO provider"},
 		{"elsewhere", on(t, m, "tensorrt"), fault.Usage, "not made here"},
 	} {
 		before := []string(nil)
-		if c.kind != fault.Usage || c.name == "no opset" {
+		if c.name != "no folder" && c.name != "a folder" {
 			before = left(t, c.task)
 		}
 		_, _, err := convert(t, c.task, quick())

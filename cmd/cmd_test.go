@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"infer/internal/term"
+	"infer/optimize/trtexec/fake"
 	"infer/report"
 )
 
@@ -20,8 +21,13 @@ const asInfer = "TEST_BINARY_AS_INFER"
 // TestMain lets the test binary stand for infer where a command starts fresh processes of itself, or a test one to
 // interrupt.
 func TestMain(m *testing.M) {
+	fake.Play()
 	if len(os.Args) > 1 && os.Args[1] == coldCommand || os.Getenv(asInfer) != "" {
 		os.Exit(Main(os.Args[1:], term.Standard()))
+	}
+	if model := os.Getenv(asPython); model != "" {
+		playPython(model, os.Getenv(asPython+"_ANSWERS"))
+		return
 	}
 	os.Exit(m.Run())
 }

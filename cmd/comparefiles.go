@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"infer/internal/fault"
+	"infer/model"
 	"infer/report"
 	"infer/report/baseline"
 	"infer/report/compare"
@@ -77,7 +78,7 @@ func (f *compareFlags) operands(args []string) (bases, heads []string, err error
 // targets refuses what is measured and not read.
 func targets(paths []string) error {
 	for i, p := range paths {
-		if !strings.HasSuffix(p, ".onnx") && isModel(p) {
+		if _, ok := model.CutExt(p); !ok && isModel(p) {
 			continue
 		}
 		a, b := p, "HEAD"

@@ -39,6 +39,7 @@ func (d dataFlags) isMade() bool { return d.Source == "random" || d.Source == "z
 type inputs struct {
 	m     *model.Model
 	flags dataFlags
+	asked model.Bindings // by flags
 	bound model.Bound
 	set   *dataset.Set // nil for generated inputs
 	io    *declared.IO // nil where nothing is declared
@@ -51,7 +52,7 @@ func openData(m *model.Model, d dataFlags, b bindFlags) (*inputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &inputs{m: m, flags: d}
+	in := &inputs{m: m, flags: d, asked: model.Bindings{Shapes: maps.Clone(want.Shapes), Dims: maps.Clone(want.Dims)}}
 	if in.io, err = openIO(m, d); err != nil {
 		return nil, err
 	}

@@ -75,7 +75,8 @@ func (r *loadRig) open(ctx context.Context) (err error) {
 	if strings.Contains(r.target, "://") {
 		return r.openRemote(ctx)
 	}
-	if _, err := os.Stat(r.target); err != nil && !strings.HasSuffix(r.target, ".onnx") {
+	_, named := model.CutExt(r.target)
+	if _, err := os.Stat(r.target); err != nil && !named {
 		return fault.New(fault.Usage, "write http://"+r.target+" or grpc://"+r.target+", or the path of a .onnx file", "target %q is no URL and no file", r.target)
 	}
 	if err := r.f.target.onlyRemote(); err != nil {

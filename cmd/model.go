@@ -52,8 +52,8 @@ func (b *bindFlags) bindings() (model.Bindings, error) {
 	return out, nil
 }
 
-// modelOperand returns the MODEL of the command line, or of the configuration, or the only .onnx file of this folder;
-// what was chosen is said on stderr.
+// modelOperand returns the MODEL of the command line, or of the configuration, or the only .onnx file of this folder, or
+// the only .ort file where there is no .onnx file; what was chosen is said on stderr.
 func (a *app) modelOperand(args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
@@ -62,19 +62,25 @@ func (a *app) modelOperand(args []string) (string, error) {
 		a.log.Info(fmt.Sprintf("model: %s (from %s)", m, a.cfg.path))
 		return m, nil
 	}
-	found, err := filepath.Glob("*.onnx")
-	if err != nil {
-		return "", err
+	found, ext := []string(nil), ""
+	for _, ext = range []string{".onnx", ".ort"} {
+		var err error
+		if found, err = filepath.Glob("*" + ext); err != nil {
+			return "", err
+		}
+		if len(found) > 0 {
+			break
+		}
 	}
 	sort.Strings(found)
 	switch len(found) {
 	case 1:
-		a.log.Info(fmt.Sprintf("model: %s (the only .onnx file of this folder)", found[0]))
+		a.log.Info(fmt.Sprintf("model: %s (the only %s file of this folder)", found[0], ext))
 		return found[0], nil
 	case 0:
 		return "", fault.New(fault.Usage, "name a model file, or set model: in "+defaultConfig, "no model is given and this folder has no .onnx file")
 	}
-	return "", fault.New(fault.Usage, "name one of: "+strings.Join(found, ", "), "no model is given and this folder has %d .onnx files", len(found))
+	return "", fault.New(fault.Usage, "name one of: "+strings.Join(found, ", "), "no model is given and this folder has %d %s files", len(found), ext)
 }
 
 // loadModel opens a model file; a path that is not there is a usage error.

@@ -44,7 +44,7 @@ func Models(dir string) ([]File, error) {
 	}
 	found := 0
 	for _, f := range files {
-		if !strings.EqualFold(path.Ext(f.Path), ".onnx") {
+		if _, ok := model.CutExt(strings.ToLower(f.Path)); !ok {
 			continue
 		}
 		m, err := model.Load(f.From)
@@ -57,7 +57,7 @@ func Models(dir string) ([]File, error) {
 		}
 	}
 	if found == 0 {
-		return nil, fault.New(fault.Usage, "name a model file, or a folder with NAME.onnx or NAME/VERSION/model.onnx", "%q has no .onnx file", dir)
+		return nil, fault.New(fault.Usage, "name a model file, or a folder with NAME.onnx or NAME/VERSION/model.onnx", "%q has no .onnx or .ort file", dir)
 	}
 	return files, nil
 }

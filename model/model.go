@@ -11,9 +11,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"infer/internal/fault"
 	"infer/model/onnx"
+	"infer/model/ortformat"
 )
 
 // Port is one graph input or output: Name and Type with named dynamic axes (onnx.Dim).
@@ -28,8 +31,9 @@ type Model struct {
 	Path  string      // "" for a model made in memory
 	Proto *onnx.Model // the graph; whoever changes it calls MarkEdited
 
+	ort     *ortformat.Info // nil for a file that is ONNX
 	edited  bool
-	sources []source // the file, then its external data files in the order of their locations
+	sources []source // the file, then its external data and cache files in the order of their locations
 	closers []io.Closer
 }
 
@@ -44,20 +48,55 @@ type source struct {
 type File struct {
 	Path     string // where it lies
 	Location string // as the model names it, relative to the model's folder, with slashes; "" for the model file
+	Bytes    int64
 }
 
-// Files returns the files that the model was loaded from: the model file, then its external data.
+// Files returns the files that the model was loaded from: the model file, then its external data and the caches of its
+// EPContext nodes.
 func (m *Model) Files() []File {
 	list := make([]File, 0, len(m.sources))
 	for _, s := range m.sources {
-		list = append(list, File{Path: s.path, Location: s.location})
+		list = append(list, File{Path: s.path, Location: s.location, Bytes: s.info.Size()})
 	}
 	return list
 }
 
-// Load opens and checks a model file. It reads the structure alone: tensor bytes, in the file and in its external
-// data, stay mapped until someone touches them, but external files must be there and large enough.
-// The caller closes the model. Errors: those of onnx.OpenFile, onnx.Model.Check and onnx.ResolveExternal.
+// Format is how a file holds its graph.
+type Format string
+
+// The formats that Load reads, as reports name them.
+const (
+	FormatONNX Format = "onnx"
+	FormatORT  Format = "ort" // ONNX Runtime's own
+)
+
+// CutExt returns a path or name of a model file without its ending, .onnx or .ort; false where it has none of them. The
+// ending is what people and folders of models go by: Load looks at the content.
+func CutExt(path string) (stem string, ok bool) {
+	for _, ext := range []string{".onnx", ".ort"} {
+		if stem, ok = strings.CutSuffix(path, ext); ok {
+			return stem, true
+		}
+	}
+	return path, false
+}
+
+// Format returns the format of the file at Path; that of a model made in memory is FormatONNX, as is all that Save writes.
+func (m *Model) Format() Format {
+	if m.ort != nil {
+		return FormatORT
+	}
+	return FormatONNX
+}
+
+// ORT returns what a file in ONNX Runtime's own format tells beside its graph; nil for an ONNX file.
+func (m *Model) ORT() *ortformat.Info { return m.ort }
+
+// Load opens and checks a model file, of either format: the content tells which. It reads the structure alone: tensor
+// bytes, in the file and in its external data, stay mapped until someone touches them, but external files must be there
+// and large enough, and the caches of EPContext nodes must be there.
+// The caller closes the model. Errors: those of onnx.MapFile, onnx.Decode or ortformat.Decode, onnx.Model.Check,
+// onnx.ResolveExternal and onnx.CheckContexts.
 func Load(path string) (*Model, error) {
 	m := &Model{Path: path}
 	if err := m.load(); err != nil {
@@ -68,22 +107,25 @@ func Load(path string) (*Model, error) {
 }
 
 func (m *Model) load() error {
-	proto, closer, err := onnx.OpenFile(m.Path)
+	file, err := onnx.MapFile(m.Path)
 	if err != nil {
 		return err
 	}
-	m.Proto, m.closers = proto, append(m.closers, closer)
-	if err := proto.Check(); err != nil {
-		return fault.Wrap(err, "open model %q", m.Path)
+	m.closers = append(m.closers, file)
+	if err := m.decode(file); err != nil {
+		return err
 	}
-	dir := filepath.Dir(m.Path)
-	closer, err = onnx.ResolveExternal(proto, dir, realDir(m.Path))
+	dir, linked := filepath.Dir(m.Path), realDir(m.Path)
+	external, err := onnx.ResolveExternal(m.Proto, dir, linked)
 	if err != nil {
 		return fault.Wrap(err, "open model %q", m.Path)
 	}
-	m.closers = append(m.closers, closer)
+	m.closers = append(m.closers, external)
+	if err := onnx.CheckContexts(m.Proto, dir, linked); err != nil {
+		return fault.Wrap(err, "open model %q", m.Path)
+	}
 	m.sources = append(m.sources, source{path: m.Path})
-	for _, l := range proto.ExternalFiles() {
+	for _, l := range append(m.Proto.ExternalFiles(), m.Proto.ContextFiles()...) {
 		m.sources = append(m.sources, source{location: l, path: filepath.Join(dir, filepath.FromSlash(l))})
 	}
 	for i := range m.sources {
@@ -92,6 +134,18 @@ func (m *Model) load() error {
 		}
 	}
 	return nil
+}
+
+// decode reads the graph of the file and checks it.
+func (m *Model) decode(file *onnx.Mapping) (err error) {
+	if !ortformat.Is(file.Bytes) {
+		if m.Proto, err = file.Decode(); err != nil {
+			return err
+		}
+	} else if m.Proto, m.ort, err = ortformat.Decode(file.Bytes, file.Release); err != nil {
+		return fault.Wrap(err, "open model %q", m.Path)
+	}
+	return fault.Wrap(m.Proto.Check(), "open model %q", m.Path)
 }
 
 // realDir is the folder that a model file really lies in. Caches of downloads keep a model and its external data in
@@ -168,7 +222,7 @@ func port(v *onnx.ValueInfo) Port {
 	return Port{Name: v.Name, Type: t}
 }
 
-// Bytes returns the size of the model in bytes: file and external data; of an edited model, what a file would take.
+// Bytes returns the size of the model in bytes: file, external data and caches; of an edited model, what a file would take.
 func (m *Model) Bytes() int64 {
 	var n int64
 	for _, s := range m.sources {
@@ -183,7 +237,7 @@ func (m *Model) Bytes() int64 {
 }
 
 // Digest returns the SHA-256 of the model in hex. For a file without external data it is that of the file; external
-// data follow the file in the order of their locations. Of an edited model it is that of what would be saved.
+// data, then caches of EPContext nodes, follow the file in the order of their locations. Of an edited model it is that of what would be saved.
 // It fails where a file was changed on disk since it was opened.
 func (m *Model) Digest() (string, error) {
 	h := sha256.New()
@@ -201,17 +255,24 @@ func (m *Model) Digest() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// hashProto writes the graph as it is now, then the bytes of its external tensors.
+// hashProto writes the graph as it is now, then the bytes of its external tensors and the caches of its nodes.
 func (m *Model) hashProto(h hash.Hash) error {
 	if err := onnx.Write(h, m.Proto); err != nil {
 		return err
 	}
-	return m.Proto.Tensors(func(t *onnx.Tensor) error {
-		if raw, ok := t.Raw(); ok && t.External != nil {
-			h.Write(raw)
+	err := m.Proto.Tensors(func(t *onnx.Tensor) error {
+		if _, ok := t.Raw(); !ok || t.External == nil {
+			return nil
 		}
-		return nil
+		return t.CopyTo(h)
 	})
+	caches := m.Proto.ContextFiles()
+	for _, s := range m.sources {
+		if err == nil && slices.Contains(caches, s.location) {
+			err = s.copyTo(h)
+		}
+	}
+	return err
 }
 
 // copyTo reads the file instead of its map, whose pages would count as memory of this process.

@@ -194,6 +194,24 @@ func TestSaveExternal(t *testing.T) {
 	}
 }
 
+// TestDataFile: the data file is called as asked, and only as a file beside the model can be.
+func TestDataFile(t *testing.T) {
+	path := saved(t, 1000, SaveOptions{External: ExternalAlways, DataFile: "weights.bin"})
+	if got := files(t, filepath.Dir(path)); !slices.Equal(got, []string{"m.onnx", "weights.bin"}) {
+		t.Errorf("files are %q", got)
+	}
+	if x := load(t, path).Proto.Graph.Initializer("w").External; x == nil || x.Location != "weights.bin" {
+		t.Errorf("external is %+v", x)
+	}
+	for _, name := range []string{"../w", "a/b", `a\b`, ".", "..", "m.onnx", "/w"} {
+		dir := t.TempDir()
+		err := New(sample(t, 1000)).Save(filepath.Join(dir, "m.onnx"), SaveOptions{External: ExternalAlways, DataFile: name})
+		if fault.KindOf(err) != fault.Usage || len(files(t, dir)) > 0 {
+			t.Errorf("%q: %v, files %q", name, err, files(t, dir))
+		}
+	}
+}
+
 // TestSaveElsewhere: a model with external data becomes self-contained in its new folder, as two files or as one.
 func TestSaveElsewhere(t *testing.T) {
 	m := load(t, saved(t, 1000, SaveOptions{External: ExternalAlways}))

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"infer/internal/atomicfile"
@@ -24,7 +25,7 @@ type ExternalMode int
 const (
 	ExternalAuto   ExternalMode = iota // where the model has external data already, or would exceed 2 GiB
 	ExternalNever                      // one file
-	ExternalAlways                     // every initializer of at least the threshold
+	ExternalAlways                     // every initializer and value of a Constant node of at least the threshold
 )
 
 // ParseExternal reads auto, never or always.
@@ -43,8 +44,9 @@ func ParseExternal(text string) (ExternalMode, error) {
 // SaveOptions says how Save writes. The zero value is valid.
 type SaveOptions struct {
 	External  ExternalMode
-	Threshold int64 // bytes from which an initializer is written outside; 0 means 1024
-	Overwrite bool  // replace the files that the model was loaded from
+	DataFile  string // the name of the file for tensor bytes, in the folder of the model; "": the model's with .data behind it
+	Threshold int64  // bytes from which a constant is written outside; 0 means 1024
+	Overwrite bool   // replace the files that the model was loaded from
 }
 
 const (
@@ -54,19 +56,27 @@ const (
 	align            = 64
 )
 
-// Save writes the model to path and, where SaveOptions says so, its initializers to path+".data". Both files are
-// written beside their places, synced and then renamed; on any error nothing is left behind and what stood there
+// Save writes the model to path and, where SaveOptions says so, its constants to path+".data", each at a multiple of 64
+// bytes, those of 1 MiB and more at a page, so that a runtime can map them. Both files are written beside their places, synced and then renamed; on any error nothing is left behind and what stood there
 // before still stands. The model stays open on the file it was loaded from.
+// What is written is ONNX, whatever the format of the file that the model was loaded from.
 // Errors: fault.Usage where path is a file that the model was loaded from (without Overwrite), where its folder is
-// missing, and where one file cannot hold the model; otherwise those of the file system.
+// missing, where SaveOptions names a data file that is no plain name, where one file cannot hold the model, and for another folder where EPContext nodes have their caches in files;
+// fault.Unsupported for nodes that no ONNX file can hold; otherwise those of the file system.
 func (m *Model) Save(path string, o SaveOptions) error {
-	data := path + ".data"
+	data, err := o.dataPath(path)
+	if err != nil {
+		return err
+	}
 	if !o.Overwrite {
 		for _, p := range []string{path, data} {
 			if m.IsSource(p) {
 				return fault.New(fault.Usage, "write to another file", "save model: %q is a file that the model is read from", p)
 			}
 		}
+	}
+	if err := m.writable(path); err != nil {
+		return fault.Wrap(err, "save model %q", path)
 	}
 	c, outside, err := m.plan(filepath.Base(data), o)
 	if err != nil {
@@ -91,6 +101,41 @@ func (m *Model) Save(path string, o SaveOptions) error {
 		return saveError(err)
 	}
 	old.forget()
+	return nil
+}
+
+// dataPath returns where the tensor bytes of a model at path go.
+func (o SaveOptions) dataPath(path string) (string, error) {
+	name := o.DataFile
+	if name == "" {
+		return path + ".data", nil
+	}
+	if name != filepath.Base(name) || !filepath.IsLocal(name) || strings.ContainsRune(name, '\\') || name == "." {
+		return "", fault.New(fault.Usage, "name a file without its folder: it goes beside the model", "save model: the data file cannot be called %q", name)
+	}
+	if name == filepath.Base(path) {
+		return "", fault.New(fault.Usage, "give the data file another name", "save model: %q is the name of the model itself", name)
+	}
+	return filepath.Join(filepath.Dir(path), name), nil
+}
+
+// writable reports what a file at path could not stand for.
+func (m *Model) writable(path string) error {
+	if m.ort != nil && m.ort.Fused > 0 {
+		return fault.New(fault.Unsupported, "use the .onnx model", "%d of its nodes were compiled by %s, and no ONNX file can hold them",
+			m.ort.Fused, strings.Join(m.ort.Providers, ", "))
+	}
+	caches := m.Proto.ContextFiles()
+	if len(caches) == 0 {
+		return nil
+	}
+	from, err := os.Stat(filepath.Dir(m.Path))
+	if err != nil {
+		return err
+	}
+	if to, err := os.Stat(filepath.Dir(path)); err == nil && !os.SameFile(from, to) {
+		return fault.New(fault.Usage, "write it to the folder that it is in", "what its execution provider compiled lies in %q beside the model", caches[0])
+	}
 	return nil
 }
 
@@ -139,18 +184,26 @@ func (m *Model) plan(location string, o SaveOptions) (*onnx.Model, []*onnx.Tenso
 	}
 	var outside []*onnx.Tensor
 	end := int64(0)
+	move := func(t *onnx.Tensor) {
+		size, e := t.ByteSize()
+		if e != nil && err == nil {
+			err = e
+		}
+		if size < least || t.DType == tensor.String || !t.DType.Valid() {
+			return
+		}
+		at := start(end, size)
+		t.External = &onnx.External{Location: location, Offset: at, Length: size}
+		outside, end = append(outside, t), at+size
+	}
 	c.Walk(func(g *onnx.Graph) {
 		for _, t := range g.Initializers {
-			size, e := t.ByteSize()
-			if e != nil && err == nil {
-				err = e
+			move(t)
+		}
+		for _, n := range g.Nodes { // the tensors of other operators are small, and runtimes read them from the file alone
+			if a := n.Attr("value"); n.OpType == "Constant" && n.Domain == "" && a != nil && a.T != nil {
+				move(a.T)
 			}
-			if size < least || t.DType == tensor.String || !t.DType.Valid() {
-				continue
-			}
-			at := start(end, size)
-			t.External = &onnx.External{Location: location, Offset: at, Length: size}
-			outside, end = append(outside, t), at+size
 		}
 	})
 	return c, outside, err
@@ -177,14 +230,9 @@ func writeTensors(to io.Writer, tensors []*onnx.Tensor) error {
 		}
 		inside := *t // the elements still lie where they were
 		inside.External = nil
-		v, err := inside.Value()
-		if err != nil {
+		if err := inside.CopyTo(w); err != nil {
 			return err
 		}
-		if _, err := w.Write(v.Data); err != nil {
-			return err
-		}
-		t.Release()
 		end = x.Offset + x.Length
 	}
 	return w.Flush()

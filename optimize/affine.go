@@ -2,6 +2,7 @@ package optimize
 
 import (
 	"math"
+	"slices"
 
 	"infer/model/onnx"
 	"infer/model/tensor"
@@ -12,33 +13,32 @@ type perChannel struct {
 	scale, shift []float64
 }
 
-// foldBatchNorm folds a BatchNormalization into the Conv, ConvTranspose, Gemm or MatMul before it, when nothing else
-// reads what that makes: with k = gamma/√(var+epsilon) the weights become W·k and the bias (b-mean)·k + beta, computed
-// in float64. Ref: Jacob et al., Quantization and Training of Neural Networks, 2018, section 3.2.
+// foldBatchNorm folds a BatchNormalization into the Conv, ConvTranspose, Gemm, MatMul or BatchNormalization before it,
+// when nothing else reads what that makes: with k = gamma/√(var+epsilon) the weights become W·k and the bias
+// (b-mean)·k + beta, computed in float64. Ref: Jacob et al., Quantization and Training of Neural Networks, 2018,
+// section 3.2.
 func foldBatchNorm() Pass {
-	return local("fold-batch-norm", "folds BatchNormalization into the Conv, ConvTranspose, Gemm or MatMul before it",
+	return local("fold-batch-norm", "folds BatchNormalization into the Conv, ConvTranspose, Gemm, MatMul or BatchNormalization before it",
 		func(w *Work, e *Editor, n *onnx.Node) bool {
-			if !is(n, "BatchNormalization") || only(n) == "" || n.Int("training_mode", 0) != 0 || n.Int("spatial", 1) != 1 {
-				return false
-			}
 			a, ok := e.normalization(n)
 			return ok && e.foldAffine(w, n, input(n, 0), a)
 		})
 }
 
-// foldScale folds a Mul or Add with a constant for each channel into the Conv or ConvTranspose before it.
+// foldScale folds a Mul, Div, Add or Sub with a constant for each channel into what makes the channels: a Conv,
+// ConvTranspose, Gemm, BatchNormalization or InstanceNormalization, or a MatMul where it is only scaled.
 func foldScale() Pass {
-	return local("fold-scale", "folds Mul and Add with a constant for each channel into the Conv or ConvTranspose before them",
+	return local("fold-scale", "folds Mul, Div, Add and Sub with a constant for each channel into the convolution, product or normalization before them",
 		func(w *Work, e *Editor, n *onnx.Node) bool {
-			if !is(n, "Mul", "Add") || len(n.Inputs) != 2 || only(n) == "" {
+			if !is(n, "Mul", "Add", "Sub", "Div") || len(n.Inputs) != 2 || only(n) == "" {
 				return false
 			}
-			for _, x := range n.Inputs {
+			for i, x := range n.Inputs {
 				p := e.Producer(x)
-				if !is(p, "Conv", "ConvTranspose") {
+				if n.OpType == "Div" && i == 1 || !is(p, "Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "InstanceNormalization") {
 					continue
 				}
-				if a, ok := e.operand(w, n, p, other(n, x)); ok && e.foldAffine(w, n, x, a) {
+				if a, ok := e.operand(w, n, p, i); ok && e.foldAffine(w, n, x, a) {
 					return true
 				}
 			}
@@ -46,8 +46,11 @@ func foldScale() Pass {
 		})
 }
 
-// normalization returns what a BatchNormalization does to each channel.
+// normalization returns what a BatchNormalization does to each channel; false where n is none that always does the same.
 func (e *Editor) normalization(n *onnx.Node) (perChannel, bool) {
+	if !is(n, "BatchNormalization") || only(n) == "" || n.Int("training_mode", 0) != 0 || n.Int("spatial", 1) != 1 {
+		return perChannel{}, false
+	}
 	var p [4][]float32 // gamma, beta, mean, variance
 	for i := range p {
 		v, _, _, ok := e.floats(input(n, i+1))
@@ -73,45 +76,79 @@ func (a perChannel) finite() bool {
 	return true
 }
 
-// operand returns what a Mul or Add with a constant of shape [C,1,…] or [1,C,1,…], or of one element, does to each
-// channel of what conv makes.
-func (e *Editor) operand(w *Work, n, conv *onnx.Node, value string) (perChannel, bool) {
-	v, shape, _, ok := e.floats(value)
-	y, _ := w.Declared().Of(e.Graph, output(conv, 0))
-	channels := e.channels(conv)
-	rank := len(y.Dims)
-	if !ok || !y.HasShape || len(shape) > rank || channels == 0 {
+// operand returns what n does to each channel of its i-th operand, which p makes: the other one is a constant of shape
+// [C,1,…] or [1,C,1,…], of the columns of a product, or of one element.
+func (e *Editor) operand(w *Work, n, p *onnx.Node, i int) (perChannel, bool) {
+	rank, axis := len(w.known(e, output(p, 0)).Dims), 1
+	if p.OpType == "MatMul" {
+		axis = rank - 1
+	}
+	if rank == 0 { // unknown, or no channels
 		return perChannel{}, false
 	}
-	for i, d := range shape {
-		if axis := rank - len(shape) + i; d != 1 && (axis != 1 || d != int64(channels)) {
+	return e.constantOperand(n, i, rank, axis, e.channels(p))
+}
+
+// constantOperand returns what a Mul, Div, Add or Sub does to each channel of its i-th operand, of a rank and with the
+// channels along an axis: the other operand is a constant of one element for each of them, or of one for all.
+func (e *Editor) constantOperand(n *onnx.Node, i, rank, axis, channels int) (perChannel, bool) {
+	v, shape, _, ok := e.floats(n.Inputs[1-i])
+	if !ok || len(v) == 0 || len(shape) > rank || channels == 0 {
+		return perChannel{}, false
+	}
+	for j, d := range shape {
+		if at := rank - len(shape) + j; d != 1 && (at != axis || d != int64(channels)) {
 			return perChannel{}, false
 		}
 	}
 	a := perChannel{make([]float64, channels), make([]float64, channels)}
 	for c := range channels {
 		x := float64(v[c%len(v)])
-		if a.scale[c] = 1; n.OpType == "Mul" {
+		a.scale[c] = 1
+		switch n.OpType {
+		case "Mul":
 			a.scale[c] = x
-		} else {
+		case "Div":
+			a.scale[c] = 1 / x
+		case "Add":
 			a.shift[c] = x
+		case "Sub":
+			a.shift[c] = -x
+			if i == 1 { // x minus the channel
+				a.scale[c], a.shift[c] = -1, x
+			}
 		}
 	}
 	return a, a.finite()
 }
 
-// channels returns how many channels a Conv or ConvTranspose with constant weights makes, 0 where that is not known.
-func (e *Editor) channels(conv *onnx.Node) int {
-	c, ok := e.Constant(input(conv, 1))
-	if !ok || len(c.Dims) < 3 {
+// channels returns how many channels a node makes out of constants, 0 where that is not known.
+func (e *Editor) channels(n *onnx.Node) int {
+	c, ok := e.Constant(input(n, 1))
+	if !ok {
 		return 0
 	}
-	group := conv.Int("group", 1)
 	elements, err := c.Dims.Elements()
-	if err != nil || elements == 0 || group < 1 || c.Dims[0]%group != 0 {
+	if err != nil || elements == 0 {
 		return 0
 	}
-	if conv.OpType == "Conv" {
+	switch {
+	case is(n, "BatchNormalization", "InstanceNormalization"):
+		return int(elements)
+	case is(n, "Gemm", "MatMul"):
+		if len(c.Dims) != 2 {
+			return 0
+		}
+		if n.Int("transB", 0) != 0 {
+			return int(c.Dims[0])
+		}
+		return int(c.Dims[1])
+	}
+	group := n.Int("group", 1)
+	if len(c.Dims) < 3 || group < 1 || c.Dims[0]%group != 0 {
+		return 0
+	}
+	if n.OpType == "Conv" {
 		return int(c.Dims[0])
 	}
 	return int(c.Dims[1] * group)
@@ -130,8 +167,14 @@ func (e *Editor) foldAffine(w *Work, n *onnx.Node, value string, a perChannel) b
 		folded = e.scaleConv(p, a)
 	case "Gemm":
 		folded = e.scaleGemm(p, a)
+	case "BatchNormalization", "InstanceNormalization":
+		folded = e.scaleNorm(p, a)
 	case "MatMul":
-		return e.scaleMatMul(w, p, n, a)
+		if is(n, "Mul", "Div") {
+			folded = e.scaleProduct(p, a)
+			break
+		}
+		return is(n, "BatchNormalization") && e.scaleMatMul(w, p, n, a)
 	}
 	if folded {
 		y := n.Outputs[0]
@@ -190,6 +233,9 @@ func (a perChannel) apply(b []float64) []float32 {
 
 // setWeights gives p new weights and a new bias of dtype d.
 func (e *Editor) setWeights(p *onnx.Node, d tensor.DType, s tensor.Shape, w, bias []float32) bool {
+	if !representable(d, w) || !representable(d, bias) {
+		return false
+	}
 	weights, err := e.addFloats(p.Inputs[1], d, s, w)
 	if err != nil {
 		return false
@@ -237,6 +283,47 @@ func (e *Editor) gemmBias(p *onnx.Node, columns int) ([]float64, bool) {
 		b[c] = float64(v[c%len(v)]) * float64(p.Float("beta", 1))
 	}
 	return b, true
+}
+
+// scaleNorm folds a into the scale and bias of a normalization.
+func (e *Editor) scaleNorm(p *onnx.Node, a perChannel) bool {
+	v, shape, d, ok := e.floats(input(p, 1))
+	bias, okBias := e.bias(input(p, 2), len(a.scale))
+	if !ok || !okBias || len(v) != len(a.scale) || p.Int("training_mode", 0) != 0 || p.Int("spatial", 1) != 1 {
+		return false
+	}
+	scaled := make([]float32, len(v))
+	for c := range v {
+		scaled[c] = float32(float64(v[c]) * a.scale[c])
+	}
+	return e.setWeights(p, d, shape, scaled, a.apply(bias))
+}
+
+// scaleProduct folds a scale of the columns into a MatMul by a constant matrix, whatever rank it has.
+func (e *Editor) scaleProduct(p *onnx.Node, a perChannel) bool {
+	v, shape, d, ok := e.floats(input(p, 1))
+	if !ok || len(shape) != 2 || len(e.Consumers(p.Inputs[1])) > 1 { // a second copy of what several read is no gain
+		return false
+	}
+	scaled, ok := scaleColumns(v, shape, false, a.scale)
+	if !ok || !representable(d, scaled) {
+		return false
+	}
+	weights, err := e.addFloats(p.Inputs[1], d, shape, scaled)
+	if err != nil {
+		return false
+	}
+	e.SetInput(p, 1, weights)
+	return true
+}
+
+// representable reports whether finite numbers stay finite in a dtype.
+func representable(d tensor.DType, v []float32) bool {
+	limit := math.Inf(1)
+	if d == tensor.Float16 {
+		limit = 65520 // what rounds to more than the largest float16
+	}
+	return !slices.ContainsFunc(v, func(x float32) bool { return math.Abs(float64(x)) >= limit })
 }
 
 // scaleColumns multiplies the columns of a matrix, or the rows of one that is transposed.

@@ -40,6 +40,8 @@ func TestFoldBatchNorm(t *testing.T) {
 		{"gemm with a C for each row", normalized(float("x", 5, 4), 5, node("Gemm", names("x", "w", "c"), names("a")), f32("w", 4, 5), f32("c", 5, 1)), 0, 0, "Gemm BatchNormalization"},
 		{"matmul", normalized(float("x", 3, 4), 5, node("MatMul", names("x", "w"), names("a")), f32("w", 4, 5)), 0, 1, "MatMul Add"},
 		{"matmul of three axes: the channels are the middle one", normalized(float("x", 2, 5, 4), 5, node("MatMul", names("x", "w"), names("a")), f32("w", 4, 5)), 0, 0, "MatMul BatchNormalization"},
+		{"another", normalized(x, 4, node("BatchNormalization", names("x", "g1", "b1", "m1", "v1"), names("a")), f32("g1", 4), f32("b1", 4), f32("m1", 4), oneEach("v1", 4)), 0, 1, "BatchNormalization"},
+		{"instances", normalized(x, 4, node("InstanceNormalization", names("x", "g1", "b1"), names("a")), f32("g1", 4), f32("b1", 4)), 0, 1, "InstanceNormalization"},
 		{"training", training, 0, 0, "Conv BatchNormalization"},
 		{"two readers", twice, 0, 0, "Conv BatchNormalization Neg"},
 		{"weights of a run", build(values(x, float("w", 6, 4, 3, 3)), values(untyped("y")), normalized(x, 6, conv(), f32("w", 6, 4, 3, 3)).Proto.Graph.Nodes,
@@ -66,18 +68,91 @@ func TestFoldBatchNormNumbers(t *testing.T) {
 	}
 }
 
+func oneEach(name string, n int64) *onnx.Tensor {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = 1
+	}
+	return enginetest.Initializer(enginetest.Floats(name, nil, v...))
+}
+
 func TestFoldScale(t *testing.T) {
 	x := float("x", 2, 4, 5, 5)
-	after := func(op string, c *onnx.Tensor) *model.Model {
-		return build(values(x), values(untyped("y")), []*onnx.Node{node("Conv", names("x", "w"), names("a")), node(op, names(c.Name, "a"), names("y"))}, f32("w", 6, 4, 3, 3), c)
+	of := func(x *onnx.ValueInfo, p, n *onnx.Node, constants ...*onnx.Tensor) *model.Model {
+		return build(values(x), values(untyped("y")), []*onnx.Node{p, n}, constants...)
 	}
+	after := func(op string, c *onnx.Tensor) *model.Model {
+		return of(x, node("Conv", names("x", "w"), names("a")), node(op, names(c.Name, "a"), names("y")), f32("w", 6, 4, 3, 3), c)
+	}
+	behind := func(op string, c *onnx.Tensor) *model.Model {
+		return of(x, node("Conv", names("x", "w", "b"), names("a")), node(op, names("a", c.Name), names("y")), f32("w", 6, 4, 3, 3), f32("b", 6), c)
+	}
+	rows := float("x", 3, 4)
+	gemm, product := node("Gemm", names("x", "w", "b"), names("a"), floatAttr("beta", 2)), node("MatMul", names("x", "w"), names("a"))
+	last := func(op string) *onnx.Node { return node(op, names("a", "k"), names("y")) }
+	w, b := f32("w", 4, 6), f32("b", 6)
+	tied := of(rows, product.Clone(), last("Mul"), w, f32("k", 6))
+	tied.Proto.Graph.Nodes = append(tied.Proto.Graph.Nodes, node("MatMul", names("x", "w"), names("z")))
+	tied.Proto.Graph.Outputs = append(tied.Proto.Graph.Outputs, untyped("z"))
 	check(t, foldScale(), 1e-5, []passTest{
 		{"scale", after("Mul", f32("k", 6, 1, 1)), 0, 1, "Conv"},
 		{"shift", after("Add", f32("k", 1, 6, 1, 1)), 0, 1, "Conv"},
 		{"a scalar", after("Mul", scalar("k", 3)), 0, 1, "Conv"},
+		{"subtracted", behind("Sub", f32("k", 6, 1, 1)), 0, 1, "Conv"},
+		{"subtracted from", after("Sub", f32("k", 6, 1, 1)), 0, 1, "Conv"},
+		{"divided", behind("Div", f32("k", 6, 1, 1)), 0, 1, "Conv"},
+		{"divided by it", after("Div", f32("k", 6, 1, 1)), 0, 0, "Conv Div"},
+		{"divided by zero", behind("Div", scalar("k", 0)), 0, 0, "Conv Div"},
 		{"along the last axis", after("Mul", f32("k", 3)), 0, 0, "Conv Mul"},
 		{"for each pixel", after("Add", f32("k", 6, 3, 3)), 0, 0, "Conv Add"},
 		{"of more axes", after("Add", f32("k", 1, 1, 6, 1, 1)), 0, 0, "Conv Add"},
+		{"columns of a gemm", of(rows, gemm.Clone(), last("Mul"), w, b, f32("k", 6)), 0, 1, "Gemm"},
+		{"added to a gemm", of(rows, gemm.Clone(), last("Sub"), w, b, f32("k", 1, 6)), 0, 1, "Gemm"},
+		{"rows of a gemm", of(rows, gemm.Clone(), last("Mul"), w, b, f32("k", 3, 1)), 0, 0, "Gemm Mul"},
+		{"columns of a product", of(float("x", 2, 3, 4), product.Clone(), last("Div"), w, f32("k", 6)), 0, 1, "MatMul"},
+		{"rows of a product", of(float("x", 2, 3, 4), product.Clone(), last("Mul"), w, f32("k", 3, 1)), 0, 0, "MatMul Mul"},
+		{"added to a product", of(rows, product.Clone(), last("Add"), w, f32("k", 6)), 0, 0, "MatMul Add"},
+		{"a matrix of two products", tied, 0, 0, "MatMul Mul MatMul"},
+		{"normalization", of(x, node("BatchNormalization", names("x", "g", "h", "m", "v"), names("a")), last("Add"), f32("g", 4), f32("h", 4), f32("m", 4), oneEach("v", 4), f32("k", 4, 1, 1)), 0, 1, "BatchNormalization"},
+	})
+}
+
+// TestFoldAhead: what is in front of a Conv or Gemm goes into its weights, and into its bias where nothing is padded.
+func TestFoldAhead(t *testing.T) {
+	x := float("x", 2, 4, 5, 5)
+	of := func(x *onnx.ValueInfo, first, last *onnx.Node, constants ...*onnx.Tensor) *model.Model {
+		return build(values(x), values(untyped("y")), []*onnx.Node{first, last}, constants...)
+	}
+	norm := node("BatchNormalization", names("x", "g", "h", "m", "v"), names("a"))
+	params := []*onnx.Tensor{f32("g", 4), f32("h", 4), f32("m", 4), oneEach("v", 4)}
+	with := func(more ...*onnx.Tensor) []*onnx.Tensor { return append(more, params...) }
+	conv := func(attrs ...*onnx.Attribute) *onnx.Node { return node("Conv", names("a", "w"), names("y"), attrs...) }
+	biased := node("Conv", names("a", "w", "b"), names("y"), intAttr("group", 2))
+	one := func(op, l, r string) *onnx.Node { return node(op, names(l, r), names("a")) }
+	w, k := f32("w", 6, 4, 3, 3), f32("k", 4, 1, 1)
+	rows := float("x", 3, 4)
+	gemm := node("Gemm", names("a", "w", "b"), names("y"), floatAttr("alpha", 0.5), floatAttr("beta", 2))
+	read := of(x, one("Mul", "x", "k"), conv(), w, k)
+	read.Proto.Graph.Outputs = append(read.Proto.Graph.Outputs, untyped("a"))
+	pads := intsAttr("pads", 1, 1, 1, 1)
+	check(t, foldAhead(), 1e-5, []passTest{
+		{"normalization", of(x, norm.Clone(), conv(), with(w)...), 0, 1, "Conv"},
+		{"groups and a bias", of(x, norm.Clone(), biased, with(f32("w", 6, 2, 3, 3), f32("b", 6))...), 0, 1, "Conv"},
+		{"padded", of(x, norm.Clone(), conv(pads), with(w)...), 0, 0, "BatchNormalization Conv"},
+		{"padded by size", of(x, norm.Clone(), conv(stringAttr("auto_pad", "SAME_LOWER")), with(w)...), 0, 0, "BatchNormalization Conv"},
+		{"scale before padding", of(x, one("Mul", "k", "x"), conv(pads), w, k), 0, 1, "Conv"},
+		{"divided pixels", of(x, one("Div", "x", "k"), conv(pads), w, scalar("k", 255)), 0, 1, "Conv"},
+		{"mean of pixels", of(x, one("Sub", "x", "k"), conv(), w, k), 0, 1, "Conv"},
+		{"subtracted from", of(x, one("Sub", "k", "x"), conv(), w, k), 0, 1, "Conv"},
+		{"divided by pixels", of(x, one("Div", "k", "x"), conv(), w, k), 0, 0, "Div Conv"},
+		{"for each pixel", of(x, one("Mul", "x", "k"), conv(), w, f32("k", 5, 5)), 0, 0, "Mul Conv"},
+		{"one channel made four", of(float("x", 2, 1, 5, 5), one("Mul", "x", "k"), conv(), w, k), 0, 0, "Mul Conv"},
+		{"channels that may be one", of(float("x", 2, "c", 5, 5), one("Mul", "x", "k"), conv(), w, k), 0, 0, "Mul Conv"},
+		{"read elsewhere", read, 0, 0, "Mul Conv"},
+		{"gemm", of(rows, norm.Clone(), gemm.Clone(), with(f32("w", 4, 5), f32("b", 5))...), 0, 1, "Gemm"},
+		{"transposed gemm", of(rows, one("Add", "x", "k"), node("Gemm", names("a", "w"), names("y"), intAttr("transB", 1)), f32("w", 5, 4), f32("k", 4)), 0, 1, "Gemm"},
+		{"gemm of columns", of(float("x", 4, 3), one("Add", "x", "k"), node("Gemm", names("a", "w"), names("y"), intAttr("transA", 1)), f32("w", 4, 5), f32("k", 1, 3)), 0, 0, "Add Gemm"},
+		{"weights of a run", build(values(x, float("w", 6, 4, 3, 3)), values(untyped("y")), []*onnx.Node{one("Mul", "x", "k"), conv()}, k), 0, 0, "Mul Conv"},
 	})
 }
 

@@ -120,14 +120,14 @@ func batchNormalization9(_ *upgrade, n *onnx.Node) error {
 func batchNormalization14(u *upgrade, n *onnx.Node) error { return u.soleOutput(n) }
 
 // soleOutput takes outputs that nobody reads off a node and fails where one beside the first is read.
-func (u *upgrade) soleOutput(n *onnx.Node) error {
+func (e *Editor) soleOutput(n *onnx.Node) error {
 	for _, o := range n.Outputs[1:] {
-		if len(u.Consumers(o)) > 0 || u.IsOutput(o) {
+		if len(e.Consumers(o)) > 0 || e.IsOutput(o) {
 			return errors.New("output \"" + o + "\" has another meaning now")
 		}
 	}
 	for _, o := range n.Outputs[1:] {
-		delete(u.producers, o)
+		delete(e.producers, o)
 	}
 	n.Outputs = n.Outputs[:1]
 	return nil

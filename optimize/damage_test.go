@@ -18,7 +18,7 @@ func every() []Pass { return append(All(), nameNodes(), foldConstants()) }
 // samples returns models on which each pass has something to do.
 func samples() []*onnx.Model {
 	x := float("x", 2, 4, 5, 5)
-	list := []*onnx.Model{
+	list := append(moves(), []*onnx.Model{
 		chain().Proto, subgraphModel().Proto,
 		normalized(x, 6, node("Conv", names("x", "w"), names("a"), intAttr("group", 2)), f32("w", 6, 2, 3, 3)).Proto,
 		normalized(x, 6, node("ConvTranspose", names("x", "w", "b"), names("a"), intAttr("group", 2)), f32("w", 4, 3, 2, 2), f32("b", 6)).Proto,
@@ -36,11 +36,34 @@ func samples() []*onnx.Model {
 			node("Clip", names("s"), names("c"), floatAttr("min", 0)), node("Pad", names("c"), names("p"), intsAttr("pads", 0, 0, 0, 0, 0, 0, 0, 0), floatAttr("value", 1)),
 			node("Softmax", names("p"), names("t")), node("ImageScaler", names("t"), names("i"), floatsAttr("bias", 1, 2, 3)), node("Crop", names("i"), names("r"), intsAttr("border", 0, 0, 1, 1)),
 			node("TopK", names("r"), names("y", "at"), intAttr("k", 1))})).Proto,
-	}
+	}...)
 	for _, c := range foldTests() {
 		list = append(list, c.model.Proto)
 	}
-	return list
+	return append(list, fusions()...)
+}
+
+// fusions returns models for the passes that make one node of several.
+func fusions() []*onnx.Model {
+	x, rows := float("x", 2, 4, 5, 5), float("x", 3, 4)
+	out := values(untyped("y"))
+	return []*onnx.Model{
+		attentionModel(float("x", 2, 5, 4), nil).Proto,
+		build(values(x), out, []*onnx.Node{two("Mul", "x", "k", "m"), node("Pad", names("m", "pads"), names("p")), node("Conv", names("p", "w"), names("c")), two("Sub", "k2", "c", "y")},
+			i64("pads", 0, 0, 1, 1, 0, 0, 1, 1), f32("w", 6, 4, 3, 3), f32("k", 4, 1, 1), f32("k2", 6, 1, 1)).Proto,
+		build(values(x), out, []*onnx.Node{node("Relu", names("x"), names("r")), node("Pad", names("r", "pads", "", "axes"), names("p")), node("MaxPool", names("p"), names("y"), intsAttr("kernel_shape", 3, 3))},
+			i64("pads", 1, 1, 1, 1), i64("axes", -1, -2)).Proto,
+		build(values(float("x", 4, 3)), out, []*onnx.Node{node("Transpose", names("x"), names("t")), two("MatMul", "t", "w", "p"), two("Add", "p", "b", "s"), two("Div", "s", "k", "y")},
+			f32("w", 4, 5), f32("b", 5), scalar("k", 3)).Proto,
+		build(values(rows), out, []*onnx.Node{two("Add", "x", "k", "a"), two("Sub", "k", "a", "b"), node("Neg", names("b"), names("n")), two("Add", "n", "x", "c"), node("Cast", names("c"), names("d"), intAttr("to", 11)),
+			node("Cast", names("d"), names("e"), intAttr("to", 10)), node("Cast", names("e"), names("f"), intAttr("to", 1)), two("Max", "f", "k", "g"), two("Max", "k", "g", "y")}, scalar("k", 3)).Proto,
+		at(20, build(values(rows), out, []*onnx.Node{node("Pow", names("x", "3"), names("q")), two("Mul", "q", "c", "r"), two("Add", "x", "r", "p"), two("Mul", "p", "k", "u"), node("Tanh", names("u"), names("h")),
+			two("Add", "1", "h", "s"), two("Mul", "x", "half", "m"), two("Mul", "m", "s", "y")}, scalar("3", 3), scalar("c", 0.044715), scalar("k", 0.7978846), scalar("1", 1), scalar("half", 0.5))).Proto,
+		at(14, build(values(rows), out, []*onnx.Node{two("Add", "x", "3", "s"), node("Clip", names("s", "0", "6"), names("c")), two("Mul", "x", "c", "m"), two("Div", "m", "6", "y")}, scalar("3", 3), scalar("0", 0), scalar("6", 6))).Proto,
+		at(23, build(values(rows), out, []*onnx.Node{two("Mul", "x", "x", "q"), node("ReduceMean", names("q", "axes"), names("v")), two("Add", "v", "eps", "e"), node("Sqrt", names("e"), names("d")), two("Div", "x", "d", "n"), two("Mul", "n", "w", "y")},
+			i64("axes", -1), scalar("eps", 1e-5), f32("w", 4))).Proto,
+		at(18, build(values(rows), out, []*onnx.Node{node("Softplus", names("x"), names("p")), node("Tanh", names("p"), names("h")), two("Mul", "x", "h", "y")})).Proto,
+	}
 }
 
 // survives runs passes one by one on a copy of m: none may panic, and a model that was well-formed stays so, whether

@@ -217,11 +217,21 @@ func (f *fold) worth(n *onnx.Node, candidates map[*onnx.Node]bool) bool {
 	for _, o := range n.Outputs {
 		f.made[o] = made
 		v, _ := f.shapes.Of(f.Graph, o)
-		if size, known := v.Bytes(); known {
-			result += size
+		size, known := v.Bytes()
+		if !known && enlarges[n.OpType] {
+			return false
 		}
+		result = saturate(result, size)
 	}
 	return result <= saturate(made, f.limit)
+}
+
+// enlarges are the operators whose result may be larger than their operands by any factor. They are run only where the
+// size is known: what it takes to find out may be more than there is. A later run of the pass knows the constants that
+// this one has stored.
+var enlarges = map[string]bool{
+	"CenterCropPad": true, "ConstantOfShape": true, "Expand": true, "EyeLike": true, "OneHot": true, "Pad": true, "Range": true, "Resize": true,
+	"Tile": true, "Upsample": true,
 }
 
 // saturate returns a + b for non-negative numbers, the largest int64 where it does not fit.

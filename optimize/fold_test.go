@@ -83,6 +83,24 @@ func TestFoldLimit(t *testing.T) {
 	}
 }
 
+// TestFoldOfUnknownSize: what may be of any size is not computed before its size is known. Here the shape comes out of
+// an operator that shape inference does not follow; a second run finds it stored.
+func TestFoldOfUnknownSize(t *testing.T) {
+	m := build(values(float("x", 1)), values(untyped("y")), []*onnx.Node{
+		node("Unique", names("sizes"), names("u")), node("ConstantOfShape", names("u"), names("z")), node("Add", names("x", "z"), names("y")),
+	}, i64("sizes", 3, 2, 3, 4))
+	after, results := prepared(t, m.Proto, []Pass{foldConstants(), foldConstants()}, 0)
+	if results[0].Changed != 1 || results[1].Changed != 1 || ops(after) != "Add" {
+		t.Errorf("%v: %s", results, ops(after))
+	}
+	alike(t, m, after, nil, 0)
+	m.Proto.Graph.Initializers = []*onnx.Tensor{i64("sizes", 1<<20, 1<<19, 1<<10)}
+	after, results = prepared(t, m.Proto, []Pass{foldConstants(), foldConstants()}, 0)
+	if results[0].Changed != 1 || results[1].Changed != 0 || ops(after) != "ConstantOfShape Add" {
+		t.Errorf("beyond all memory: %v: %s", results, ops(after))
+	}
+}
+
 // TestFoldInSubgraph: a constant part inside a branch is folded there.
 func TestFoldInSubgraph(t *testing.T) {
 	m := subgraphModel()

@@ -155,9 +155,7 @@ func (e *Editor) addInts(base string, v ...int64) (string, error) {
 
 // sameDims reports whether two shapes are known to be the same, axis by axis: equal sizes or the same dynamic axis.
 func sameDims(a, b static.Value) bool {
-	return a.HasShape && b.HasShape && slices.EqualFunc(a.Dims, b.Dims, func(x, y onnx.Dim) bool {
-		return x.Known && y.Known && x.Size == y.Size || !x.Known && !y.Known && x.Name != "" && x.Name == y.Name
-	})
+	return a.HasShape && b.HasShape && slices.EqualFunc(a.Dims, b.Dims, sameDim)
 }
 
 func intsAttr(name string, v ...int64) *onnx.Attribute {

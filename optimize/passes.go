@@ -29,13 +29,33 @@ func All() []Pass {
 		{Safe, dropInitializerInputs()},
 		{Named, upgradeOpset()},
 		{Safe, eliminateIdentity()},
+		{Safe, inlineBranches()},
 		{Safe, foldConstants()},
+		{Safe, foldTargets()},
+		{Safe, moveShapes()},
 		{Safe, eliminateCommon()},
+		{Safe, replaceEinsum()},
+		{Safe, mergeCasts()},
+		{Safe, mergeConcats()},
+		{Safe, mergeSlices()},
+		{Safe, splitSlices()},
+		{Safe, mergeTransposes()},
+		{Safe, mergeViews()},
+		{Safe, mergeReductions()},
+		{Safe, fuseChains()},
+		{Safe, foldPad()},
 		{Safe, foldScale()},
 		{Safe, foldBatchNorm()},
+		{Safe, foldAhead()},
+		{Safe, fuseGemm()},
 		{Safe, foldGemm()},
 		{Safe, fuseReluClip()},
+		{Safe, fuseActivation()},
 		{Safe, fuseLayerNorm()},
+		{Safe, fuseRMSNorm()},
+		{Safe, foldFactor()},
+		{Safe, eliminateNeutral()},
+		{Full, FuseAttention()},
 		{Full, SumBeforeNorm()},
 		{Named, SpaceToDepthStem()},
 		{Full, FlattenRows()},
@@ -88,9 +108,20 @@ func Select(level Level, changes []string) ([]Pass, error) {
 	return slices.DeleteFunc(all, func(p Pass) bool { return !on[p.Name] }), nil
 }
 
-// Prepare returns what a quantizer needs before it calibrates, in order: the opset that it wants, Passes, and names
-// again for what they made.
+// Prepare returns what a quantizer needs before it calibrates, in order: the opset that it wants, Passes but those that
+// make what integer kernels and its own patterns do not know, and names again for what they made.
 func Prepare() []Pass {
-	list := slices.DeleteFunc(All(), func(p Pass) bool { return p.Level != Safe && p.Name != upgradeOpset().Name })
+	var list []Pass
+	for _, p := range All() {
+		switch p.Name {
+		case "fold-ahead", "fuse-gemm", "fuse-activation", "fuse-rms-norm", "fold-factor":
+		case "upgrade-opset":
+			list = append(list, p)
+		default:
+			if p.Level == Safe {
+				list = append(list, p)
+			}
+		}
+	}
 	return append(list, nameNodes())
 }

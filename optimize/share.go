@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"infer/model/onnx"
+	"infer/model/tensor"
 )
 
 // shareInitializers keeps one of the initializers of a graph that are the same bit by bit.
@@ -50,12 +51,13 @@ func shareInitializers() Pass {
 
 // elementsDigest returns a digest of a tensor's elements, under a key that tells dtypes and dims apart.
 func elementsDigest(key string, t *onnx.Tensor) (sum [sha256.Size]byte, ok bool) {
-	v, err := t.Value()
-	if err != nil {
-		return sum, false
-	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %q ", key, v.Strings)
-	h.Write(v.Data)
-	return [sha256.Size]byte(h.Sum(nil)), true
+	fmt.Fprintf(h, "%s ", key)
+	if t.DType == tensor.String {
+		v, err := t.Value()
+		fmt.Fprintf(h, "%q", v.Strings)
+		return [sha256.Size]byte(h.Sum(nil)), err == nil
+	}
+	err := t.CopyTo(h)
+	return [sha256.Size]byte(h.Sum(nil)), err == nil
 }

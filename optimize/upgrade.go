@@ -3,6 +3,7 @@ package optimize
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"infer/internal/fault"
@@ -21,18 +22,24 @@ func upgradeOpset() Pass {
 		Name: "upgrade-opset",
 		Doc:  "brings the model to a newer version of ai.onnx, rewriting the operators that changed",
 		Run: func(ctx context.Context, w *Work) (int, error) {
-			if w.Opset > MaxOpset {
-				return 0, fault.New(fault.Unsupported, "", "opset %d is newer than %d, the last one that infer can bring a model to", w.Opset, MaxOpset)
-			}
-			m := w.Model.Clone()
-			changed, err := upgradeModel(ctx, m, w.Opset)
-			if err != nil || changed == 0 {
-				return 0, err
-			}
-			*w.Model = *m
-			return changed, nil
+			return Upgrade(ctx, w.Model, w.Opset)
 		},
 	}
+}
+
+// Upgrade is the pass upgrade-opset alone: it brings m up to a version of ai.onnx, in place, and returns how many nodes
+// and imports changed. An error, of kind fault.Unsupported with what stands in the way, leaves m as it was.
+func Upgrade(ctx context.Context, m *onnx.Model, to int64) (int, error) {
+	if to > MaxOpset {
+		return 0, fault.New(fault.Unsupported, fmt.Sprintf("use %d or older", MaxOpset), "opset %d is newer than %d, the last one that infer can bring a model to", to, MaxOpset)
+	}
+	c := m.Clone()
+	changed, err := upgradeModel(ctx, c, to)
+	if err != nil || changed == 0 {
+		return 0, err
+	}
+	*m = *c
+	return changed, nil
 }
 
 // upgradeModel rewrites m for a version and returns how many nodes and imports changed.
@@ -57,7 +64,7 @@ func upgradeModel(ctx context.Context, m *onnx.Model, to int64) (int, error) {
 		u.changed++
 	}
 	if u.changed > 0 {
-		m.IRVersion = max(m.IRVersion, irVersion(to))
+		m.IRVersion = max(m.IRVersion, IRVersion(to))
 	}
 	return u.changed, nil
 }
@@ -70,8 +77,8 @@ func importOf(list []onnx.Opset) *onnx.Opset {
 	return nil
 }
 
-// irVersion returns the file format that came with a version of ai.onnx. Ref: ONNX Versioning, released versions.
-func irVersion(opset int64) int64 {
+// IRVersion returns the file format that came with a version of ai.onnx. Ref: ONNX Versioning, released versions.
+func IRVersion(opset int64) int64 {
 	first := []int64{0, 0, 0, 0, 9, 10, 11, 12, 15, 19, 21, 23, 24, 25} // the first opset of each IR version
 	ir := len(first) - 1
 	for ir > 3 && first[ir] > opset {
@@ -125,9 +132,13 @@ func (u *upgrade) graphs(g *onnx.Graph, from, to int64) error {
 	return nil
 }
 
-// function brings the body of a function from one version to another. A body holds nodes alone, so new constants
-// become nodes.
+// function brings the body of a function from one version to another.
 func (u *upgrade) function(f *onnx.Function, from, to int64) error {
+	return editFunction(f, func(g *onnx.Graph) error { return u.graphs(g, from, to) })
+}
+
+// editFunction lets edit change the body of a function. A body holds nodes alone, so new constants become nodes.
+func editFunction(f *onnx.Function, edit func(g *onnx.Graph) error) error {
 	g := &onnx.Graph{Nodes: f.Nodes}
 	for _, name := range f.Inputs {
 		g.Inputs = append(g.Inputs, &onnx.ValueInfo{Name: name})
@@ -135,7 +146,7 @@ func (u *upgrade) function(f *onnx.Function, from, to int64) error {
 	for _, name := range f.Outputs {
 		g.Outputs = append(g.Outputs, &onnx.ValueInfo{Name: name})
 	}
-	if err := u.graphs(g, from, to); err != nil {
+	if err := edit(g); err != nil {
 		return err
 	}
 	var constants []*onnx.Node

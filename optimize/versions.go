@@ -1,9 +1,6 @@
 package optimize
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // versionTable lists the versions of ai.onnx at which operators' definitions changed after the first, up to MaxOpset.
 // TestOfficialPackage holds it to the onnx package. A change that is not in steps widens an operator: new element
@@ -91,11 +88,7 @@ func versions() map[string][]int64 {
 		list, ops, _ := strings.Cut(row, ":")
 		for op := range strings.FieldsSeq(ops) {
 			for v := range strings.SplitSeq(list, ",") {
-				n, err := strconv.ParseInt(v, 10, 64)
-				if err != nil {
-					panic("optimize: the table of versions: " + err.Error())
-				}
-				all[op] = append(all[op], n)
+				all[op] = append(all[op], number(v))
 			}
 		}
 	}

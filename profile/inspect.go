@@ -22,11 +22,12 @@ func Inspect(m *model.Model, want model.Bindings, d *report.Document) (*report.I
 	a := analyze(m, bound.Shapes)
 	symbolic := static.Infer(m.Proto, nil)
 	a.metrics(m, d)
-	for _, n := range slices.Concat(bound.Notes, a.shapes.Warnings, findings(m)) {
+	for _, n := range slices.Concat(bound.Notes, a.shapes.Warnings, findings(m), ties(m)) {
 		d.Warn("%s", n)
 	}
 	p := m.Proto
 	out := &report.InspectDetails{
+		Format: string(m.Format()), ORT: ortFile(m), External: beside(m), Compiled: compiled(p),
 		IRVersion: p.IRVersion, Graph: p.Graph.Name, Opsets: []report.Opset{},
 		Producer:     strings.TrimSpace(p.Producer + " " + p.ProducerVersion),
 		Inputs:       ports(m.Inputs(), func(q model.Port) string { return boundText(bound, q) }),

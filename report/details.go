@@ -105,6 +105,8 @@ type Measurement struct {
 
 // InspectDetails is the details of kind "inspect". With --diff it has Diff.
 type InspectDetails struct {
+	Format       string            `json:"format"`        // of the file: "onnx", or "ort" for ONNX Runtime's own
+	ORT          *ORTFile          `json:"ort,omitempty"` // of a file of that format
 	IRVersion    int64             `json:"ir_version"`
 	Opsets       []Opset           `json:"opsets"`
 	Producer     string            `json:"producer,omitempty"` // name and version
@@ -115,7 +117,8 @@ type InspectDetails struct {
 	ParamsBy     []DTypeCount      `json:"params_by_dtype"`         // descending by Bytes
 	Quantization Quantization      `json:"quantization"`            //
 	Initializers int64             `json:"initializer_bytes"`       //
-	External     []NamedBytes      `json:"external_data,omitempty"` // files beside the model
+	External     []NamedBytes      `json:"external_data,omitempty"` // files beside the model, of external data and of compiled parts
+	Compiled     []CompiledPart    `json:"compiled,omitempty"`      // EPContext nodes
 	Subgraphs    int               `json:"subgraphs"`               // bodies of Loop, If and Scan, at any depth
 	Functions    int               `json:"functions"`               // model-local functions
 	Coverage     Coverage          `json:"coverage"`                //
@@ -125,6 +128,23 @@ type InspectDetails struct {
 	Memory       *Memory           `json:"memory,omitempty"`
 	Diff         *DiffDetails      `json:"diff,omitempty"`
 	Next         *NextStep         `json:"next,omitempty"`
+}
+
+// ORTFile is what a file in ONNX Runtime's own format says of itself.
+type ORTFile struct {
+	Version       int      `json:"format_version"`
+	Runtimes      string   `json:"runtimes"`                      // the releases that wrote this version: "1.16 or newer"
+	Providers     []string `json:"providers,omitempty"`           // that nodes were given to, by their long names
+	Optimizations int      `json:"saved_optimizations,omitempty"` // which the runtime makes when it opens the file
+}
+
+// CompiledPart is a part of a graph that an execution provider has compiled: an EPContext node.
+type CompiledPart struct {
+	Node     string `json:"node"`
+	Provider string `json:"provider,omitempty"` // as it calls itself
+	Version  string `json:"version,omitempty"`  // of the provider's kit
+	Hardware string `json:"hardware,omitempty"` // what it was compiled for
+	File     string `json:"file,omitempty"`     // where its cache lies, relative to the model; absent where the model holds it
 }
 
 // Opset is one imported operator set.

@@ -90,4 +90,5 @@ type SpeedChange struct {
 	Speedup Level95 `json:"speedup"` // base / head, paired by rounds
 	Outcome string  `json:"outcome"` // "faster", "slower", "equal", "undecided"
 	Rounds  int     `json:"rounds"`
+	Same    bool    `json:"same_graph,omitempty"` // the runtime makes the same graph of both: a difference is the machine's
 }

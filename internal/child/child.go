@@ -63,7 +63,7 @@ func Start(ctx context.Context, s Spec) (*Process, error) {
 		return nil, notStarted(p.command, err)
 	}
 	p.keeper.guard(p.cmd.Process.Pid)
-	p.cancel = context.AfterFunc(ctx, p.Stop)
+	p.cancel = context.AfterFunc(ctx, p.end)
 	return p, nil
 }
 
@@ -125,10 +125,13 @@ func (p *Process) PeakRSS() int64 {
 // Stop asks the whole group to end, kills after five seconds what has not, and returns when it has. Further calls do
 // nothing but wait for the first.
 func (p *Process) Stop() {
+	p.cancel()
+	p.end()
+}
+
+// end is Stop as the end of a context calls it, perhaps before there is a cancel.
+func (p *Process) end() {
 	p.stop.Do(func() {
-		if p.cancel != nil {
-			p.cancel()
-		}
 		group := p.cmd.Process.Pid
 		terminate(p.cmd)
 		until := time.Now().Add(grace)

@@ -3,6 +3,7 @@ package child
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -73,6 +74,22 @@ func play(what string, args []string) {
 		}
 		time.Sleep(300 * time.Millisecond)
 		runtime.KeepAlive(b)
+	case "talks": // answers a JSON string with itself, and "end"
+		in := json.NewDecoder(os.Stdin)
+		for n := 1; ; n++ {
+			var word string
+			if in.Decode(&word) != nil {
+				return
+			}
+			fmt.Fprintf(os.Stderr, "heard %d\n", n)
+			_ = json.NewEncoder(os.Stdout).Encode(word)
+			if n == 3 {
+				fmt.Fprint(os.Stderr, "half a line")
+			}
+			fmt.Println(`"end"`)
+		}
+	case "sleeps":
+		time.Sleep(time.Hour)
 	case "parent": // starts a command and says who it is; the test ends this process without a chance to clean up
 		os.Unsetenv(role)
 		p, err := Start(context.Background(), Spec{Command: args[0]})

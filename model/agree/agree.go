@@ -34,6 +34,24 @@ type Reference struct {
 	Random  map[string]bool   // outputs that differ from run to run of the original itself: they are not compared
 }
 
+// Accepted returns the sets of inputs that a session runs on. The first is what was asked for: its failure is an error.
+// The others may have sizes that nobody promised the model takes.
+func Accepted(ctx context.Context, s engine.Session, sets [][]tensor.Tensor) ([][]tensor.Tensor, error) {
+	var list [][]tensor.Tensor
+	for i, in := range sets {
+		_, err := run(ctx, s, in)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err == nil:
+			list = append(list, in)
+		case i == 0:
+			return nil, fault.Wrap(err, "run the original")
+		}
+	}
+	return list, nil
+}
+
 // Record runs a session on each set of inputs, on the first one twice: an output that differs between the two is random.
 func Record(ctx context.Context, s engine.Session, inputs [][]tensor.Tensor) (*Reference, error) {
 	r := &Reference{Inputs: inputs, Random: map[string]bool{}}

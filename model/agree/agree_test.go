@@ -105,7 +105,9 @@ func TestKinds(t *testing.T) {
 	words := func(v ...string) *answers {
 		return says(tensor.Tensor{Name: "y", DType: tensor.String, Shape: tensor.Shape{int64(len(v))}, Strings: v})
 	}
-	list := func(v ...tensor.Tensor) *answers { return says(tensor.Tensor{Name: "y", DType: tensor.Sequence, Elems: v}) }
+	list := func(v ...tensor.Tensor) *answers {
+		return says(tensor.Tensor{Name: "y", DType: tensor.Sequence, Elems: v})
+	}
 	float := enginetest.Floats("", tensor.Shape{1}, 1)
 	for _, c := range []struct {
 		what string

@@ -3,6 +3,7 @@ package onnx
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"io"
 	"math"
 	"strconv"
@@ -23,6 +24,7 @@ type encoder struct {
 	sizes   []int64
 	w       *bufio.Writer
 	scratch [16]byte
+	err     error // of making elements
 }
 
 // Size returns how many bytes Write writes; external data are not counted.
@@ -33,7 +35,7 @@ func Size(m *Model) int64 {
 }
 
 // Write writes m as a ModelProto. The result depends on m alone, and a tensor nobody changed is written in the form
-// it came in (raw, typed or external). It holds no copy of the model in memory. Errors: those of w, and
+// it came in (raw, typed or external). It holds no copy of the model in memory, nor what it read of a mapped file. Errors: those of w, and
 // fault.Unsupported for a model over 2 GiB, which no protobuf reader accepts.
 func Write(w io.Writer, m *Model) error {
 	e := encoder{sizing: true}
@@ -43,6 +45,9 @@ func Write(w io.Writer, m *Model) error {
 	}
 	e.sizing, e.w = false, bufio.NewWriterSize(w, 1<<16)
 	e.model(m)
+	if e.err != nil {
+		return e.err
+	}
 	return e.w.Flush()
 }
 
@@ -330,8 +335,13 @@ func (e *encoder) tensor(t *Tensor) {
 		e.bytes(fieldString, s)
 	}
 	e.strSet(8, t.Name)
-	if p.raw != nil {
-		e.bytes(fieldRaw, p.raw)
+	switch {
+	case p.raw != nil:
+		e.tag(fieldRaw, protowire.BytesType)
+		e.varint(uint64(len(p.raw)))
+		e.elements(&t.payload)
+	case p.make != nil:
+		e.deferred(t)
 	}
 	e.strSet(12, t.Doc)
 	if t.External != nil {
@@ -340,6 +350,34 @@ func (e *encoder) tensor(t *Tensor) {
 	}
 	e.props(16, t.Metadata)
 	e.raw(t.Unknown)
+}
+
+// deferred writes elements that are made now. A failure ends the writing.
+func (e *encoder) deferred(t *Tensor) {
+	size, err := t.ByteSize()
+	if e.sizing {
+		e.tag(fieldRaw, protowire.BytesType)
+		e.varint(uint64(size))
+		e.n += size
+		return
+	}
+	var data []byte
+	if err == nil && e.err == nil {
+		data, err = t.made()
+	}
+	e.err = cmp.Or(e.err, err)
+	if e.err == nil {
+		e.bytes(fieldRaw, data)
+	}
+}
+
+// elements writes raw elements.
+func (e *encoder) elements(p *payload) {
+	if e.sizing {
+		e.n += int64(len(p.raw))
+		return
+	}
+	_ = p.copyRaw(e.w) // errors of the writer stay in bufio until Flush
 }
 
 // typed writes the chunks of a typed field as one packed field.

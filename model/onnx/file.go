@@ -58,22 +58,52 @@ func (m *maps) open(path string) ([]byte, error) {
 	return b, nil
 }
 
-// OpenFile decodes a model file without reading its tensor bytes: they stay in the file, which is mapped until the
-// Closer is closed. After that nothing of the model may be used, and while it is open the file must not be cut short
-// by another program (replacing it by rename is fine). External data are not looked at: see ResolveExternal.
-// Errors: fault.Usage for a path that cannot be opened, otherwise those of Decode.
+// Mapping is a model file that is mapped for reading. While it is open the file must not be cut short by another
+// program (replacing it by rename is fine).
+type Mapping struct {
+	Bytes []byte // all of the file; not to be used after Close
+	path  string
+	files maps
+}
+
+// MapFile maps a model file, whatever its format. The caller closes the mapping.
+// Errors: fault.Usage for a path that cannot be opened.
+func MapFile(path string) (*Mapping, error) {
+	f := &Mapping{path: path}
+	b, err := f.files.open(path)
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	f.Bytes = b
+	return f, nil
+}
+
+// Decode decodes the file as ONNX without reading its tensor bytes: nothing of the model may be used after Close.
+// External data are not looked at: see ResolveExternal. Errors: those of the function Decode.
+func (f *Mapping) Decode() (*Model, error) {
+	m, err := decode(f.Bytes, f.Release)
+	return m, fault.Wrap(err, "open model %q", f.path)
+}
+
+// Release gives back the memory that reading took; whoever reads again, reads the file again.
+func (f *Mapping) Release() { release(f.Bytes) }
+
+// Close unmaps the file. A second Close is a no-op.
+func (f *Mapping) Close() error { return f.files.Close() }
+
+// OpenFile maps an ONNX file and decodes it; the model lives as long as the Closer is open.
+// Errors: those of MapFile and Mapping.Decode.
 func OpenFile(path string) (*Model, io.Closer, error) {
-	files := &maps{}
-	b, err := files.open(path)
+	f, err := MapFile(path)
 	if err != nil {
-		return nil, nil, openError(path, err)
+		return nil, nil, err
 	}
-	m, err := decode(b, func() { release(b) })
+	m, err := f.Decode()
 	if err != nil {
-		files.Close()
-		return nil, nil, fault.Wrap(err, "open model %q", path)
+		f.Close()
+		return nil, nil, err
 	}
-	return m, files, nil
+	return m, f, nil
 }
 
 // openError adds the hint for a path that cannot be opened.

@@ -23,7 +23,7 @@ const again = "download or export the model again"
 // signatures holds the formats that people take for ONNX, the more special ones first. The first one is Git LFS.
 var signatures = []signature{
 	{0, "version https://git-lfs", "a Git LFS pointer, not the model itself", "run 'git lfs pull' in its repository, or download the file itself"},
-	{4, "ORTM", "an ONNX Runtime (.ort) model, which holds no ONNX graph", "use the .onnx file that it was made from"},
+	{4, "ORTM", "an ONNX Runtime (.ort) model, and ONNX is wanted here", "use the .onnx file that it was made from"},
 	{4, "TFL3", "a TensorFlow Lite model", "convert it with tf2onnx"},
 	{0, "ptrt", "a TensorRT engine", "use the .onnx file that it was built from"},
 	{0, "ftrt", "a TensorRT engine", "use the .onnx file that it was built from"},

@@ -2,7 +2,9 @@ package onnx
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -43,12 +45,35 @@ type payload struct {
 	typed   [][]byte // the typed field's chunks, undecoded: packed payloads
 	open    bool     // the last chunk of typed is our own: it gathers elements that came one by one
 	strings [][]byte // string_data
+
+	make func() ([]byte, error) // makes raw anew each time it is needed; nil where there is no need to
+}
+
+// Deferred returns a tensor whose elements are made each time that somebody asks for them, so that a model which is
+// rewritten tensor by tensor is never in memory as a whole. make returns them row-major and little-endian, the same each
+// time. d has a width: no strings.
+func Deferred(name string, d tensor.DType, dims tensor.Shape, make func() ([]byte, error)) *Tensor {
+	return &Tensor{Name: name, DType: d, Dims: dims, payload: payload{make: make}}
 }
 
 // NewTensor returns an initializer or constant that holds v, whose bytes it shares. It fails where SetValue does.
 func NewTensor(name string, v tensor.Tensor) (*Tensor, error) {
 	t := &Tensor{Name: name}
 	return t, t.SetValue(v)
+}
+
+// NewTensorIn returns a tensor whose elements lie as raw, row-major and little-endian, in a file of another format;
+// mapped says that raw is part of a mapping. It checks nothing: Model.Check compares dtype and dims with raw.
+func NewTensorIn(name string, d tensor.DType, dims tensor.Shape, raw []byte, mapped bool) *Tensor {
+	if raw == nil {
+		raw = []byte{}
+	}
+	return &Tensor{Name: name, DType: d, Dims: dims, payload: payload{raw: raw, mapped: mapped}}
+}
+
+// NewStrings returns a tensor of strings, which it shares. It checks nothing, as NewTensorIn.
+func NewStrings(name string, dims tensor.Shape, strings [][]byte) *Tensor {
+	return &Tensor{Name: name, DType: tensor.String, Dims: dims, payload: payload{strings: strings}}
 }
 
 // SetValue replaces dtype, dims and elements with those of v, whose bytes it shares; the name stays. It fails for
@@ -88,6 +113,41 @@ func (t *Tensor) Release() {
 	}
 }
 
+// pieceSize is how much of a mapped tensor is held while it is copied.
+const pieceSize = 8 << 20
+
+// CopyTo writes the elements to w as Value returns them. Of a mapped file it holds a piece at a time and releases it.
+// Errors: those of Value and of w, and strings, which have no bytes of that kind.
+func (t *Tensor) CopyTo(w io.Writer) error {
+	v, err := t.Value()
+	switch {
+	case err != nil:
+		return err
+	case t.DType == tensor.String:
+		return fmt.Errorf("tensor %q holds strings", t.Name)
+	case t.payload.raw != nil:
+		return t.payload.copyRaw(w)
+	}
+	_, err = w.Write(v.Data)
+	return err
+}
+
+// copyRaw is CopyTo for raw elements, whether they fit the tensor or not.
+func (p *payload) copyRaw(w io.Writer) error {
+	for piece := range slices.Chunk(p.raw, pieceSize) {
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+		if p.mapped {
+			release(piece)
+		}
+	}
+	if p.mapped {
+		release(p.raw) // the pages that two pieces share
+	}
+	return nil
+}
+
 // ByteSize returns how many bytes the elements take as tensor.Tensor.Data, by dtype and dims; for strings, the sum
 // of their lengths. It fails for negative or overflowing dims. No tensor bytes are read.
 func (t *Tensor) ByteSize() (int64, error) {
@@ -119,6 +179,12 @@ func (t *Tensor) Value() (tensor.Tensor, error) {
 		}
 	case p.raw != nil:
 		v.Data = p.raw
+	case p.make != nil:
+		data, err := t.made()
+		if err != nil {
+			return v, err
+		}
+		v.Data = data
 	default:
 		data, err := t.decodeTyped()
 		if err != nil {
@@ -127,6 +193,18 @@ func (t *Tensor) Value() (tensor.Tensor, error) {
 		v.Data = data
 	}
 	return v, nil
+}
+
+// made makes the elements of a Deferred.
+func (t *Tensor) made() ([]byte, error) {
+	data, err := t.payload.make()
+	if err != nil {
+		return nil, fault.Wrap(err, "tensor %q", t.Name)
+	}
+	if size, err := t.ByteSize(); err != nil || int64(len(data)) != size {
+		return nil, t.misfit("which takes %d bytes, and %d were made", size, len(data))
+	}
+	return data, nil
 }
 
 // layout says how a typed field holds the elements of a dtype.
@@ -211,7 +289,7 @@ func (t *Tensor) checkData() error {
 			return t.misfit("which takes %d bytes, and it holds %d", size, len(p.raw))
 		}
 		return nil
-	case t.External != nil:
+	case t.External != nil, p.make != nil:
 		return nil
 	}
 	held := int64(0)

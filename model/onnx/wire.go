@@ -199,3 +199,8 @@ func stripFields(fields []byte, nums ...uint64) []byte {
 	}
 	return kept
 }
+
+// HasField reports whether a list of unknown fields (Model.Unknown, Graph.Unknown, …) holds one of a number.
+func HasField(unknown []byte, number uint64) bool {
+	return len(stripFields(unknown, number)) != len(unknown)
+}

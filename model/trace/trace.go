@@ -32,7 +32,7 @@ const kernelSuffix = "_kernel_time"
 
 // Node is the time of one node over the profiled runs.
 type Node struct {
-	Name, Op, Provider, Shapes string
+	Name, Op, Provider, Shapes string    // Provider as the runtime calls it: "CPUExecutionProvider"
 	Seconds                    []float64 // self time a run: without the nodes of its own subgraphs
 }
 
@@ -193,7 +193,7 @@ func (t *Trace) node(e event, index map[string]*Node) *Node {
 	key := name + "\x00" + e.Args.Op
 	n := index[key]
 	if n == nil {
-		n = &Node{Name: name, Op: e.Args.Op, Provider: strings.TrimSuffix(e.Args.Provider, "ExecutionProvider"), Shapes: shapeText(e.Args.Shapes)}
+		n = &Node{Name: name, Op: e.Args.Op, Provider: e.Args.Provider, Shapes: shapeText(e.Args.Shapes)}
 		index[key] = n
 		t.Nodes = append(t.Nodes, n)
 	}

@@ -3,6 +3,8 @@
 package convert
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,6 +55,43 @@ func ParseTarget(text string) (Target, error) {
 	return Target{}, fault.New(fault.Usage, "use one of: "+kindList(), "--to %q is not known", text)
 }
 
+// Suffix is what the name of the output ends in where none is given, in place of the ending of the model's name.
+func (t Target) Suffix() string {
+	switch t.Kind {
+	case ORT:
+		return ".ort"
+	case ONNX:
+		if t.Opset > 0 {
+			return fmt.Sprintf(".opset%d.onnx", t.Opset)
+		}
+		return ".onnx"
+	case ExternalData:
+		return ".external.onnx"
+	case SingleFile:
+		return ".single.onnx"
+	}
+	return "." + string(t.Kind) + ".onnx"
+}
+
+// CheckOutput reports a name that does not suit what is written: ONNX Runtime goes by it when it opens a file.
+// Errors are of kind fault.Usage.
+func (t Target) CheckOutput(path, via string) error {
+	want, others := ".onnx", []string{".ort", ".xml"}
+	switch {
+	case t.Kind == ORT:
+		want, others = ".ort", nil
+	case t.Kind == OpenVINO && via == ViaOVC:
+		want, others = ".xml", nil
+	case t.Kind == OpenVINO && via == "":
+		others = others[:1]
+	}
+	got := ending(path)
+	if len(others) == 0 && got == want || len(others) > 0 && !slices.Contains(others, got) {
+		return nil
+	}
+	return fault.New(fault.Usage, "end it in "+want, "--output %q has an ending that does not suit --to %s", path, t.Kind)
+}
+
 func kindList() string {
 	names := make([]string, len(Kinds))
 	for i, k := range Kinds {
@@ -60,3 +99,6 @@ func kindList() string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// IsIR reports whether a file by its name is an OpenVINO IR.
+func IsIR(path string) bool { return ending(path) == ".xml" }

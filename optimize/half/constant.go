@@ -8,25 +8,42 @@ import (
 	"infer/model/tensor"
 )
 
-// rounded returns t, a float32 tensor, in the half type under a new name, and counts what did not fit.
+// rounded returns t, a float32 tensor, in the half type under a new name, and counts what did not fit. Of a large model
+// the elements are rounded once more when they are written.
 func (c *converter) rounded(t *onnx.Tensor, name string) (*onnx.Tensor, error) {
-	v, err := t.Value()
+	d := c.o.DType
+	data, clamped, flushed, err := roundTensor(t, d)
 	if err != nil {
 		return nil, err
 	}
-	f, err := tensor.Floats(v)
-	if err != nil {
-		return nil, err
-	}
-	data, clamped, flushed := round(f, c.o.DType)
 	c.result.Clamped += clamped
 	c.result.Flushed += flushed
-	h, err := onnx.NewTensor(name, tensor.Tensor{DType: c.o.DType, Shape: v.Shape, Data: data})
-	if err != nil {
+	var h *onnx.Tensor
+	if c.o.Deferred {
+		h = onnx.Deferred(name, d, t.Dims, func() ([]byte, error) {
+			data, _, _, err := roundTensor(t, d)
+			return data, err
+		})
+	} else if h, err = onnx.NewTensor(name, tensor.Tensor{DType: d, Shape: t.Dims, Data: data}); err != nil {
 		return nil, err
 	}
 	h.Doc, h.Metadata = t.Doc, t.Metadata
 	return h, nil
+}
+
+// roundTensor is round of the elements of a tensor, whose memory it gives back.
+func roundTensor(t *onnx.Tensor, d tensor.DType) (data []byte, clamped, flushed int64, err error) {
+	v, err := t.Value()
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	defer t.Release()
+	f, err := tensor.Floats(v)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	data, clamped, flushed = round(f, d)
+	return data, clamped, flushed, nil
 }
 
 // round returns f in the half type d, to nearest with ties to even, except that a finite number stays finite (clamped

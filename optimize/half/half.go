@@ -26,6 +26,7 @@ type Options struct {
 	Range        map[string]float64    // the largest |x| that calibration saw, by value; nil: not known
 	ActMax       float64               // a node that reads or makes a value with a larger Range stays float32 (Float16)
 	MaxReduction int64                 // a node that sums over more terms than this stays float32; 0: no limit
+	Deferred     bool                  // constants are made when they are written and not before: for models beyond memory
 }
 
 // DefaultOptions converts to float16. ActMax leaves a factor of 16 between what calibration saw and the largest

@@ -47,6 +47,7 @@ func excess(t *onnx.Tensor) (above, below bool) {
 	if err != nil {
 		return false, false
 	}
+	defer t.Release()
 	f, err := tensor.Floats(v)
 	if err != nil {
 		return false, false

@@ -58,10 +58,14 @@ func (p *pipeline) choose(ctx context.Context) error {
 		return err
 	}
 	p.details.Speed = speed
-	if proof.Slower(speed) {
-		return c.goBack(ctx)
+	if speed == nil || !proof.Slower(speed) {
+		return nil
 	}
-	return nil
+	if p.sameGraph(ctx, p.base, p.now) {
+		speed.Same = true
+		return nil
+	}
+	return c.goBack(ctx)
 }
 
 func (p *pipeline) speedOptions(d time.Duration) proof.SpeedOptions {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -12,14 +13,13 @@ import (
 	"infer/model/onnx"
 	"infer/model/tensor"
 	"infer/optimize"
+	"infer/report"
 )
 
 // Options says how a model is optimized.
 type Options struct {
 	Passes    []optimize.Pass // in order, run in rounds until none applies
 	Level     string          // in words, for the report
-	Opset     int64           // to bring the model to; 0: as it is
-	IR        int64           // file format version to write; 0: as it is, or what the opset needs
 	MaxFold   int64           // bytes by which a folded constant may be larger than what it was made of
 	Tolerance agree.Tolerance // of outputs before and after
 	Large     int64           // bytes from which a model is never run, so that it is never in memory as a whole
@@ -34,10 +34,13 @@ type Options struct {
 // Edit is a change of a model that was asked for.
 type Edit struct {
 	Name string // the flag, for errors
-	Run  func(m *onnx.Model) (done []string, err error)
-	// Answers says that the edited model takes the inputs of the original and gives some of its outputs: the original
-	// is what it is compared with. Otherwise it is compared with what the edit made.
-	Answers bool
+	Run  func(ctx context.Context, m *onnx.Model) (done []string, err error)
+	// Cuts says that the edited model is a part of the original: it is proven to make of the values it takes, as the
+	// original computes them, what the original does, and the passes behind are held against the part. Others take the
+	// inputs of the original and give its outputs, or some of them.
+	Cuts bool
+	// Prove shows by running both that the edit did what it says; nil: the comparison of outputs shows it.
+	Prove func(ctx context.Context, before, after *model.Model) (report.Agreement, error)
 }
 
 // DefaultOptions is level safe without edits. Passes are to be filled in.
@@ -56,9 +59,6 @@ func (o Options) Validate() error {
 	}
 	if o.RaceTime < 0 {
 		errs = append(errs, fault.New(fault.Usage, "give 0 to leave it out", "%s is no time to measure the speed", o.RaceTime))
-	}
-	if o.Opset < 0 || o.IR < 0 {
-		errs = append(errs, fault.New(fault.Usage, "", "opset %d and IR version %d: versions are positive", o.Opset, o.IR))
 	}
 	return errors.Join(errs...)
 }

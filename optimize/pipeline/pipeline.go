@@ -5,7 +5,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"infer/internal/fault"
@@ -67,7 +66,7 @@ func Run(ctx context.Context, t Task, o Options, d *report.Document) error {
 func (p *pipeline) run(ctx context.Context) error {
 	p.details.Level = p.Level
 	p.details.Before = optimize.Facts(p.Model, p.Bound)
-	if err := p.phase("edit", p.edit); err != nil {
+	if err := p.edit(ctx); err != nil {
 		return err
 	}
 	if err := p.phase("record the original", func() error { return p.record(ctx) }); err != nil {
@@ -88,23 +87,47 @@ func (p *pipeline) phase(name string, f func() error) error {
 }
 
 // edit makes the changes that were asked for by name.
-func (p *pipeline) edit() error {
-	p.base = p.Model
-	m := p.Model.Proto.Clone()
+func (p *pipeline) edit(ctx context.Context) error {
+	p.base, p.now = p.Model, p.wrap(p.Model.Proto)
 	for _, e := range p.Edits {
-		done, err := e.Run(m)
+		next := p.wrap(p.now.Proto.Clone())
+		done, err := e.Run(ctx, next.Proto)
+		if err == nil {
+			err = next.Proto.Check()
+		}
 		if err != nil {
 			return fault.Wrap(err, "%s", e.Name)
 		}
-		if err := m.Check(); err != nil {
+		p.details.Edits = append(p.details.Edits, done...)
+		if err := p.proveEdit(ctx, e, next); err != nil {
 			return fault.Wrap(err, "%s", e.Name)
 		}
-		p.details.Edits = append(p.details.Edits, done...)
-		if !e.Answers {
-			p.base = p.wrap(m.Clone())
+		if e.Cuts {
+			p.base = next
 		}
+		p.now = next
 	}
-	p.now = p.wrap(m)
+	return nil
+}
+
+// proveEdit shows by running that an edit did what it says, where it can be shown.
+func (p *pipeline) proveEdit(ctx context.Context, e Edit, edited *model.Model) error {
+	if e.Cuts {
+		return p.cut(ctx, p.now, edited)
+	}
+	if e.Prove == nil || p.isLarge() || len(p.Inputs) == 0 {
+		return nil
+	}
+	a, err := e.Prove(ctx, p.now, edited)
+	if err != nil {
+		return err
+	}
+	if a.Verdict == proof.Drifts {
+		return fault.New(fault.Unsupported, "see with 'infer inspect' what the model does along this axis", "what it makes answers differently: %s", a.Why)
+	}
+	if a.Verdict != proof.NotRun {
+		p.details.Edits = append(p.details.Edits, fmt.Sprintf("%s: proven on %s", e.Name, a.Source))
+	}
 	return nil
 }
 
@@ -135,16 +158,34 @@ func (p *pipeline) record(ctx context.Context) error {
 	}
 	s, err := p.open(ctx, p.base, engine.OptNone)
 	if err != nil {
-		if missing := customOps(p.base.Proto); len(missing) > 0 && ctx.Err() == nil {
-			p.details.Kept = append(p.details.Kept, missing...)
+		if custom := optimize.CustomOps(p.base.Proto); len(custom) > 0 && ctx.Err() == nil {
+			for _, op := range custom {
+				p.details.Kept = append(p.details.Kept, op+": a custom operator")
+			}
 			p.details.Verification = report.Agreement{Verdict: proof.NotRun, Why: "the runtime cannot run it: " + err.Error()}
 			return nil
 		}
 		return err
 	}
 	defer s.Close()
+	if err := p.accepted(ctx, s); err != nil {
+		return err
+	}
 	p.ref, err = agree.Record(ctx, s, p.Inputs)
 	return err
+}
+
+// accepted keeps the sets of inputs that the original runs on.
+func (p *pipeline) accepted(ctx context.Context, s engine.Session) error {
+	list, err := agree.Accepted(ctx, s, p.Inputs)
+	if err != nil {
+		return err
+	}
+	if left := len(p.Inputs) - len(list); left > 0 {
+		p.details.Kept = append(p.details.Kept, fmt.Sprintf("%d sets of made-up inputs have sizes that the original refuses, and are left out", left))
+	}
+	p.Inputs = list
+	return nil
 }
 
 // open opens a session at a level of the runtime's own rewrites.
@@ -184,7 +225,7 @@ func (p *pipeline) rounds(ctx context.Context) error {
 func (p *pipeline) apply(ctx context.Context, pass optimize.Pass, run *report.PassRun) (applied bool, err error) {
 	begin := time.Now()
 	defer func() { run.Seconds += time.Since(begin).Seconds() }()
-	w := &optimize.Work{Model: p.now.Proto.Clone(), Opset: p.Opset, MaxFold: p.MaxFold, Bound: p.Bound}
+	w := &optimize.Work{Model: p.now.Proto.Clone(), MaxFold: p.MaxFold, Bound: p.Bound}
 	if !p.isLarge() {
 		w.Provider = p.Provider
 	}
@@ -192,8 +233,6 @@ func (p *pipeline) apply(ctx context.Context, pass optimize.Pass, run *report.Pa
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
-	case err != nil && asked(pass):
-		return false, fault.Wrap(err, "pass %s", pass.Name)
 	case err != nil:
 		p.rollBack(run, pass, "it failed: "+err.Error())
 		return false, nil
@@ -217,9 +256,6 @@ func (p *pipeline) apply(ctx context.Context, pass optimize.Pass, run *report.Pa
 	return true, nil
 }
 
-// asked reports whether a pass runs because of what the user wants done: its failure is the answer.
-func asked(pass optimize.Pass) bool { return pass.Name == optimize.UpgradeOpset }
-
 // rollBack notes that what a pass did was not kept, and turns it off.
 func (p *pipeline) rollBack(run *report.PassRun, pass optimize.Pass, why string) {
 	p.off[pass.Name] = true
@@ -235,7 +271,7 @@ func (p *pipeline) prove(ctx context.Context, pass optimize.Pass, m *onnx.Model)
 	if err := m.Check(); err != nil {
 		return "it leaves an invalid graph: " + err.Error(), nil, nil
 	}
-	if before, after := countNodes(p.now.Proto), countNodes(m); after > before && !asked(pass) && pass.Level != optimize.Named {
+	if before, after := countNodes(p.now.Proto), countNodes(m); after > before && pass.Level != optimize.Named {
 		return fmt.Sprintf("it makes %d nodes of %d", after, before), nil, nil
 	}
 	if p.ref == nil {
@@ -267,22 +303,4 @@ func countNodes(m *onnx.Model) int {
 	n := 0
 	m.Walk(func(g *onnx.Graph) { n += len(g.Nodes) })
 	return n
-}
-
-// customOps names the operators of domains that ONNX Runtime does not bring along, one line each.
-func customOps(m *onnx.Model) []string {
-	known := []string{"", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
-	for _, f := range m.Functions {
-		known = append(known, f.Domain)
-	}
-	var list []string
-	m.Walk(func(g *onnx.Graph) {
-		for _, n := range g.Nodes {
-			line := fmt.Sprintf("%s.%s: a custom operator, kept as it is", n.Domain, n.OpType)
-			if !slices.Contains(known, n.Domain) && !slices.Contains(list, line) {
-				list = append(list, line)
-			}
-		}
-	})
-	return list
 }

@@ -182,17 +182,5 @@ func level(e stats.Estimate) report.Level95 {
 	return l
 }
 
-// leastFloor is the least lower end of the interval of a speedup that could not be told from 1 in the time there was, for
-// a model to count as not slower.
-const leastFloor = 0.97
-
-// Slower reports whether a model counts as slower than its base: it is, or it could not be shown not to be.
-func Slower(s *report.SpeedChange) bool {
-	switch {
-	case s == nil || s.Outcome == string(measure.Faster) || s.Outcome == string(measure.Equal):
-		return false
-	case s.Outcome == string(measure.Slower):
-		return true
-	}
-	return s.Speedup.Value < 1 && (s.Speedup.Lo == nil || *s.Speedup.Lo < leastFloor)
-}
+// Slower reports whether a race leaves no doubt that the head is slower: the whole interval of its speedup is below 1.
+func Slower(s *report.SpeedChange) bool { return s.Outcome == string(measure.Slower) }

@@ -436,6 +436,10 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 		return decoded(d.Details, func(p report.PredictDetails) layout { return layout{sections: predictSections(p, o), next: p.Next} })
 	case "quantize":
 		return decoded(d.Details, func(q report.QuantizeDetails) layout { return layQuantize(q, o) })
+	case "optimize":
+		return decoded(d.Details, func(x report.OptimizeDetails) layout { return layOptimize(x, o) })
+	case "convert":
+		return decoded(d.Details, func(x report.ConvertDetails) layout { return layConvert(x, o) })
 	case "loadtest":
 		return decoded(d.Details, func(l report.LoadDetails) layout { return layLoad(d, l, o) })
 	case "compare":

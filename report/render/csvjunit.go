@@ -123,6 +123,9 @@ func writeJUnit(w io.Writer, d *report.Document, o Options) error {
 			s.add("slo", x.Expr, x.Verdict, x.Reason, x.Verdict == report.Pass, x.Verdict == report.Fail || o.Strict)
 		}
 	}
+	for _, f := range checkFindings(d) {
+		s.add("check", f.Name, f.Level, f.Detail, f.Level != "error", true)
+	}
 	for _, c := range d.Validity.Checks {
 		s.add("validity", c.Name, "invalid", c.Detail, c.OK, exit == 4)
 	}
@@ -155,6 +158,15 @@ func (s testSuite) write(w io.Writer) error {
 	}
 	_, err = io.WriteString(w, xml.Header+string(b)+"\n")
 	return err
+}
+
+// checkFindings returns what the check of an artifact found; nil of other documents.
+func checkFindings(d *report.Document) []report.Finding {
+	var x report.ConvertDetails
+	if d.Kind != "convert" || json.Unmarshal(d.Details, &x) != nil || x.Check == nil {
+		return nil
+	}
+	return x.Check.Findings
 }
 
 // loadSLOs returns the objectives of a load test; nil of other documents, and where the details cannot be read.

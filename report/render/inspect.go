@@ -17,7 +17,8 @@ func inspectSections(d report.InspectDetails, o Options) []section {
 		modelSection(d), ports("Inputs", d.Inputs), ports("Outputs", d.Outputs), opsSection(d.Ops, o), dtypes(d.ParamsBy),
 		memorySection(d.Memory, o),
 		{title: "Largest constants", table: sizes("constant", d.Largest, 5)},
-		{title: "External data", table: sizes("file", d.External, 5)},
+		{title: "Files beside it", table: sizes("file", d.External, 5)},
+		compiledSection(d.Compiled),
 		metadata(d.Metadata),
 	}
 }
@@ -27,6 +28,12 @@ func modelSection(d report.InspectDetails) section {
 	add := func(name, value string) {
 		if value != "" {
 			s.facts = append(s.facts, fact{name, value})
+		}
+	}
+	if o := d.ORT; o != nil {
+		add("format", fmt.Sprintf("ONNX Runtime (.ort), version %d, written by ONNX Runtime %s", o.Version, o.Runtimes))
+		if o.Optimizations > 0 {
+			add("saved", plural(o.Optimizations, "optimization")+" for the runtime to make")
 		}
 	}
 	var opsets []string
@@ -60,6 +67,22 @@ func modelSection(d report.InspectDetails) section {
 		add("not understood", strings.Join(d.Unknown, ", "))
 	}
 	return s
+}
+
+// compiledSection lists what execution providers have compiled.
+func compiledSection(list []report.CompiledPart) section {
+	if len(list) == 0 {
+		return section{}
+	}
+	t := &table{cols: []column{{head: "compiled part", shrink: true}, {head: "provider"}, {head: "version"}, {head: "hardware"}, {head: "cache", shrink: true}}}
+	for _, c := range list {
+		file := c.File
+		if file == "" {
+			file = "in the model"
+		}
+		t.rows = append(t.rows, []cell{code(c.Node), str(c.Provider), str(c.Version), str(c.Hardware), code(file)})
+	}
+	return section{title: "Compiled parts", table: t}
 }
 
 func domain(d string) string {

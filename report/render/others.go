@@ -73,17 +73,20 @@ func runtimeSections(d report.RuntimeDetails) []section {
 	if len(t.rows) == 0 {
 		s.lines = []cell{str("none found: infer runtime install fetches one")}
 	}
-	f := section{title: "Findings"}
-	rows := &table{cols: []column{{head: ""}, {head: "check"}, {head: "detail"}}}
-	for _, x := range d.Findings {
+	return []section{s, findings(d.Findings)}
+}
+
+// findings is the table of what a check found.
+func findings(list []report.Finding) section {
+	t := &table{cols: []column{{head: ""}, {head: "check"}, {head: "detail"}}}
+	for _, x := range list {
 		detail := x.Detail
 		if x.Fix != "" {
 			detail += " — " + x.Fix
 		}
-		rows.rows = append(rows.rows, []cell{{text: x.Level, tone: levelTone(x.Level)}, str(x.Name), str(detail)})
+		t.rows = append(t.rows, []cell{{text: x.Level, tone: levelTone(x.Level)}, str(x.Name), str(detail)})
 	}
-	f.table = rows
-	return []section{s, f}
+	return section{title: "Findings", table: t}
 }
 
 func librarySize(n int64) string {

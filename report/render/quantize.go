@@ -189,10 +189,10 @@ func count(l *report.Level95) int {
 	return l.N
 }
 
-// smaller says how the size changed, in words that say the direction.
+// smaller says how the size changed, in words that say the direction; "" for less than half a percent.
 func smaller(before, after int64) string {
 	switch {
-	case before <= 0 || after <= 0 || before == after:
+	case before <= 0 || after <= 0 || 200*max(before-after, after-before) < before:
 		return ""
 	case after < before:
 		return ", " + report.FormatValue(report.Factor, float64(before)/float64(after)) + " smaller"

@@ -191,6 +191,8 @@ func TestWidth(t *testing.T) {
 	docs := otherDocs(t)
 	docs["profile"], docs["inspect"], docs["nodes"] = profileDoc(t), inspectDoc(t), nodesDoc(t)
 	maps.Copy(docs, quantizeDocs(t))
+	maps.Copy(docs, optimizeDocs(t))
+	maps.Copy(docs, convertDocs(t))
 	maps.Copy(docs, loadDocs(t))
 	maps.Copy(docs, decisionDocs(t))
 	maps.Copy(docs, compareDocs(t))
@@ -226,7 +228,7 @@ func hostileDoc(t *testing.T) *report.Document {
 }
 
 func TestHostileNames(t *testing.T) {
-	for name, d := range map[string]*report.Document{"profile": hostileDoc(t), "quantize": hostileQuantizeDoc(t), "loadtest": hostileLoadDoc(t), "report": hostileDecisionDoc(t), "compare": hostileCompareDoc(t)} {
+	for name, d := range map[string]*report.Document{"profile": hostileDoc(t), "quantize": hostileQuantizeDoc(t), "loadtest": hostileLoadDoc(t), "report": hostileDecisionDoc(t), "compare": hostileCompareDoc(t), "convert": hostileConvertDoc(t), "check": hostileCheckDoc(t)} {
 		t.Run(name, func(t *testing.T) { harmless(t, d) })
 	}
 }
@@ -404,7 +406,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 // A document without anything, and one whose details have another shape, still give a page.
 func TestPoorDocuments(t *testing.T) {
-	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "loadtest", "report", "compare", "?"} {
+	for _, kind := range []string{"profile", "inspect", "predict", "deploy", "runtime", "version", "quantize", "optimize", "convert", "loadtest", "report", "compare", "?"} {
 		for _, details := range []string{"", "null", "{}", `{"by_op":7,"ops":"x","libraries":{},"rows":"x","infer":1,"candidates":3,"target":4,"metrics":5}`} {
 			d := &report.Document{Kind: kind, Details: []byte(details)}
 			for _, f := range Formats() {
@@ -475,6 +477,8 @@ func FuzzRender(f *testing.F) {
 			"relative":[{"name":"latency_p99","ratio":1e308,"ratio_lo":-1}],"shares":[{"name":"x","seconds":1e308},{"seconds":-1e308}],"tail":{"n":-1,"queue":9},"curve":[{"p99":1e-320,"offered_rate":1e308},{"p99":1e308},{"p99":1,"concurrency":-1}],"cold":[{"session_init":-1e308}],"checks":[{}],"manifests":[{"options":{"a":[1]}}]},
 			{"metrics":[{"name":"latency_p99","unit":"s","value":1},{"name":"accuracy_top1","unit":"1","value":-2}]}],
 			"outcomes":[{"variant":"b","method":"wilson","change":{"value":1e308}}],"steps":[{"metrics":[{"name":"x","base":-1,"head":1e308,"ratio":0}]}],"sources":[{"created":"x","sha256":"12"}]}`,
+		"convert": `{"to":"x","before":{"nodes":-1},"after":{"macs":1e308},"files":[{"bytes":-5},{}],"placement":[{"nodes":-3},{}],"engine":{"layers":[{"share":-1e308,"seconds":1e308}],"build_seconds":-1},
+			"verification":{"verdict":"drifts","sets":-1,"outputs":[{"max_abs":1e308,"rows":1,"same":-5}]},"speed":{"base":{"value":1e308,"n":1},"head":{"value":-1,"lo":1,"hi":-1,"n":1},"speedup":{"value":0,"lo":0,"hi":0,"n":1}},"conversion":{"clamped":-1},"tool":{"command":[""]},"phases":[{"seconds":-1}]}`,
 		"runtime": `{"libraries":[{}],"findings":[{"level":"\u0000"}]}`,
 		"loadtest": `{"schedule":{"loop":"open","stages":[{"from":-1e308,"to":1e308,"for":1e308}]},"window":{"seconds":1e308},"tail":{"n":-1,"rest":1,"generator":1},"faults":[{"count":-1}],"slo":[{"expr":"p99<1ms","n":-1,"missed":5}],
 			"points":[{"p99":1e-320,"throughput":1e308},{"p99":1e308,"p99_lo":-1,"p99_hi":1,"concurrency":1}],"figures":{"timeline":[{"p50":1e-300,"p99":1,"max":-1,"failed":-1,"seconds":1},{"at":1,"p50":0,"p99":0,"max":1e308,"seconds":1}],"slowest":[{}],

@@ -108,9 +108,9 @@ func TestSelfCheck(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			save(t, onRows("Abs", enginetest.Names("x"), nil), dir, "m", "1", modelFile)
+			save(t, onRows("Abs", enginetest.Names("x"), nil), dir, "m", "1", modelStem+".onnx")
 			r := serve(t, Options{Explicit: true}, dir)
-			save(t, c.m, dir, "m", "2", modelFile)
+			save(t, c.m, dir, "m", "2", modelStem+".onnx")
 			err := r.Load(context.Background(), "m")
 			if (err == nil) != c.taken || err != nil && !strings.Contains(err.Error(), c.why) {
 				t.Errorf("Load: %v", err)

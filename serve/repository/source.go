@@ -13,13 +13,12 @@ import (
 	"time"
 
 	"infer/internal/fault"
+	"infer/model"
 	"infer/model/declared"
 )
 
-const (
-	suffix    = ".onnx"
-	modelFile = "model.onnx" // in the folder of a version
-)
+// modelStem is the name of the model in the folder of a version, without its ending.
+const modelStem = "model"
 
 // found is a model as it lies on disk.
 type found struct {
@@ -72,14 +71,15 @@ func (s Source) find() ([]found, error) {
 		return nil, fault.New(fault.Usage, "name a model file or a folder of models", "%w", err)
 	}
 	if !info.IsDir() {
-		if filepath.Ext(s.Path) != suffix {
-			return nil, fault.New(fault.Usage, "name a file that ends in "+suffix+", or a folder of models", "%q is not an ONNX model", s.Path)
+		name, ok := model.CutExt(filepath.Base(s.Path))
+		if !ok {
+			return nil, fault.New(fault.Usage, "name a file that ends in .onnx or .ort, or a folder of models", "%q is not an ONNX model", s.Path)
 		}
 		f, err := flat(s.Path)
 		if err != nil {
 			return nil, err
 		}
-		return []found{{name: cmp.Or(s.Name, strings.TrimSuffix(filepath.Base(s.Path), suffix)), files: []file{f}}}, nil
+		return []found{{name: cmp.Or(s.Name, name), files: []file{f}}}, nil
 	}
 	own, any, err := versionsIn(s.Path)
 	if err != nil {
@@ -122,11 +122,12 @@ func modelsIn(dir string) ([]found, error) {
 			continue
 		}
 		if err != nil {
-			models = append(models, found{name: strings.TrimSuffix(e.Name(), suffix), unread: true})
+			name, _ := model.CutExt(e.Name())
+			models = append(models, found{name: name, unread: true})
 			continue
 		}
 		if !info.IsDir() {
-			if name, ok := strings.CutSuffix(e.Name(), suffix); ok && name != "" {
+			if name, ok := model.CutExt(e.Name()); ok && name != "" && path == modelIn(dir, name) {
 				if f, err := flat(path); err == nil {
 					models = append(models, found{name: name, files: []file{f}})
 				}
@@ -167,8 +168,8 @@ func versionsIn(dir string) (files []file, any bool, err error) {
 			continue
 		}
 		any = true
-		f := file{version: e.Name(), number: n, path: filepath.Join(path, modelFile)}
-		if info, err := os.Stat(f.path); err != nil || info.IsDir() {
+		f := file{version: e.Name(), number: n, path: modelIn(path, modelStem)}
+		if f.path == "" {
 			continue
 		}
 		if f.print, f.newest, err = fingerprint(path, ""); err == nil {
@@ -178,6 +179,17 @@ func versionsIn(dir string) (files []file, any bool, err error) {
 	}
 	slices.SortFunc(files, func(a, b file) int { return cmp.Compare(a.number, b.number) })
 	return files, any, nil
+}
+
+// modelIn returns the model of a stem in a folder; "" where there is none.
+func modelIn(dir, stem string) string {
+	for _, ext := range []string{".onnx", ".ort"} { // where it is there in both formats, ONNX is served
+		path := filepath.Join(dir, stem+ext)
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return path
+		}
+	}
+	return ""
 }
 
 // inherit gives a version without a declared input and output of its own that of its model: model.io.yaml or NAME.io.yaml
@@ -190,8 +202,9 @@ func (f *file) inherit(dir string) {
 	if err != nil {
 		return
 	}
-	for _, base := range []string{modelFile, filepath.Base(whole)} {
-		path, ok := declared.Find(filepath.Join(dir, strings.TrimSuffix(base, suffix)+suffix))
+	for _, stem := range []string{modelStem, filepath.Base(whole)} {
+		stem, _ = model.CutExt(stem)
+		path, ok := declared.Find(filepath.Join(dir, stem+".onnx"))
 		if !ok {
 			continue
 		}
@@ -217,7 +230,8 @@ func stamp(path string, info fs.FileInfo) string {
 func flat(path string) (file, error) {
 	f := file{version: "1", number: 1, path: path}
 	var err error
-	f.print, f.newest, err = fingerprint(filepath.Dir(path), strings.TrimSuffix(filepath.Base(path), suffix)+".")
+	stem, _ := model.CutExt(filepath.Base(path))
+	f.print, f.newest, err = fingerprint(filepath.Dir(path), stem+".")
 	return f, err
 }
 

@@ -20,7 +20,7 @@ import (
 // publishVersion makes a version appear at once, as a careful user does.
 func publishVersion(t testing.TB, v float32, dir string, version int) {
 	t.Helper()
-	save(t, plus(v), dir, ".new", modelFile)
+	save(t, plus(v), dir, ".new", modelStem+".onnx")
 	if err := os.Rename(filepath.Join(dir, ".new"), filepath.Join(dir, fmt.Sprint(version))); err != nil {
 		t.Fatal(err)
 	}
@@ -89,10 +89,10 @@ func TestBrokenVersion(t *testing.T) {
 	if _, err := r.Acquire("m", "2", ""); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("version 2: %v", err)
 	}
-	if err := os.Remove(filepath.Join(dir, "2", modelFile)); err != nil {
+	if err := os.Remove(filepath.Join(dir, "2", modelStem+".onnx")); err != nil {
 		t.Fatal(err)
 	}
-	save(t, plus(2), dir, "2", modelFile)
+	save(t, plus(2), dir, "2", modelStem+".onnx")
 	seen.await(t, "switch", "2")
 	if added, _ := ask(t, r, "m", "", ""); added != 2 {
 		t.Errorf("it adds %v", added)

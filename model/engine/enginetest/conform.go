@@ -45,6 +45,7 @@ func Conform(t *testing.T, p Named) {
 		{"optimized graph", c.optimizedGraph},
 		{"edited model", c.edited},
 		{"external data", c.externalData},
+		{"external constants", c.externalConstants},
 		{"bad models", c.badModels},
 		{"bound", c.bound},
 		{"bound dynamic", c.boundDynamic},

@@ -223,3 +223,40 @@ func (c suite) badModels(t *testing.T) {
 		})
 	}
 }
+
+// externalConstants: the values of Constant nodes and the initializers of branches may lie outside the file too.
+func (c suite) externalConstants(t *testing.T) {
+	const n = 512
+	many := func(name string, v float32) tensor.Tensor {
+		list := make([]float32, n)
+		for i := range list {
+			list[i] = v
+		}
+		return Floats(name, nil, list...)
+	}
+	constant := Initializer(many("", 1))
+	value := &onnx.Attribute{Name: "value", Type: onnx.AttrTensor, T: constant}
+	branch := func(name string, w float32) *onnx.Attribute {
+		g := &onnx.Graph{Name: name, Nodes: []*onnx.Node{Node("Add", Names("s", name+"_w"), Names(name))},
+			Initializers: []*onnx.Tensor{Initializer(many(name+"_w", w))}, Outputs: Values(Value(name, tensor.Float32, n))}
+		return &onnx.Attribute{Name: name, Type: onnx.AttrGraph, G: g}
+	}
+	m := Build(Values(Value("b", tensor.Bool), Value("x", tensor.Float32, n)), Values(Value("y", tensor.Float32, n)), []*onnx.Node{
+		{Name: "k", OpType: "Constant", Outputs: Names("k"), Attrs: []*onnx.Attribute{value}},
+		Node("Add", Names("x", "k"), Names("s")),
+		Node("If", Names("b"), Names("y"), branch("then_branch", 10), branch("else_branch", 20)),
+	})
+	path := filepath.Join(t.TempDir(), "model.onnx")
+	if err := m.Save(path, model.SaveOptions{External: model.ExternalAlways, DataFile: "constants.bin"}); err != nil {
+		t.Fatal(err)
+	}
+	file := loaded(t, path)
+	if got := file.Proto.Graph.Nodes[0].Attrs[0].T.External; got == nil {
+		t.Error("the value of the Constant node is in the file")
+	}
+	yes := tensor.Tensor{DType: tensor.Bool, Shape: tensor.Shape{}, Data: []byte{1}}
+	for range 2 {
+		same(t, runs(t, c.open(t, file), yes, many("", 2))[0], many("", 13))
+		file.MarkEdited()
+	}
+}

@@ -242,18 +242,16 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	if joined > 0 && !sel.cpu {
 		entries["session.disable_cpu_ep_fallback"] = "1"
 	}
+	// Without this the library takes the name of the file for its format.
+	entries["session.load_model_format"] = strings.ToUpper(string(o.model.Format()))
 	if o.record {
 		entries[recordAssignment] = "1"
 	}
-	if bytes, err = o.serialized(sel); err != nil {
-		return nil, err
-	}
-	if bytes != nil && o.model.Path != "" {
-		dir, err := filepath.Abs(filepath.Dir(o.path()))
-		if err != nil {
+	constants := sel.has("openvino") && hasOptionalInputs(o.model)
+	if o.model.Path == "" || o.model.Edited() || constants {
+		if bytes, err = o.serialize(entries, constants); err != nil {
 			return nil, err
 		}
-		entries["session.model_external_initializers_file_folder_path"] = dir
 	}
 	maps.Copy(entries, o.config.Entries)
 	for _, k := range slices.Sorted(maps.Keys(entries)) {
@@ -264,15 +262,26 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	return bytes, nil
 }
 
-// serialized returns the bytes of a model that the library must not read from its file; nil for one that it can.
-func (o opener) serialized(sel *selection) ([]byte, error) {
-	switch {
-	case sel.has("openvino") && hasOptionalInputs(o.model):
-		return withoutOptionalInputs(o.model)
-	case o.model.Path == "" || o.model.Edited():
-		return o.model.Serialize()
+// serialize returns the graph as it is now as ONNX, and sets the entries that bytes need. constants: initializers are
+// not among its inputs.
+func (o opener) serialize(entries map[string]string, constants bool) ([]byte, error) {
+	// Providers look for their caches beside the file that they are opened from, and find none beside bytes.
+	if files := o.model.Proto.ContextFiles(); len(files) > 0 {
+		return nil, fault.New(fault.Unsupported, "change the model that it was compiled from, and compile that again",
+			"a model whose execution provider keeps what it compiled in a file (%q) runs only as it was written", files[0])
 	}
-	return nil, nil
+	entries["session.load_model_format"] = "ONNX"
+	if o.model.Path != "" {
+		dir, err := filepath.Abs(filepath.Dir(o.path()))
+		if err != nil {
+			return nil, err
+		}
+		entries["session.model_external_initializers_file_folder_path"] = dir
+	}
+	if constants {
+		return withoutOptionalInputs(o.model)
+	}
+	return o.model.Serialize()
 }
 
 // path returns the model file for the library to open. The library refuses external data that a symbolic link beside
@@ -282,8 +291,8 @@ func (o opener) path() string {
 	if err != nil {
 		return o.model.Path
 	}
-	for _, f := range o.model.Proto.ExternalFiles() {
-		if _, err := os.Stat(filepath.Join(filepath.Dir(real), filepath.FromSlash(f))); err != nil {
+	for _, f := range o.model.Files() {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(real), filepath.FromSlash(f.Location))); err != nil {
 			return o.model.Path
 		}
 	}

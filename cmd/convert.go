@@ -67,15 +67,19 @@ inputs (--verify sets of them, made up or from --input), and one that answers di
                   exporters of your own Python (--python); TorchScript needs --shape name:1x3x224x224 for each input
   ort             ONNX Runtime's own format, optimized ahead
   external-data   weights in a file beside the model; single-file: back inside
-  tensorrt        an engine for the GPU of this machine
+  tensorrt        an engine for the GPU of this machine; --via trtexec makes a native one
   openvino        compiled by ONNX Runtime's OpenVINO provider; -o OUT.xml makes an IR with OpenVINO's ovc
 
-Models above 1 GiB are converted tensor by tensor, in little memory, and are not run.`,
+Models above 1 GiB are converted tensor by tensor, in little memory, and are not run.
+
+--check says what an artifact is and whether it would load on this machine: versions, opsets, custom operators, files
+beside it, the provider that it needs, GPU and driver. One that would not load is exit 1.`,
 		Example: `  infer convert model.onnx --to fp16
   infer convert model.onnx --to fp16 --calib calib --act-max 2000 -o half.onnx
   infer convert model.onnx --to onnx:opset=21
   infer convert model.onnx --to ort -o model.ort
-  infer convert model.onnx --to external-data -o external.onnx`,
+  infer convert model.onnx --to external-data -o external.onnx
+  infer convert --check model.onnx`,
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
 	}

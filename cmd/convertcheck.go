@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -36,6 +35,11 @@ func (f *convertFlags) checkArtifact(ctx context.Context, a *app, args []string)
 	c, err := artifact.Check(ctx, path, place)
 	if err != nil {
 		return err
+	}
+	if loads, _ := artifact.Loads(c); loads && place.Accepts != nil && (c.Kind == artifact.KindONNX || c.Kind == artifact.KindORT) {
+		if c.Findings, err = f.tryOpening(ctx, a, path, c.Findings); err != nil {
+			return err
+		}
 	}
 	d := a.newDocument("convert")
 	loads, why := artifact.Loads(c)
@@ -87,6 +91,46 @@ func (f *convertFlags) place(ctx context.Context, a *app) (p artifact.Place, err
 	return p, ctx.Err()
 }
 
+// maxTried is the size up to which a model is opened to be sure: only the runtime knows every operator and type that it
+// has kernels for.
+const maxTried = 256 << 20
+
+// tryOpening opens a model that has passed all other checks, unoptimized, and adds what came of it.
+func (f *convertFlags) tryOpening(ctx context.Context, a *app, path string, list []report.Finding) ([]report.Finding, error) {
+	m, err := loadModel(path)
+	if err != nil {
+		return append(list, report.Finding{Name: "session", Level: "error", Detail: err.Error(), Fix: fault.HintOf(err)}), nil
+	}
+	defer m.Close()
+	if m.Bytes() > maxTried {
+		return append(list, report.Finding{Name: "session", Level: "note", Detail: "not opened: it is large, and nothing speaks against it"}), nil
+	}
+	cpu := f.engine
+	cpu.providers, cpu.providerOptions = []string{"cpu"}, nil
+	config, err := cpu.config()
+	if err != nil {
+		return list, err
+	}
+	rt, lib, err := a.openRuntime(ctx, cpu)
+	if err != nil {
+		return list, err
+	}
+	defer rt.Close()
+	provider, err := rt.Provider("cpu")
+	if err != nil {
+		return list, err
+	}
+	config.OptLevel = engine.OptNone
+	s, err := provider.Open(ctx, m, config)
+	if ctx.Err() != nil {
+		return list, ctx.Err()
+	}
+	if err != nil {
+		return append(list, report.Finding{Name: "session", Level: "error", Detail: err.Error(), Fix: fault.HintOf(err)}), nil
+	}
+	return append(list, report.Finding{Name: "session", Level: "ok", Detail: "ONNX Runtime " + lib.Version + " opens it on cpu"}), s.Close()
+}
+
 // accepts asks the runtime whether it reads files of these versions: by a model of one node that has them.
 func (f *convertFlags) accepts(ctx context.Context, a *app, opsets []onnx.Opset, ir int64) error {
 	cpu := f.engine
@@ -112,7 +156,7 @@ func (f *convertFlags) accepts(ctx context.Context, a *app, opsets []onnx.Opset,
 		Inputs: []*onnx.ValueInfo{float("x")}, Outputs: []*onnx.ValueInfo{float("y")},
 	}}), engine.Config{Threads: 1})
 	if err != nil {
-		return fmt.Errorf("opset %d, IR version %d: %w", known[0].Version, ir, rootCause(err))
+		return rootCause(err)
 	}
 	return s.Close()
 }

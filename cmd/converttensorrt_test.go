@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"infer/model"
+	"infer/model/engine/enginetest"
+	"infer/model/onnx"
 	"infer/optimize/artifact"
 	"infer/optimize/trtexec/fake"
 	"infer/report"
@@ -164,6 +167,26 @@ func TestCheckArtifact(t *testing.T) {
 	for _, args := range [][]string{{"none.onnx"}, {dir}, {model, "--to", "fp16"}} {
 		if r := infer(t, passedOn(), append([]string{"convert", "--check"}, args...)...); r.code != 2 || r.out != "" {
 			t.Errorf("%q: exit %d, %s", args, r.code, r.err)
+		}
+	}
+}
+
+// TestCheckAsksRuntime: what the runtime does not read, or has no operator for, would not load, and its reason is told.
+func TestCheckAsksRuntime(t *testing.T) {
+	needEngine(t)
+	for says, change := range map[string]func(*onnx.Model){
+		"opset: opset 99 is too new":                        func(m *onnx.Model) { m.Opsets[0].Version = 99 },
+		"session: open session for":                         func(m *onnx.Model) { m.Graph.Nodes[0].OpType = "Porridge" },
+		"operators: custom operators: com.example.Porridge": func(m *onnx.Model) { m.Graph.Nodes[0].OpType, m.Graph.Nodes[0].Domain = "Porridge", "com.example" },
+	} {
+		m := enginetest.Add(3)
+		change(m.Proto)
+		path := filepath.Join(t.TempDir(), "m.onnx")
+		if err := m.Save(path, model.SaveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if r := infer(t, passedOn(), "convert", "--check", path); r.code != 1 || !strings.Contains(r.err, says) || r.out == "" {
+			t.Errorf("%s: exit %d, %s", says, r.code, r.err)
 		}
 	}
 }

@@ -71,6 +71,9 @@ func (o Options) explain(f failure) error {
 	case "old":
 		hint := fmt.Sprintf("run %s -m pip install '%s>=%s', or pass --python with one that has it", o.Python, f.Package, f.Least)
 		return fault.New(fault.Unsupported, hint, "%s; %s %s or later can", f.Text, f.Package, f.Least)
+	case "unsafe":
+		return fault.New(fault.Unsupported, "save the program again with tensors alone as its example inputs",
+			"it holds pickled objects that are no tensors, which may run code when they are read")
 	case "inputs":
 		return fault.New(fault.Usage, shapeHint(f), "%s", f.Text)
 	case "signature":

@@ -123,6 +123,7 @@ func TestFailures(t *testing.T) {
 		"unknown":     {`{"error": {"kind": "inputs", "names": ["x", "m"], "text": "forward has no argument 'y'"}}`, "no argument 'y'", "x, m", fault.Usage},
 		"signature":   {`{"error": {"kind": "signature", "names": ["a", "b"], "text": "it has 2 signatures"}}`, "2 signatures", "--signature-def with one of: a, b", fault.Usage},
 		"unsupported": {`{"error": {"kind": "unsupported", "operators": ["aten::fft_rfft"], "text": ""}}`, "does not support aten::fft_rfft", "--log-level debug", fault.Unsupported},
+		"unsafe":      {`{"error": {"kind": "unsafe", "text": "UnpicklingError: no"}}`, "may run code when they are read", "tensors alone", fault.Unsupported},
 		"failed":      {`{"error": {"kind": "failed", "text": "RuntimeError: no"}}`, "RuntimeError: no", "--log-level debug", fault.Internal},
 		"dies":        {"dies", "exit status 7: noise; Fatal Python error: Segmentation fault", "--log-level debug", fault.Internal},
 		"babbles":     {"babbles", `python answered "Hello"`, "", fault.Internal},

@@ -42,6 +42,8 @@ def describe(error):
     missing = next((e for e in (error, error.__cause__) if isinstance(e, ModuleNotFoundError)), None)
     if missing:
         return {"kind": "missing", "package": (missing.name or "").partition(".")[0], "text": str(missing)}
+    if type(error).__name__ == "UnpicklingError":
+        return {"kind": "unsafe", "text": one_line(error)}
     if isinstance(error, MemoryError):
         return {"kind": "failed", "text": "it ran out of memory"}
     errors = chain(error)

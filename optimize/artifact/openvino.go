@@ -20,7 +20,6 @@ type ir struct {
 	version int
 	layers  int
 	opsets  map[string]int // by the version of the operator set, layers
-	inputs  int
 	end     uint64 // of the last constant in the .bin
 }
 

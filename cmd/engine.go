@@ -83,6 +83,13 @@ func (e *engineFlags) config() (engine.Config, error) {
 		}
 		c.Entries[k] = v
 	}
+	for _, file := range e.customOps {
+		if info, err := os.Stat(file); err != nil {
+			return c, fault.New(fault.Usage, "give the file of a shared library", "--custom-ops: %w", err)
+		} else if !info.Mode().IsRegular() {
+			return c, fault.New(fault.Usage, "give the file of a shared library", "--custom-ops %q is not a file", file)
+		}
+	}
 	c.CustomOps = e.customOps
 	return c, nil
 }

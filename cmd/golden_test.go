@@ -30,6 +30,8 @@ func TestGolden(t *testing.T) {
 		{"quantize-rows", 2, []string{"quantize", digits, "--mode", "static"}},
 		{"quantize-budget", 2, []string{"quantize", digits, "--accuracy-budget", "top5:1"}},
 		{"quantize-pattern", 2, []string{"quantize", digits, "--exclude", "op:"}},
+		{"convert-target", 2, []string{"convert", digits, "--to", "porridge"}},
+		{"convert-opset", 2, []string{"convert", digits, "--to", "onnx:opset=new"}},
 		{"gate", 2, []string{"profile", digits, "--gate", "latency_p98<20ms"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -181,6 +181,19 @@ func TestModels(t *testing.T) {
 	if len(files) != 2 || files[0].Path != "models/repo/digits/1/model.io.yaml" || files[1].Path != "models/repo/digits/1/model.onnx" {
 		t.Errorf("files %+v", files)
 	}
+	ort, err := os.ReadFile("../model/ortformat/testdata/if.ort")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("other.ort", ort)
+	if files, err = Models(dir); err != nil || len(files) != 3 {
+		t.Errorf("with a model in ONNX Runtime's own format: %+v, %v", files, err)
+	}
+	write("other.ort", ort[:1000])
+	if _, err := Models(dir); err == nil {
+		t.Error("a broken .ort file was packed")
+	}
+	write("other.ort", ort)
 	write("broken.onnx", digits[:1000])
 	if _, err := Models(dir); err == nil {
 		t.Error("a broken model was packed")

@@ -147,7 +147,7 @@ func TestFoldAhead(t *testing.T) {
 		{"divided by pixels", of(x, one("Div", "k", "x"), conv(), w, k), 0, 0, "Div Conv"},
 		{"for each pixel", of(x, one("Mul", "x", "k"), conv(), w, f32("k", 5, 5)), 0, 0, "Mul Conv"},
 		{"one channel made four", of(float("x", 2, 1, 5, 5), one("Mul", "x", "k"), conv(), w, k), 0, 0, "Mul Conv"},
-		{"channels that may be one", of(float("x", 2, "c", 5, 5), one("Mul", "x", "k"), conv(), w, k), 0, 0, "Mul Conv"},
+		{"channels that may be one", of(float("x", 2, "c", 5, 5), one("Mul", "x", "k"), conv(), f32("w", 6, 2, 3, 3), f32("k", 2, 1, 1)), 0, 0, "Mul Conv"},
 		{"read elsewhere", read, 0, 0, "Mul Conv"},
 		{"gemm", of(rows, norm.Clone(), gemm.Clone(), with(f32("w", 4, 5), f32("b", 5))...), 0, 1, "Gemm"},
 		{"transposed gemm", of(rows, one("Add", "x", "k"), node("Gemm", names("a", "w"), names("y"), intAttr("transB", 1)), f32("w", 5, 4), f32("k", 4)), 0, 1, "Gemm"},

@@ -264,9 +264,12 @@ func pow11(d *downgrade, n *onnx.Node) error {
 
 // split17: equal parts needed no number of them.
 func split17(d *downgrade, n *onnx.Node) error {
-	parts := n.Int("num_outputs", 0)
+	parts := int64(len(n.Outputs))
+	if x := n.Int("num_outputs", parts); x != parts {
+		return fmt.Errorf("its attribute num_outputs is %d, and it has %d", x, parts)
+	}
 	dropAttr(n, "num_outputs")
-	if input(n, 1) != "" || parts == 0 {
+	if input(n, 1) != "" {
 		return nil
 	}
 	v := d.of(n.Inputs[0])

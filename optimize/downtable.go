@@ -90,7 +90,7 @@ func firsts() map[string]int64 {
 	for row := range strings.Lines(firstTable) {
 		version, ops, _ := strings.Cut(row, ":")
 		for op := range strings.FieldsSeq(ops) {
-			all[op] = number(version)
+			all[op] = versionNumber(version)
 		}
 	}
 	return all
@@ -114,15 +114,15 @@ func widened() map[step][]string {
 			}
 		}
 		for op := range strings.FieldsSeq(ops) {
-			s := step{op, number(words[0])}
+			s := step{op, versionNumber(words[0])}
 			all[s] = append(all[s], types...)
 		}
 	}
 	return all
 }
 
-// number reads a version in a table of this package.
-func number(text string) int64 {
+// versionNumber reads a version in a table of this package.
+func versionNumber(text string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		panic("optimize: a table of versions: " + err.Error())

@@ -88,7 +88,7 @@ func versions() map[string][]int64 {
 		list, ops, _ := strings.Cut(row, ":")
 		for op := range strings.FieldsSeq(ops) {
 			for v := range strings.SplitSeq(list, ",") {
-				all[op] = append(all[op], number(v))
+				all[op] = append(all[op], versionNumber(v))
 			}
 		}
 	}

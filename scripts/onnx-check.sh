@@ -12,4 +12,4 @@ if ! "$venv/bin/python" -c 'import onnx' 2>/dev/null; then
 		exit 0
 	fi
 fi
-INFER_TEST_ONNX_PYTHON=$venv/bin/python go test -count=1 -run TestOfficialPackage -v ./model/onnx ./model/onnx/static ./optimize
+INFER_TEST_ONNX_PYTHON=$venv/bin/python go test -count=1 -run TestOfficialPackage -v ./model/onnx ./model/onnx/static ./optimize ./optimize/surgery

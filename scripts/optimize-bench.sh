@@ -4,7 +4,7 @@
 # The other tools live in a virtual environment in the user's cache.
 set -eu
 here=$(dirname "$0")/optimizebench-parts
-venv=${XDG_CACHE_HOME:-$HOME/.cache}/infer/optimize-bench-0.8.1
+venv=${XDG_CACHE_HOME:-$HOME/.cache}/infer/optimize-bench-onnxsim-0.8.1-onnxslim-0.1.98
 if ! "$venv/bin/python" -c 'import onnxsim, onnxslim, onnxruntime' 2>/dev/null; then
 	rm -rf "$venv"
 	python3 -m venv "$venv"

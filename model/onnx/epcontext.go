@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"infer/internal/fault"
 )
@@ -41,12 +42,22 @@ func (m *Model) Contexts() []Context {
 func (m *Model) ContextFiles() []string {
 	var names []string
 	for _, c := range m.Contexts() {
-		if c.File != "" {
-			names = append(names, c.File)
-		}
+		names = append(names, c.files()...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// files returns the locations of what the node has beside the model: its cache, and the weights of one that is a graph
+// in OpenVINO's own format, NAME.xml, which lie in NAME.bin.
+func (c Context) files() []string {
+	if c.File == "" {
+		return nil
+	}
+	if stem, ok := strings.CutSuffix(c.File, ".xml"); ok {
+		return []string{c.File, stem + ".bin"}
+	}
+	return []string{c.File}
 }
 
 // CheckContexts looks for the cache files of the model's EPContext nodes in dir, under the rules of ResolveExternal, and
@@ -55,21 +66,21 @@ func (m *Model) ContextFiles() []string {
 func CheckContexts(m *Model, dir string, linked ...string) error {
 	r := resolver{dir: dir, allowed: append([]string{dir}, linked...)}
 	for _, c := range m.Contexts() {
-		if err := c.check(r); err != nil {
-			return fault.Wrap(err, "cache of %s in %q", c.Node.label(), c.File)
+		if c.File == "" && c.Node.Int("embed_mode", 1) == 0 && c.Node.Int("main_context", 1) != 0 {
+			return fault.New(fault.Internal, "compile the model again", "%s holds no cache and names no file of one", c.Node.label())
+		}
+		for _, f := range c.files() {
+			if err := r.regular(f); err != nil {
+				return fault.Wrap(err, "cache of %s in %q", c.Node.label(), f)
+			}
 		}
 	}
 	return nil
 }
 
-func (c Context) check(r resolver) error {
-	if c.File == "" {
-		if c.Node.Int("embed_mode", 1) == 0 && c.Node.Int("main_context", 1) != 0 {
-			return fault.New(fault.Internal, "compile the model again", "it names no file, and the node holds none")
-		}
-		return nil // the node holds it, or shares that of another node
-	}
-	path, err := r.path(c.File)
+// regular reports a location that is not that of a file in an allowed folder.
+func (r resolver) regular(location string) error {
+	path, err := r.path(location)
 	var info os.FileInfo
 	if err == nil {
 		info, err = os.Stat(path)

@@ -130,3 +130,51 @@ func TestReadTensorFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestDeferred: elements that are made on demand are read and written as if they were there, and are made anew each time.
+func TestDeferred(t *testing.T) {
+	made, fail := 0, error(nil)
+	d := Deferred("w", tensor.Uint8, tensor.Shape{2, 2}, func() ([]byte, error) {
+		made++
+		return []byte{1, 2, 3, 4}, fail
+	})
+	plain, err := NewTensor("w", tensor.Tensor{DType: tensor.Uint8, Shape: tensor.Shape{2, 2}, Data: []byte{1, 2, 3, 4}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	model := func(w *Tensor) *Model {
+		return &Model{IRVersion: 8, Opsets: []Opset{{Version: 13}}, Graph: &Graph{Initializers: []*Tensor{w}, Outputs: []*ValueInfo{{Name: "w"}}}}
+	}
+	want, err := Encode(model(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := model(d).Check(); err != nil || made != 0 {
+		t.Errorf("checked with %v, made %d times", err, made)
+	}
+	if n := Size(model(d)); n != int64(len(want)) || made != 0 {
+		t.Errorf("size %d, want %d; made %d times", n, len(want), made)
+	}
+	for i := 1; i <= 2; i++ {
+		if got, err := Encode(model(d.Clone())); err != nil || !bytes.Equal(got, want) || made != i {
+			t.Errorf("encoded as %x, %v, want %x; made %d times", got, err, want, made)
+		}
+	}
+	if v, err := d.Value(); err != nil || !bytes.Equal(v.Data, []byte{1, 2, 3, 4}) || made != 3 {
+		t.Errorf("value %v, %v", v, err)
+	}
+	if _, ok := d.Raw(); ok {
+		t.Error("it has raw bytes")
+	}
+	fail = errors.New("the disk is gone")
+	if _, err := Encode(model(d)); !errors.Is(err, fail) {
+		t.Errorf("encoded with %v", err)
+	}
+	short := Deferred("w", tensor.Uint8, tensor.Shape{3}, func() ([]byte, error) { return []byte{1}, nil })
+	if _, err := short.Value(); err == nil || !strings.Contains(err.Error(), "1 were made") {
+		t.Errorf("too few elements: %v", err)
+	}
+	if _, err := Encode(model(short)); err == nil {
+		t.Error("too few elements were written")
+	}
+}

@@ -42,8 +42,8 @@ func (c *conversion) readBack(context.Context) (err error) {
 	return nil
 }
 
-// record runs the original, on those of the inputs that it accepts.
-func (c *conversion) record(ctx context.Context) error {
+// runOriginal runs the original on those of the inputs that it accepts.
+func (c *conversion) runOriginal(ctx context.Context) error {
 	if why := c.whyNotRun(); why != "" {
 		c.unrun(why)
 		return nil

@@ -102,7 +102,7 @@ func (c *conversion) run(ctx context.Context) (err error) {
 		name string
 		run  func(context.Context) error
 	}{
-		{"run the original", c.record}, {"convert", c.make}, {"read back", c.readBack}, {"compare outputs", c.compare}, {"measure speed", c.race}, {"place", c.place},
+		{"run the original", c.runOriginal}, {"convert", c.make}, {"read back", c.readBack}, {"compare outputs", c.compare}, {"measure speed", c.race}, {"place", c.place},
 	} {
 		if err := c.phase(ctx, step.name, step.run); err != nil {
 			return err
@@ -142,7 +142,9 @@ func (c *conversion) make(ctx context.Context) error {
 	case OpenVINO:
 		return c.toOpenVINO(ctx)
 	case TensorRT:
-		return c.toTensorRT(ctx)
+		if c.Engine != nil {
+			return c.toTensorRT(ctx)
+		}
 	}
 	return fault.New(fault.Usage, "", "a conversion to %s is not made here", c.Target.Kind)
 }

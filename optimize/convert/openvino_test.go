@@ -16,16 +16,16 @@ import (
 	"infer/model/engine"
 )
 
-// compiler stands for the OpenVINO provider: what it compiles is the model itself, and it runs on the CPU.
-type compiler struct {
+// standIn stands for the OpenVINO provider: what it compiles is the model itself, and it runs on the CPU.
+type standIn struct {
 	engine.Provider
 	writes, loads bool
 	entries       map[string]string // with which it was told to write what it compiles
 }
 
-func (c *compiler) Name() string { return "openvino" }
+func (c *standIn) Name() string { return "openvino" }
 
-func (c *compiler) Open(ctx context.Context, m *model.Model, config engine.Config) (engine.Session, error) {
+func (c *standIn) Open(ctx context.Context, m *model.Model, config engine.Config) (engine.Session, error) {
 	if path := config.Entries["ep.context_file_path"]; path != "" {
 		c.entries = config.Entries
 		if c.writes {
@@ -58,7 +58,7 @@ func TestCompiled(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := on(t, load(t, digits), "openvino")
-			made := &compiler{Provider: k.Provider, writes: c.writes, loads: c.loads}
+			made := &standIn{Provider: k.Provider, writes: c.writes, loads: c.loads}
 			k.Compiler, k.Compiled = made, k.Config
 			x, d := must(t, k, quick())
 			if got := left(t, k); !slices.Equal(got, c.files) {

@@ -1,10 +1,13 @@
 package half
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"testing"
 
+	"infer/model/engine/enginetest"
+	"infer/model/onnx"
 	"infer/model/tensor"
 )
 
@@ -88,4 +91,24 @@ func FuzzRound(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestDeferredConstants: a model whose constants are rounded when they are written is the same file, with the same counts.
+func TestDeferredConstants(t *testing.T) {
+	m := build([]any{4}, enginetest.Values(f32("y", 4)), []*onnx.Node{enginetest.Node("Add", enginetest.Names("x", "c"), enginetest.Names("y"))},
+		constant("c", tensor.Shape{4}, 1, 1e-9, -3, 0.1))
+	at := DefaultOptions
+	plain, r := convertCopy(t, m, at)
+	at.Deferred = true
+	late, q := convertCopy(t, m, at)
+	if r.Flushed != 1 || q.Flushed != 1 || r.Clamped != q.Clamped {
+		t.Errorf("%+v and %+v", r, q)
+	}
+	want, err := onnx.Encode(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := onnx.Encode(late); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the files differ, %v", err)
+	}
 }

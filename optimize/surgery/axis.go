@@ -51,3 +51,11 @@ func checkAxisName(name string) error {
 	}
 	return nil
 }
+
+// String returns the axis as ParseAxis reads it.
+func (a Axis) String() string {
+	if a.Input == "" {
+		return a.Name
+	}
+	return a.Input + ":" + strconv.Itoa(a.Index) + "=" + a.Name
+}

@@ -32,7 +32,6 @@ func FixDims(m *onnx.Model, b model.Bindings) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	before := static.Infer(m, nil)
 	sizes := map[string]int64{}
 	for _, a := range bound.Axes {
 		if a.Reason == model.ByDefault {
@@ -45,11 +44,16 @@ func FixDims(m *onnx.Model, b model.Bindings) ([]string, error) {
 			lines = append(lines, fmt.Sprintf("axis %q is %d", a.Name, a.Size))
 		}
 	}
+	stated := unstate(m)
+	before := static.Infer(m, nil)
 	fixInputs(m, bound, b)
-	after := static.Infer(m, nil)
-	if err := contradicted(before, after); err != nil {
+	if err := contradicted(before, static.Infer(m, nil)); err != nil {
 		return nil, err
 	}
+	for v, t := range stated {
+		v.Type = t
+	}
+	after := static.Infer(m, nil)
 	m.Walk(func(g *onnx.Graph) {
 		for _, v := range slices.Concat(g.Inputs, g.Outputs, g.ValueInfo) {
 			v.Type = fixedType(after, g, v, sizes)
@@ -102,6 +106,21 @@ func freeFirst(m *onnx.Model, b model.Bindings) ([]string, error) {
 	}
 	lines, err := FreeDims(m, axes...)
 	return lines, fault.Wrap(err, "change the size of the first axis")
+}
+
+// unstate takes the stated shapes of what nodes make away, which would fill in what inference no longer knows, and
+// returns them.
+func unstate(m *onnx.Model) map[*onnx.ValueInfo]*onnx.Type {
+	stated := map[*onnx.ValueInfo]*onnx.Type{}
+	m.Graph.Walk(func(g *onnx.Graph) {
+		for _, v := range slices.Concat(g.Outputs, g.ValueInfo) {
+			if v.Type != nil && v.Type.Kind == onnx.KindTensor {
+				stated[v] = v.Type
+				v.Type = &onnx.Type{Kind: onnx.KindTensor, DType: v.Type.DType}
+			}
+		}
+	})
+	return stated
 }
 
 // fixInputs gives the inputs their sizes.

@@ -2,6 +2,7 @@ package surgery
 
 import (
 	"slices"
+	"strings"
 
 	"infer/model/onnx"
 	"infer/model/onnx/static"
@@ -85,12 +86,6 @@ func (f *freeing) outputs(n node, outer int64) error {
 
 // lost says how a node loses the rows.
 func (f *freeing) lost(n node, v static.Value) string {
-	for i, value := range n.Inputs {
-		c, constant := f.editor(n.graph).Constant(value)
-		if constant && !n.has[i] && f.rows > 1 && slices.Contains(c.Dims, f.rows) {
-			return "its constant " + quoted(value) + " holds as many rows as there were, " + c.Dims.String()
-		}
-	}
 	if slices.ContainsFunc(v.Dims, func(d onnx.Dim) bool { return !d.Known && d.Name == "" }) {
 		return "how many rows it makes depends on their values" + f.gap(n.Node)
 	}
@@ -120,6 +115,10 @@ func rules() map[string]rule {
 		"Resize": resize, "Upsample": resize, "MatMul": matMul, "MatMulInteger": matMul, "Gemm": gemm,
 		"If": decides, "Loop": decides, "Scan": scans, "RNN": recurrent, "GRU": recurrent, "LSTM": recurrent,
 	}
+	for op := range strings.FieldsSeq(`Add Sub Mul Div Pow Max Min Mean Sum And Or Xor Equal Greater Less GreaterOrEqual LessOrEqual
+		Where Mod PRelu BitShift BitwiseAnd BitwiseOr BitwiseXor`) {
+		all[op] = lineUp
+	}
 	for op, axes := range mixing() {
 		all[op] = mixes(axes)
 	}
@@ -142,6 +141,33 @@ func rowsFirst(f *freeing, n node) (bool, error) {
 	}
 	if n.OpType == "BatchNormalization" && n.Int("training_mode", 0) != 0 {
 		return false, f.blocked(n.Node, "its statistics are those of all rows")
+	}
+	return false, nil
+}
+
+// lineUp: operands are broadcast from the last axis on, so the rows of all must be as far from it.
+func lineUp(f *freeing, n node) (bool, error) {
+	first, at := "", -1
+	for i, name := range n.Inputs {
+		p, ok := n.at(i)
+		if !ok {
+			continue
+		}
+		v, _ := f.now.Of(n.graph, name)
+		if back := len(v.Dims) - p.axis; at < 0 {
+			first, at = name, back
+		} else if back != at {
+			return false, f.blocked(n.Node, "the rows of %q do not line up with those of %q", name, first)
+		}
+	}
+	for i, name := range n.Inputs {
+		v, _ := f.now.Of(n.graph, name)
+		if at < 0 || n.has[i] || len(v.Dims) < at {
+			continue
+		}
+		if d := v.Dims[len(v.Dims)-at]; d.Known && d.Size != 1 {
+			return false, f.blocked(n.Node, "%q, %s, does not fit any other number of rows of %q", name, v, first)
+		}
 	}
 	return false, nil
 }

@@ -3,15 +3,11 @@ package surgery
 import (
 	"math"
 	"slices"
-	"strconv"
 
 	"infer/model/onnx"
 	"infer/model/tensor"
 	"infer/optimize"
 )
-
-// quoted puts a name in quotation marks.
-func quoted(name string) string { return strconv.Quote(name) }
 
 // integers returns a constant list, a copy.
 func (f *freeing) integers(n node, i int) ([]int64, bool) {

@@ -1,6 +1,7 @@
 package surgery
 
 import (
+	"cmp"
 	"slices"
 
 	"infer/model/onnx"
@@ -59,10 +60,10 @@ func reshape(f *freeing, n node) (bool, error) {
 	}
 	spots := f.spots(out, front*p.outer)
 	now, found, err := f.place(n.graph, n.Outputs[0])
-	if err != nil {
+	target, constant := f.integers(n, 1)
+	if err != nil && !constant {
 		return false, f.blocked(n.Node, "%v", err)
 	}
-	target, constant := f.integers(n, 1)
 	if found && (!constant || len(spots) == 0 || now.axis == spots[0].axis) {
 		for _, s := range spots {
 			if s.axis == now.axis {
@@ -81,8 +82,8 @@ func reshape(f *freeing, n node) (bool, error) {
 	return f.replacePiece(n, spots[0], out)
 }
 
-// spots returns the axes of a result that the rows can be on, the best first: one of their own, then the outer part of
-// one that holds more.
+// spots returns the axes of a result that the rows can be on, the best first: one of their own, then one that holds more,
+// with as little of that in front of the rows as can be.
 func (f *freeing) spots(out static.Value, front int64) []place {
 	var own, shared []place
 	for j, d := range out.Dims {
@@ -99,6 +100,7 @@ func (f *freeing) spots(out static.Value, front int64) []place {
 			shared = append(shared, s)
 		}
 	}
+	slices.SortStableFunc(shared, func(a, b place) int { return cmp.Compare(a.outer, b.outer) })
 	return append(own, shared...)
 }
 

@@ -99,7 +99,7 @@ def row(bench, model, tally):
         drift = reference.drift(out)
         if drift:
             tally.drifted[tool].append(f"{model.stem}: {drift}")
-            cell += " (drifts)"
+            cell += " (wrong)"
         cells.append(cell)
     for rival in RIVALS:
         level = "full" if rival in files and graph.is_foreign(files[rival]) else "safe"
@@ -117,7 +117,7 @@ def notes(tally):
         print(f"- More nodes than {rival} leaves, at the level whose operators it uses: {'; '.join(more) if more else 'on no model'}.")
     for tool in [*LEVELS, *RIVALS]:
         name = tool if tool in RIVALS else f"infer --level {tool}"
-        print(f"- {name}: failed on {len(tally.failed[tool])}, changed outputs of {len(tally.drifted[tool])}.")
+        print(f"- {name}: failed on {len(tally.failed[tool])}, wrong outputs, or none, of {len(tally.drifted[tool])}.")
         for line in tally.failed[tool] + tally.drifted[tool]:
             print(f"  - {line}")
     for name, differences in tally.ops:

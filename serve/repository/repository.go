@@ -33,7 +33,8 @@ type Options struct {
 }
 
 // Source is a model file or a folder to serve. A folder holds models, flat (NAME.onnx) or in versions
-// (NAME/VERSION/model.onnx), or the versions of one model (VERSION/model.onnx).
+// (NAME/VERSION/model.onnx), or the versions of one model (VERSION/model.onnx). Where there is no .onnx file, one that ends
+// in .ort may stand in its place.
 type Source struct {
 	Name string // "": after the file or folder
 	Path string

@@ -34,7 +34,8 @@ func TestScan(t *testing.T) {
 	lay(t, dir, "flat/a.onnx", "flat/b.onnx", "flat/b.onnx.data", "flat/.c.onnx", "flat/notes.txt", "flat/.onnx",
 		"repo/m/1/model.onnx", "repo/m/10/model.onnx", "repo/m/2/model.onnx", "repo/m/.11/model.onnx", "repo/m/12/", "repo/m/03/model.onnx", "repo/m/x/model.onnx",
 		"repo/n/1/model.onnx", "repo/.hidden/1/model.onnx", "repo/empty/", "repo/flat.onnx", "repo/pending/1/",
-		"one/3/model.onnx", "one/1/model.onnx", "fresh/1/")
+		"one/3/model.onnx", "one/1/model.onnx", "fresh/1/",
+		"ort/a.ort", "ort/b.ort", "ort/b.onnx", "ort/m/1/model.ort", "ort/m/2/model.ort", "ort/m/2/model.onnx")
 	if err := os.Symlink("a.onnx", filepath.Join(dir, "flat", "link.onnx")); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +52,8 @@ func TestScan(t *testing.T) {
 		{"the versions of one", []Source{{Path: "repo/m"}}, map[string]string{"m": "1 2 10"}, ""},
 		{"the same with a name", []Source{{Name: "o", Path: "one/"}}, map[string]string{"o": "1 3"}, ""},
 		{"nothing yet", []Source{{Path: "fresh"}}, map[string]string{}, ""},
+		{"ONNX Runtime's own format", []Source{{Path: "ort"}}, map[string]string{"a": "1", "b": "1", "m": "1 2"}, ""},
+		{"a file of that format", []Source{{Path: "ort/a.ort"}}, map[string]string{"a": "1"}, ""},
 		{"several", []Source{{Path: "one"}, {Name: "x", Path: "flat/a.onnx"}}, map[string]string{"one": "1 3", "x": "1"}, ""},
 		{"two of one name", []Source{{Path: "flat"}, {Path: "flat/a.onnx"}}, nil, `two models are called "a"`},
 		{"a name for many", []Source{{Name: "x", Path: "flat"}}, nil, "cannot all be called"},
@@ -86,6 +89,27 @@ func TestScan(t *testing.T) {
 }
 
 // TestFingerprint: it changes with the model, its data and what a link leads to, and with nothing else.
+
+// TestScanFormats: where a model is there in both formats, ONNX is served.
+func TestScanFormats(t *testing.T) {
+	dir := t.TempDir()
+	lay(t, dir, "b.ort", "b.onnx", "m/1/model.ort", "m/2/model.ort", "m/2/model.onnx")
+	models, _, err := scan([]Source{{Path: dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range models {
+		for _, f := range m.files {
+			rel, _ := filepath.Rel(dir, f.path)
+			got = append(got, filepath.ToSlash(rel))
+		}
+	}
+	if want := []string{"b.onnx", "m/1/model.ort", "m/2/model.onnx"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("the files are %v, want %v", got, want)
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	dir := t.TempDir()
 	lay(t, dir, "a.onnx", "b.onnx", "..1/model.onnx", "..2/model.onnx")

@@ -48,6 +48,11 @@ func (s *session) Bind(ctx context.Context, in []tensor.Tensor) (engine.Bound, e
 	if err != nil {
 		return nil, err
 	}
+	if s.strict {
+		if err := sameAxes(s.inputs, in, order); err != nil {
+			return nil, err
+		}
+	}
 	f, err := newFrame(s)
 	if err != nil {
 		return nil, err

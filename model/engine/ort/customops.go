@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unsafe"
 
@@ -39,16 +40,49 @@ func (r *Runtime) registerCustomOps(options *ortgo.SessionOptions, file string) 
 	if err != nil {
 		return err
 	}
+	why := r.register(ptr, path)
+	if python := pythonOf(file); strings.Contains(why, "undefined symbol: Py") && python != "" {
+		if dlopen(python) != "" {
+			return fault.New(fault.Usage, "install it (Debian: apt-get install "+strings.TrimSuffix(python, ".so.1.0")+"), or take a build of the library that is no Python module",
+				"custom operators %q: the library is a Python module and needs %s", file, python)
+		}
+		why = r.register(ptr, path)
+	}
+	if why != "" {
+		return fault.New(fault.Usage, customOpsHint, "custom operators %q: %s", file, why)
+	}
+	return nil
+}
+
+// register returns why a library could not be registered, "" where it was.
+func (r *Runtime) register(options unsafe.Pointer, path string) string {
 	text := C.CString(path)
 	defer C.free(unsafe.Pointer(text))
-	s := C.infer_register_custom_ops(r.c, ptr, text)
+	s := C.infer_register_custom_ops(r.c, options, text)
 	if s == nil {
-		return nil
+		return ""
 	}
 	defer C.infer_release_status(r.c, s)
 	why := cleanMessage(C.GoString(C.infer_message(r.c, s)))
-	why = strings.TrimPrefix(why, "Failed to load library "+path+" with error: ")
-	return fault.New(fault.Usage, customOpsHint, "custom operators %q: %s", file, why)
+	if strings.Contains(why, "undefined symbol: RegisterCustomOps") {
+		return "it has no RegisterCustomOps function"
+	}
+	for _, start := range []string{"Failed to load library " + path + " with error: ", path + ": "} {
+		why = strings.TrimPrefix(why, start)
+	}
+	return why
+}
+
+var pythonModule = regexp.MustCompile(`\.cpython-3(\d+)[.-]`)
+
+// pythonOf returns the library of the Python that a Python module was built for: wheels such as that of
+// onnxruntime-extensions hold their operators in a module, which expects it to be loaded. No Python is run.
+func pythonOf(file string) string {
+	m := pythonModule.FindStringSubmatch(filepath.Base(file))
+	if m == nil {
+		return ""
+	}
+	return "libpython3." + m[1] + ".so.1.0"
 }
 
 // reason returns the cause of a file error without the operation and the path.

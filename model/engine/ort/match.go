@@ -63,6 +63,29 @@ func matchInputs(ports []engine.Port, in []tensor.Tensor, order []int) ([]int, e
 	return order, nil
 }
 
+// sameAxes checks that an axis of one name has one size in all inputs. The cpu finds out in the operator that it matters
+// to; OpenVINO believes the names and reads past the end of the smaller tensor.
+func sameAxes(ports []engine.Port, in []tensor.Tensor, order []int) error {
+	type seen struct {
+		size  int64
+		input string
+	}
+	sizes := map[string]seen{}
+	for i, at := range order {
+		for k, d := range ports[at].Type.Dims {
+			if d.Known || d.Name == "" || k >= len(in[i].Shape) {
+				continue
+			}
+			was, ok := sizes[d.Name]
+			if ok && was.size != in[i].Shape[k] {
+				return usage("axis %q is %d in input %q and %d in input %q", d.Name, was.size, was.input, in[i].Shape[k], ports[at].Name)
+			}
+			sizes[d.Name] = seen{in[i].Shape[k], ports[at].Name}
+		}
+	}
+	return nil
+}
+
 // matchOutputs is matchPorts for outputs: at least one, and those that are to be written in place must fit.
 func matchOutputs(ports []engine.Port, out []tensor.Tensor, order []int) ([]int, error) {
 	if len(out) == 0 {

@@ -14,6 +14,9 @@ import (
 	ortgo "github.com/yalue/onnxruntime_go"
 
 	"infer/internal/fault"
+	"infer/model"
+	"infer/model/engine"
+	"infer/model/onnx"
 )
 
 // openvinoOptions are the options of the OpenVINO provider. The library answers a wrong one with "Failed to load shared
@@ -24,7 +27,7 @@ var openvinoOptions = []string{
 }
 
 var (
-	openvinoDevice = regexp.MustCompile(`^(CPU|GPU|NPU|AUTO|HETERO|MULTI|BATCH)\b`)
+	openvinoDevice = regexp.MustCompile(`^(CPU|GPU|NPU|AUTO|HETERO|MULTI|BATCH)([._(]|$)`)
 	openvinoWord   = regexp.MustCompile(`[:,]`)
 	positiveNumber = regexp.MustCompile(`^[1-9]\d*$`)
 )
@@ -108,4 +111,21 @@ func checkOpenVINO(given map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// hasOptionalInputs reports whether initializers of the graph are listed among its inputs too, as exporters of IR
+// version 3 wrote them.
+func hasOptionalInputs(m *model.Model) bool { return len(m.Inputs()) < len(m.Proto.Graph.Inputs) }
+
+// withoutOptionalInputs returns the model in bytes with its initializers as nothing but that. OpenVINO takes an input
+// that is not given for one that is, and ends the process; no session of infer gives them.
+func withoutOptionalInputs(m *model.Model) ([]byte, error) {
+	p, g := *m.Proto, *m.Proto.Graph
+	given := m.Inputs()
+	g.Inputs = slices.Clone(g.Inputs)
+	g.Inputs = slices.DeleteFunc(g.Inputs, func(v *onnx.ValueInfo) bool {
+		return !slices.ContainsFunc(given, func(p engine.Port) bool { return p.Name == v.Name })
+	})
+	p.Graph, p.IRVersion = &g, max(p.IRVersion, 4)
+	return onnx.Encode(&p)
 }

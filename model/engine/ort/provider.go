@@ -94,7 +94,7 @@ func (p provider) open(ctx context.Context, m *model.Model, c engine.Config) (_ 
 		made.Destroy()
 		return nil, err
 	}
-	s.warnings = plan.warnings
+	s.warnings, s.strict = plan.warnings, plan.has("openvino")
 	if err := files.checkWritten(); err != nil {
 		s.Close()
 		return nil, err
@@ -107,6 +107,10 @@ type selection struct {
 	used     []engine.ProviderSpec // without cpu
 	cpu      bool                  // the cpu may run what they cannot
 	warnings []string
+}
+
+func (s *selection) has(provider string) bool {
+	return slices.ContainsFunc(s.used, func(p engine.ProviderSpec) bool { return p.Name == provider })
 }
 
 func (s *selection) warn(format string, args ...any) {
@@ -243,10 +247,8 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	if o.record {
 		entries[recordAssignment] = "1"
 	}
-	if o.model.Path == "" || o.model.Edited() {
-		if bytes, err = o.serialize(entries); err != nil {
-			return nil, err
-		}
+	if bytes, err = o.bytes(sel, entries); err != nil {
+		return nil, err
 	}
 	maps.Copy(entries, o.config.Entries)
 	for _, k := range slices.Sorted(maps.Keys(entries)) {
@@ -257,8 +259,13 @@ func (o opener) prepare(options *ortgo.SessionOptions, sel *selection) (bytes []
 	return bytes, nil
 }
 
-// serialize returns the graph as it is now as ONNX, and sets the entries that bytes need.
-func (o opener) serialize(entries map[string]string) ([]byte, error) {
+// bytes returns the graph as ONNX where the library must not read the model from its file, and sets the entries that
+// bytes need; nil for a model that it can read itself.
+func (o opener) bytes(sel *selection, entries map[string]string) ([]byte, error) {
+	optional := sel.has("openvino") && hasOptionalInputs(o.model)
+	if !optional && o.model.Path != "" && !o.model.Edited() {
+		return nil, nil
+	}
 	// Providers look for their caches beside the file that they are opened from, and find none beside bytes.
 	if files := o.model.Proto.ContextFiles(); len(files) > 0 {
 		return nil, fault.New(fault.Unsupported, "change the model that it was compiled from, and compile that again",
@@ -271,6 +278,9 @@ func (o opener) serialize(entries map[string]string) ([]byte, error) {
 			return nil, err
 		}
 		entries["session.model_external_initializers_file_folder_path"] = dir
+	}
+	if optional {
+		return withoutOptionalInputs(o.model)
 	}
 	return o.model.Serialize()
 }

@@ -35,6 +35,7 @@ type session struct {
 	inNames  []*C.char
 	outNames []*C.char
 	warnings []string
+	strict   bool // inputs are checked with sameAxes
 	pool     pool
 
 	mu        sync.RWMutex // read-locked by every run, so that Close waits for them
@@ -103,6 +104,11 @@ func (s *session) Run(ctx context.Context, in, out []tensor.Tensor) error {
 	defer s.putFrame(f)
 	if f.inOrder, err = matchInputs(s.inputs, in, f.inOrder[:0]); err != nil {
 		return err
+	}
+	if s.strict {
+		if err := sameAxes(s.inputs, in, f.inOrder); err != nil {
+			return err
+		}
 	}
 	if f.outOrder, err = matchOutputs(s.outputs, out, f.outOrder[:0]); err != nil {
 		return err

@@ -20,12 +20,13 @@ import (
 
 // machine is a made-up linux/amd64 machine in a temporary folder: its own root, cache, working folder and programs.
 type machine struct {
-	t     testing.TB
-	dir   string
-	env   map[string]string
-	pins  map[string]pinned
-	wheel string // a made-up wheel whose sums are pinned
-	npm   string // a made-up npm tarball, likewise
+	t       testing.TB
+	dir     string
+	env     map[string]string
+	pins    map[string]pinned
+	flavors []flavor
+	wheel   string // a made-up wheel whose sums are pinned
+	npm     string // a made-up npm tarball, likewise
 }
 
 func newMachine(t testing.TB) *machine {
@@ -69,8 +70,8 @@ func (m *machine) options() Options {
 	return Options{
 		LookupEnv: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
 		// the made-up programs are shell scripts and need the real sh, cp and sleep
-		Environ: []string{"PATH=/usr/bin:/bin", "WHEEL=" + m.wheel, "NPM=" + m.npm, "LOG=" + m.path("log")},
-		goos:    "linux", goarch: "amd64", root: m.path("root"), dir: m.path("work"), pins: m.pins,
+		Environ: []string{"PATH=/usr/bin:/bin", "WHEEL=" + m.wheel, "NPM=" + m.npm, "WHEELS=" + m.path("wheels"), "LOG=" + m.path("log")},
+		goos:    "linux", goarch: "amd64", root: m.path("root"), dir: m.path("work"), pins: m.pins, flavors: m.flavors,
 		releases: "http://127.0.0.1:1/",
 	}
 }

@@ -301,7 +301,7 @@ func setGPU(e *artifact.Engine, gpus []host.GPU) {
 func (f *convertFlags) withProvider(ctx context.Context, a *app, o *opened, t *convert.Task) error {
 	gpus, err := host.NVIDIA(ctx)
 	if err != nil {
-		return fault.New(fault.KindOf(err), "convert on the machine that will run it: NVIDIA's driver, `infer runtime install --flavor cuda`, and TensorRT's libraries (pip install tensorrt-cu12)", "TensorRT: %w", err)
+		return fault.New(fault.KindOf(err), "convert on the machine that will run it: NVIDIA's driver, `infer runtime install --flavor cuda`, and TensorRT's libraries (pip install tensorrt-cu13-libs, or tensorrt-cu12-libs for CUDA 12)", "TensorRT: %w", err)
 	}
 	if o.runtime, o.library, err = a.openRuntime(ctx, f.engine); err != nil {
 		return err

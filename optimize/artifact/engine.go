@@ -80,7 +80,7 @@ func (c *checker) planVersion(p trtexec.Plan, r *Engine) {
 		}
 	}
 	if len(c.place.TensorRT) == 0 {
-		c.find(levelError, "tensorrt", "install TensorRT "+built+" (pip install tensorrt-cu12=="+built+".*)", "built by TensorRT %s, and none is here", built)
+		c.find(levelError, "tensorrt", "install TensorRT "+built+" (pip install 'tensorrt=="+built+".*')", "built by TensorRT %s, and none is here", built)
 		return
 	}
 	var here []string

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -244,13 +245,18 @@ func (c *conversion) compileEngine(ctx context.Context, config engine.Config) er
 	return nil
 }
 
+// missingLibrary finds in an error of the loader what was not found of CUDA and TensorRT.
+var missingLibrary = regexp.MustCompile(`\blib(nvinfer\w*|nvonnxparser|cublas\w*|cudart|cudnn\w*|cufft|curand)\.so\.(\d+)`)
+
 // tensorRTError adds to an error of the provider what helps where its own hint does not.
 func tensorRTError(err error) error {
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "libnvinfer") || strings.Contains(text, "libnvonnxparser"):
-		return fault.New(fault.Unsupported, "install TensorRT's libraries (pip install tensorrt-cu12-libs) and add their folder, tensorrt_libs, to LD_LIBRARY_PATH", "%w", err)
-	case strings.Contains(text, "cannot run every node"):
+	if m := missingLibrary.FindStringSubmatch(err.Error()); m != nil {
+		if strings.HasPrefix(m[1], "nv") {
+			return fault.New(fault.Unsupported, fmt.Sprintf("install TensorRT %s (pip install 'tensorrt-cu13-libs==%s.*', cu12 where the library is for CUDA 12) and add its folder, tensorrt_libs, to LD_LIBRARY_PATH", m[2], m[2]), "%w", err)
+		}
+		return fault.New(fault.Unsupported, "install CUDA's libraries with `infer runtime install --flavor cuda`, or add their folders to LD_LIBRARY_PATH", "%w", err)
+	}
+	if strings.Contains(err.Error(), "cannot run every node") {
 		return fault.New(fault.Unsupported, "an engine holds the whole graph or none of it: `infer profile --provider tensorrt --provider cuda` shows which nodes TensorRT takes", "TensorRT does not take every node of the graph: %w", err)
 	}
 	return err

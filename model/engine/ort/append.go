@@ -4,6 +4,7 @@ package ort
 
 import (
 	"strconv"
+	"strings"
 
 	ortgo "github.com/yalue/onnxruntime_go"
 
@@ -43,7 +44,12 @@ func (o opener) append(options *ortgo.SessionOptions, spec engine.ProviderSpec) 
 	return fault.New(fault.Unsupported, "run `infer runtime doctor`, or pass --provider cpu", "the %s provider cannot be used: %s", p.name, why)
 }
 
+// badOption makes an error of what the library says of options. It loads the provider's own library to look at them, and
+// where that fails no option is at fault.
 func badOption(name string, err error) error {
+	if strings.Contains(err.Error(), "Failed to load library") {
+		return err
+	}
 	return fault.New(fault.Usage, "see the options of this provider at onnxruntime.ai/docs/execution-providers",
 		"option of the %s provider: %s", name, cleanMessage(err.Error()))
 }

@@ -12,6 +12,7 @@ const installHint = "see which libraries there are with `infer runtime list`, or
 
 // noise is what the library and the wrapper put in front of a cause.
 var noise = []*regexp.Regexp{
+	regexp.MustCompile(`^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : `),
 	regexp.MustCompile(`^Error creating (C session( from file)?|internal AdvancedSession): `),
 	regexp.MustCompile(`^Error running network: `),
 	regexp.MustCompile(`^Platform-specific initialization failed: `),

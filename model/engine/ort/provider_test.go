@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	ortgo "github.com/yalue/onnxruntime_go"
+
+	"infer/internal/fault"
 )
 
 // TestOpenIsLeft: a session that takes long to create is left to itself when the context ends, and what it wrote is
@@ -36,4 +38,15 @@ func TestOpenIsLeft(t *testing.T) {
 	}
 	close(finish)
 	<-removed
+}
+
+// TestBadOption: the library loads the provider's own library to look at options; that it cannot is no option's fault.
+func TestBadOption(t *testing.T) {
+	const loader = "[ONNXRuntimeError] : 1 : FAIL : Failed to load library /x/libonnxruntime_providers_tensorrt.so with error: libnvinfer.so.10: cannot open shared object file"
+	if err := badOption("tensorrt", errors.New(loader)); fault.KindOf(err) == fault.Usage {
+		t.Errorf("%v is called a usage error", err)
+	}
+	if err := badOption("tensorrt", errors.New("Unknown provider option: \"trt_porridge\"")); fault.KindOf(err) != fault.Usage {
+		t.Errorf("%v is not called a usage error", err)
+	}
 }

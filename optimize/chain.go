@@ -2,6 +2,7 @@ package optimize
 
 import (
 	"math"
+	"slices"
 
 	"infer/model/onnx"
 	"infer/model/tensor"
@@ -104,8 +105,12 @@ func (e *Editor) link(n *onnx.Node) (l link, ok bool) {
 // joinConstants makes one node of two sums, or of two products, with constants. The order of float operations changes, so
 // it keeps to constants for which that is rounding: sums that do not cancel, and products far from overflow.
 func (e *Editor) joinConstants(w *Work, n *onnx.Node) bool {
+	inRow := func(x string) bool { return is(e.Producer(x), "Add", "Sub", "Mul", "Div") && e.OnlyReader(x) == n }
+	if !slices.ContainsFunc(n.Inputs, inRow) {
+		return false // before constants are read, which may be large
+	}
 	last, ok := e.link(n)
-	if !ok || e.OnlyReader(last.x) != n || !is(e.Producer(last.x), "Add", "Sub", "Mul", "Div") {
+	if !ok || !inRow(last.x) {
 		return false
 	}
 	p := e.Producer(last.x)

@@ -101,6 +101,23 @@ func TestFoldOfUnknownSize(t *testing.T) {
 	}
 }
 
+// TestFoldOfLargeResults: what a few numbers are blown up to stays computed where that is large.
+func TestFoldOfLargeResults(t *testing.T) {
+	of := func(n int64, op string, inputs ...string) *model.Model {
+		return lean(build(values(float("x", 1)), values(untyped("y")), []*onnx.Node{node(op, inputs, names("z")), node("Cast", names("z"), names("f"), intAttr("to", 1)), node("Add", names("x", "f"), names("y"))},
+			i64("n", n), f32("w", 1), number64("0", 0), number64("1", 1), number64("last", n)))
+	}
+	var tests []passTest
+	for _, c := range [][]string{{"ConstantOfShape", "n"}, {"Tile", "w", "n"}, {"Expand", "w", "n"}, {"Range", "0", "last", "1"}} {
+		stored := 1
+		if c[0] == "Range" {
+			stored = 2 // its integers are known without running it
+		}
+		tests = append(tests, passTest{c[0], of(100, c[0], c[1:]...), 0, stored, "Add"}, passTest{c[0] + " of 4 MiB", of(1<<20, c[0], c[1:]...), 0, 0, c[0] + " Cast Add"})
+	}
+	check(t, foldConstants(), 0, tests)
+}
+
 // TestFoldInSubgraph: a constant part inside a branch is folded there.
 func TestFoldInSubgraph(t *testing.T) {
 	m := subgraphModel()

@@ -117,6 +117,9 @@ func (e *Editor) floats(value string) (v []float32, shape tensor.Shape, d tensor
 
 // scalar returns the one element of a constant, of whatever rank.
 func (e *Editor) scalar(value string) (float64, bool) {
+	if c, ok := e.Constant(value); !ok || slices.ContainsFunc(c.Dims, func(d int64) bool { return d != 1 }) {
+		return math.NaN(), false // without reading what may be large
+	}
 	v, _, _, ok := e.floats(value)
 	if !ok || len(v) != 1 {
 		return math.NaN(), false

@@ -21,16 +21,28 @@ import (
 // the largest magnitude of that output (at least 1).
 func alike(t *testing.T, before, after *model.Model, shapes map[string]tensor.Shape, tolerance float64) {
 	t.Helper()
-	cpu := enginetest.CPU(t)
-	bound, err := before.Bind(model.Bindings{Shapes: shapes})
+	in := madeUp(t, before, shapes)
+	same(t, run(t, enginetest.CPU(t), before, in), after, in, tolerance)
+}
+
+// madeUp returns inputs for m of the shapes given.
+func madeUp(t *testing.T, m *model.Model, shapes map[string]tensor.Shape) []tensor.Tensor {
+	t.Helper()
+	bound, err := m.Bind(model.Bindings{Shapes: shapes})
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, _, err := dataset.Random(before, bound.Shapes, 7)
+	in, _, err := dataset.Random(m, bound.Shapes, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, got := run(t, cpu, before, in), run(t, cpu, after, in)
+	return in
+}
+
+// same fails where after gives other outputs than want, as alike does.
+func same(t *testing.T, want []tensor.Tensor, after *model.Model, in []tensor.Tensor, tolerance float64) {
+	t.Helper()
+	got := run(t, enginetest.CPU(t), after, in)
 	for i := range want {
 		if diff := distance(t, want[i], got[i]); !(diff <= tolerance) { // NaN is none
 			t.Errorf("output %q differs by %.3g of its size, more than %.3g", want[i].Name, diff, tolerance)

@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"infer/internal/fault"
+	"infer/model"
+	"infer/model/engine/enginetest"
+	"infer/model/tensor"
 )
 
 // TestPassesAreListed: names are unique and kebab-case, every pass says what it does in one line, and has a level.
@@ -79,4 +82,22 @@ func TestSelectRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFullOnRealModels: all that suits the runtime keeps the outputs, and leaves no more nodes than what is portable.
+func TestFullOnRealModels(t *testing.T) {
+	enginetest.CPU(t)
+	full, err := Select(Full, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	realModels(t, func(t *testing.T, m *model.Model, shapes map[string]tensor.Shape) {
+		after, _ := prepared(t, m.Proto, slices.Concat(full, full), 0)
+		safe, _ := prepared(t, m.Proto, slices.Concat(Passes(), Passes()), 0)
+		t.Logf("%d nodes, %d safe, %d full", nodes(m.Proto), nodes(safe.Proto), nodes(after.Proto))
+		if nodes(after.Proto) > nodes(safe.Proto) {
+			t.Errorf("%d nodes, %d at the level before", nodes(after.Proto), nodes(safe.Proto))
+		}
+		alike(t, m, after, shapes, 1e-5)
+	})
 }

@@ -20,8 +20,7 @@ type ir struct {
 	version int
 	layers  int
 	opsets  map[string]int // by the version of the operator set, layers
-	inputs  int
-	end     uint64 // of the last constant in the .bin
+	end     uint64         // of the last constant in the .bin
 }
 
 // extensionSets are operator sets that need a library beside OpenVINO.

@@ -142,7 +142,9 @@ func (c *conversion) make(ctx context.Context) error {
 	case OpenVINO:
 		return c.toOpenVINO(ctx)
 	case TensorRT:
-		return c.toTensorRT(ctx)
+		if c.Engine != nil {
+			return c.toTensorRT(ctx)
+		}
 	}
 	return fault.New(fault.Usage, "", "a conversion to %s is not made here", c.Target.Kind)
 }

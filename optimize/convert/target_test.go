@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"strings"
 	"testing"
 
 	"infer/internal/fault"
@@ -52,4 +53,21 @@ func TestCheckOutput(t *testing.T) {
 			t.Errorf("--to %s --via %q -o %s: %v", c.to, c.via, c.path, err)
 		}
 	}
+}
+
+// FuzzParseTarget: whatever is typed is refused or makes a target whose name is the one that was typed.
+func FuzzParseTarget(f *testing.F) {
+	for _, k := range Kinds {
+		f.Add(string(k))
+	}
+	f.Add("onnx:opset=21")
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := ParseTarget(text)
+		if err != nil {
+			return
+		}
+		if !strings.HasPrefix(text, string(got.Kind)) || got.Opset < 0 || got.Suffix() == "" {
+			t.Errorf("%q is %+v", text, got)
+		}
+	})
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 
 	"infer/internal/fault"
 	"infer/model"
@@ -47,7 +47,7 @@ func ProveBatch(ctx context.Context, p engine.Provider, original, freed *model.M
 		return report.Agreement{}, fault.Wrap(err, "open the model with dynamic axes")
 	}
 	defer s.Close()
-	source := fmt.Sprintf("random, seed %d, %s rows at once against one after the other", o.Seed, numbers(o.Sizes))
+	source := fmt.Sprintf("random, seed %d: %s rows at once against one run after the other", o.Seed, numbers(o.Sizes))
 	a, err := proof.Outputs(ctx, ref, s, o.Tolerance, source)
 	if err != nil && ctx.Err() == nil {
 		return report.Agreement{Verdict: proof.Drifts, Why: err.Error(), Source: source, Sets: len(ref.Inputs), Rel: o.Tolerance.Rel, Abs: o.Tolerance.Abs}, nil
@@ -55,13 +55,19 @@ func ProveBatch(ctx context.Context, p engine.Provider, original, freed *model.M
 	return a, err
 }
 
-// numbers is a list of numbers in words.
+// numbers is a list of numbers in words: "1, 2 and 3".
 func numbers(list []int64) string {
-	words := make([]string, len(list))
+	text := ""
 	for i, n := range list {
-		words[i] = fmt.Sprint(n)
+		switch {
+		case i > 0 && i == len(list)-1:
+			text += " and "
+		case i > 0:
+			text += ", "
+		}
+		text += strconv.FormatInt(n, 10)
 	}
-	return strings.Join(words, ", ")
+	return text
 }
 
 // proving is one call of ProveBatch.

@@ -36,7 +36,10 @@ func tidy(m *onnx.Model) error {
 	}
 	visit(m.Graph.Nodes)
 	m.Functions = slices.DeleteFunc(m.Functions, func(f *onnx.Function) bool { return !used[call{f.Domain, f.Name, f.Overload}.key()] })
-	m.Opsets = slices.DeleteFunc(m.Opsets, func(o onnx.Opset) bool { return !domains[o.Domain] })
+	imports := slices.DeleteFunc(slices.Clone(m.Opsets), func(o onnx.Opset) bool { return !domains[o.Domain] })
+	if len(imports) > 0 { // a model without any is refused, also where it has no nodes
+		m.Opsets = imports
+	}
 	return nil
 }
 

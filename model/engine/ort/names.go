@@ -69,9 +69,9 @@ func missing(p providerNames, version string, available []string) error {
 	hint := "pass --provider cpu; this library has: " + strings.Join(available, ", ")
 	switch p.name {
 	case "cuda", "tensorrt":
-		hint = "install the GPU build (pip install onnxruntime-gpu) and give its libonnxruntime by --ort-library, or " + hint
+		hint = "leave --ort-library out to have a library with it found, or `infer runtime install --flavor cuda`, or " + hint
 	case "openvino":
-		hint = "install it (pip install onnxruntime-openvino) and give its libonnxruntime by --ort-library, or " + hint
+		hint = "leave --ort-library out to have a library with it found, or `infer runtime install --flavor openvino`, or " + hint
 	}
 	return fault.New(fault.Unsupported, hint, "the %s provider is not in this build of ONNX Runtime %s", p.name, version)
 }

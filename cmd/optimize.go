@@ -83,6 +83,7 @@ func (f *optimizeFlags) add(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.to, "to", nil, "cut out the part of the graph that ends at these `VALUES`")
 	fs.StringSliceVar(&f.keep, "keep-outputs", nil, "`NAMES` of the outputs that stay")
 	fs.StringSliceVar(&f.drop, "drop-outputs", nil, "`NAMES` of the outputs that go")
+	fs.StringVar(&f.opts.Save.DataFile, "data-file", "", "`NAME` of the file of external data, beside the model (default: OUT.data)")
 	fs.StringVar(&f.external, "external-data", "auto", "weights in a file of their own: auto|never|always")
 	f.data.add(fs)
 	f.engine.add(fs)

@@ -14,8 +14,23 @@ import (
 	"infer/model/tensor"
 	"infer/optimize/half"
 	"infer/optimize/quantize/calibrate"
+	"infer/optimize/surgery"
 	"infer/report"
 )
+
+// bfloat16Opset is the version of ai.onnx from which on convolutions and recurrent layers take bfloat16.
+const bfloat16Opset = 22
+
+// lift brings m to the opset whose operators take bfloat16. Where that cannot be, more of it stays float32, as the report
+// says of each node.
+func (c *conversion) lift(ctx context.Context, m *onnx.Model) {
+	if m.Opset("") >= bfloat16Opset {
+		return
+	}
+	if done, err := surgery.Opset(ctx, m, bfloat16Opset); err == nil {
+		c.details.Changes = append(c.details.Changes, done...)
+	}
+}
 
 // halve writes the model in half precision.
 func (c *conversion) halve(ctx context.Context) (err error) {
@@ -35,6 +50,9 @@ func (c *conversion) halve(ctx context.Context) (err error) {
 		return err
 	}
 	m := c.Model.Proto.Clone()
+	if o.DType == tensor.BFloat16 {
+		c.lift(ctx, m)
+	}
 	r, err := half.Convert(m, nil, o)
 	if err != nil {
 		return err

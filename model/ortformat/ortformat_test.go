@@ -112,10 +112,8 @@ func TestDamage(t *testing.T) {
 				t.Errorf("%s cut after %d bytes: %v", name, n, err)
 			}
 			c := bytes.Clone(b)
-			for _, v := range []byte{0, 1, 0xff} {
-				c[n] = v
-				_, _, _ = Decode(c, nil)
-			}
+			c[n] ^= 0xff
+			_, _, _ = Decode(c, nil)
 		}
 	}
 }

@@ -41,6 +41,11 @@ def inputs(s, folder):
     return made
 
 
+def said(e, path):
+    """What the runtime says of a model, without where that lies."""
+    return str(e).splitlines()[0].replace(str(path), path.name)[:200]
+
+
 class Reference:
     """What a model answers; why says what keeps it from that."""
 
@@ -52,7 +57,7 @@ class Reference:
             self.inputs = inputs(s, model.parent.name)
             self.outputs = s.run(self.names, self.inputs)
         except Exception as e:  # the runtime has one class for everything that it refuses
-            self.why = "no: " + str(e).replace("\n", " ").replace("|", "/")[:80]
+            self.why = said(e, model)
 
     def drift(self, path):
         """How another model answers differently, "" where it does not or nothing can be said."""
@@ -61,7 +66,7 @@ class Reference:
         try:
             got = session(path).run(self.names, self.inputs)
         except Exception as e:
-            return str(e).splitlines()[0][:160]
+            return said(e, path)
         for name, a, b in zip(self.names, self.outputs, got):
             if not isinstance(a, numpy.ndarray) or not numpy.issubdtype(a.dtype, numpy.number):
                 if not (numpy.array_equal(a, b) if isinstance(a, numpy.ndarray) else a == b):

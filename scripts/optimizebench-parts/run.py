@@ -32,9 +32,11 @@ def options():
     return p.parse_args()
 
 
-def last_line(text):
+def first_error(text):
+    """The line of a tool's words that says what went wrong: the first one of infer, the last one of a Python traceback."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:160] if lines else "no word"
+    errors = [line for line in lines if line.startswith("infer: error:")]
+    return (errors or lines[-1:] or ["no word"])[0][:200]
 
 
 class Bench:
@@ -67,7 +69,7 @@ class Bench:
         except subprocess.TimeoutExpired:
             return None, f"took more than {self.o.timeout:.0f} s"
         if r.returncode or not out.exists():
-            return None, last_line(r.stderr or r.stdout)
+            return None, first_error(r.stderr or r.stdout).replace(str(model), model.name)
         return out, ""
 
 
@@ -78,6 +80,7 @@ class Tally:
         self.failed = collections.defaultdict(list)
         self.drifted = collections.defaultdict(list)
         self.more = collections.defaultdict(list)
+        self.silent = []
         self.ops = []
 
 
@@ -107,7 +110,9 @@ def row(bench, model, tally):
             tally.more[rival].append(f"{model.stem} ({left[level]} at {level}, {left[rival]})")
     if bench.o.ops:
         tally.ops.append((model.stem, graph.differences(files)))
-    cells.append(reference.why or "yes")
+    cells.append("no" if reference.why else "yes")
+    if reference.why:
+        tally.silent.append(f"{model.stem}: {reference.why}")
     return cells
 
 
@@ -120,6 +125,8 @@ def notes(tally):
         print(f"- {name}: failed on {len(tally.failed[tool])}, wrong outputs, or none, of {len(tally.drifted[tool])}.")
         for line in tally.failed[tool] + tally.drifted[tool]:
             print(f"  - {line}")
+    for line in tally.silent:
+        print(f"- The runtime does not run the original, so no outputs were compared: {line}")
     for name, differences in tally.ops:
         print(f"- {name}: {differences}")
 

@@ -38,7 +38,7 @@ func (e *engineFlags) add(f *pflag.FlagSet) {
 	f.IntVar(&e.threads, "threads", 0, "intra-op threads (default: the CPUs this process may really use)")
 	f.IntVar(&e.interThreads, "inter-threads", 0, "inter-op threads; more than one runs branches in parallel (default 1)")
 	f.StringArrayVar(&e.sessionConfig, "session-config", nil, "`key=value` session-config entry of the runtime; repeatable")
-	f.StringArrayVar(&e.customOps, "custom-ops", nil, "`LIB`rary with custom operators of the model; repeatable")
+	f.StringArrayVar(&e.customOps, "custom-ops", nil, "`LIBRARY` with custom operators of the model; repeatable")
 	addLibraryFlag(f, &e.ortLibrary)
 	markTop(f, "provider", "provider-option", "threads", "inter-threads", "session-config", "custom-ops")
 }

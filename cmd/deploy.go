@@ -133,6 +133,7 @@ var notInImage = func() (list []struct{ flag, why, hint string }) {
 		"map another port of the host when the container starts, such as -p 9000:8000", "http", "grpc", "metrics")
 	add("names a file of this machine, which is not in the image", "write its serve options as flags after --", "config")
 	add("names a file of this machine, and the image has the ONNX Runtime that infer pins", "leave it out", "ort-library")
+	add("names a file of this machine, which is not in the image", "build an image of your own on top of this one", "custom-ops")
 	add("serves nothing", "leave it out", "check", "probe")
 	return list
 }()
@@ -163,6 +164,9 @@ func checkServeArgs(a *app, args []string) error {
 	}
 	if err := c.RunE(c, nil); err != nil {
 		return err
+	}
+	if wanted, _ := parsed.engine.wanted(); len(wanted) > 0 {
+		return fault.New(fault.Usage, "leave it out", "after --: --provider %s needs another library than the image has: the ONNX Runtime that infer pins", wanted[0])
 	}
 	return fault.Wrap(parsed.opts.Validate(), "after --")
 }

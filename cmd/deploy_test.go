@@ -140,6 +140,8 @@ func TestDeployRefuses(t *testing.T) {
 		{"no metrics", "--metrics is fixed in the image", 2, []string{digits, "-o", "OUT", "--", "--metrics=off"}},
 		{"a configuration", "--config names a file of this machine", 2, []string{digits, "-o", "OUT", "--", "--config", "../infer.yaml"}},
 		{"a library", "--ort-library names a file", 2, []string{digits, "-o", "OUT", "--", "--ort-library", "x.so"}},
+		{"custom operators", "--custom-ops names a file", 2, []string{digits, "-o", "OUT", "--", "--custom-ops", "x.so"}},
+		{"a provider", "--provider openvino needs another library", 2, []string{digits, "-o", "OUT", "--", "--provider", "openvino"}},
 		{"a check", "--check serves nothing", 2, []string{digits, "-o", "OUT", "--", "--check"}},
 		{"a project", `--name "My Photos" is no name`, 2, []string{digits, "-o", "OUT", "--name", "My Photos"}},
 		{"help", "is not for an image", 2, []string{digits, "-o", "OUT", "--", "--help"}},

@@ -55,7 +55,7 @@ Changes of the model itself are asked for by name: --opset and --ir, axes fixed 
 dynamic (--free-dim, proven row by row), a part cut out (--from, --to), outputs kept or dropped, external data in or out.`,
 		Example: `  infer optimize model.onnx -o model.opt.onnx
   infer optimize model.onnx --level full --passes=-fuse-gelu
-  infer optimize model.onnx --free-dim batch -o model.batch.onnx
+  infer optimize model.onnx --fix-dims --dim batch=1 -o model.b1.onnx
   infer optimize --list-passes`,
 		Aliases: []string{"simplify"},
 		Args:    usageArgs(cobra.MaximumNArgs(1)),

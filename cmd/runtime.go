@@ -45,14 +45,14 @@ type runtimeFlags struct {
 
 func newRuntimeSubCmd(a *app, use, short string, run func(context.Context, *app, runtimeFlags) error) *cobra.Command {
 	var f runtimeFlags
-	example := " --provider openvino --format json"
+	example := " --provider openvino"
 	if use == "install" {
-		example = " --flavor openvino"
+		example = " --format json" // the tests run examples, and a flavor is a long download
 	}
 	c := &cobra.Command{
 		Use:     use,
 		Short:   short,
-		Example: "  infer runtime " + use + "\n  infer runtime " + use + example,
+		Example: "  infer runtime " + use + "\n  infer runtime " + use + " --format json",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), a, f) },
 	}
@@ -108,7 +108,7 @@ func (a *app) sayPlan(p library.Plan) {
 		a.log.Info(fmt.Sprintf("to download: %s, %s", d.Package, report.FormatValue(report.Bytes, float64(d.Bytes))))
 	}
 	if len(p.Downloads) > 0 {
-		a.log.Info(fmt.Sprintf("%s in all, about %s on disk, into %s", report.FormatValue(report.Bytes, float64(p.Bytes)), report.FormatValue(report.Bytes, float64(p.OnDisk)), p.Dir))
+		a.log.Info(fmt.Sprintf("%s in all, %s on disk, into %s", report.FormatValue(report.Bytes, float64(p.Bytes)), report.FormatValue(report.Bytes, float64(p.OnDisk)), p.Dir))
 	}
 }
 

@@ -24,7 +24,7 @@ type wheel struct {
 	tag              string // its platform tag
 	sum              string // sha256, hex
 	bytes            int64
-	files            int64    // bytes of what is taken out of it, about
+	files            int64    // bytes of what is taken out of it
 	take             []string // which entries are taken (path.Match)
 }
 
@@ -41,27 +41,30 @@ func flavors() []flavor {
 		}
 		return names
 	}
-	nvidia := func(project, version, tag, sum string, bytes, files int64) wheel {
-		return wheel{project, version, tag, sum, bytes, files, []string{"nvidia/*/lib/lib*.so*"}}
+	nvidia := func(project, version, tag, sum string, bytes, files int64, take ...string) wheel {
+		for i, n := range take {
+			take[i] = "nvidia/*/lib/" + n
+		}
+		return wheel{project, version, tag, sum, bytes, files, take}
 	}
 	return []flavor{
 		{"openvino", "onnxruntime-openvino", openvino, map[string][]wheel{"linux/amd64": {{
-			"onnxruntime-openvino", openvino, "manylinux_2_28_x86_64", "d617fac2f59a6ab5ea59a788c3e1592240a129642519aaeaa774761dfe35150e", 84433207, 159e6,
+			"onnxruntime-openvino", openvino, "manylinux_2_28_x86_64", "d617fac2f59a6ab5ea59a788c3e1592240a129642519aaeaa774761dfe35150e", 84433207, 158478488,
 			// libopenvino and its front end are in the wheel three times over; this is the name that is loaded
 			capi("libonnxruntime.so."+openvino, "libonnxruntime_providers_*.so", "libopenvino.so.2541", "libopenvino_*_plugin.so", "libopenvino_onnx_frontend.so.2541", "libtbb.so.12"),
 		}}}},
 		{"cuda", "onnxruntime-gpu", Pinned, map[string][]wheel{"linux/amd64": {
 			{
-				"onnxruntime-gpu", Pinned, "manylinux_2_28_x86_64", "6acc0f4b3d5ac5f2984432faa59dd8fcce6775f8b43a7140afa0f322c7a703b1", 246685715, 302e6,
+				"onnxruntime-gpu", Pinned, "manylinux_2_28_x86_64", "6acc0f4b3d5ac5f2984432faa59dd8fcce6775f8b43a7140afa0f322c7a703b1", 246685715, 302118168,
 				capi("libonnxruntime.so."+Pinned, "libonnxruntime_providers_*.so"),
 			},
-			nvidia("nvidia-cuda-runtime", "13.0.96", "manylinux2014_x86_64", "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548", 2243632, 4e6),
-			nvidia("nvidia-cuda-nvrtc", "13.0.88", "manylinux2010_x86_64", "ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575", 90215200, 220e6),
-			nvidia("nvidia-nvjitlink", "13.0.88", "manylinux2010_x86_64", "13a74f429e23b921c1109976abefacc69835f2f433ebd323d3946e11d804e47b", 40713933, 100e6),
-			nvidia("nvidia-curand", "10.4.0.35", "manylinux_2_27_x86_64", "1aee33a5da6e1db083fe2b90082def8915f30f3248d5896bcec36a579d941bfc", 59544258, 130e6),
-			nvidia("nvidia-cufft", "12.0.0.61", "manylinux2014_x86_64", "6c44f692dce8fd5ffd3e3df134b6cdb9c2f72d99cf40b62c32dde45eea9ddad3", 214085489, 280e6),
-			nvidia("nvidia-cublas", "13.1.0.3", "manylinux_2_27_x86_64", "ee8722c1f0145ab246bccb9e452153b5e0515fd094c3678df50b2a0888b8b171", 423133236, 600e6),
-			nvidia("nvidia-cudnn-cu13", "9.28.1.4", "manylinux_2_27_x86_64", "a54f205b1db1f2895d99f398754db1369816f0569dd459731f925635cf7b65ec", 516817937, 900e6),
+			nvidia("nvidia-cuda-runtime", "13.0.96", "manylinux2014_x86_64", "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548", 2243632, 704288, "libcudart.so.*"),
+			nvidia("nvidia-cuda-nvrtc", "13.0.88", "manylinux2010_x86_64", "ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575", 90215200, 113718680, "libnvrtc.so.*", "libnvrtc-builtins.so.*"),
+			nvidia("nvidia-nvjitlink", "13.0.88", "manylinux2010_x86_64", "13a74f429e23b921c1109976abefacc69835f2f433ebd323d3946e11d804e47b", 40713933, 98806736, "libnvJitLink.so.*"),
+			nvidia("nvidia-curand", "10.4.0.35", "manylinux_2_27_x86_64", "1aee33a5da6e1db083fe2b90082def8915f30f3248d5896bcec36a579d941bfc", 59544258, 132698328, "libcurand.so.*"),
+			nvidia("nvidia-cufft", "12.0.0.61", "manylinux2014_x86_64", "6c44f692dce8fd5ffd3e3df134b6cdb9c2f72d99cf40b62c32dde45eea9ddad3", 214085489, 286542352, "libcufft.so.*"),
+			nvidia("nvidia-cublas", "13.1.0.3", "manylinux_2_27_x86_64", "ee8722c1f0145ab246bccb9e452153b5e0515fd094c3678df50b2a0888b8b171", 423133236, 595773576, "libcublas.so.*", "libcublasLt.so.*"),
+			nvidia("nvidia-cudnn-cu13", "9.28.1.4", "manylinux_2_27_x86_64", "a54f205b1db1f2895d99f398754db1369816f0569dd459731f925635cf7b65ec", 516817937, 940113128, "libcudnn*.so.*"),
 		}}},
 	}
 }
@@ -118,7 +121,7 @@ type Plan struct {
 	Dir       string // where it goes
 	Downloads []Download
 	Bytes     int64 // of all downloads
-	OnDisk    int64 // what it takes when it is there, about
+	OnDisk    int64 // what it takes when it is there
 }
 
 // PlanInstall returns what Install would bring for a flavor. Errors: fault.Usage for an unknown flavor,

@@ -357,7 +357,7 @@ func TestFlavorPins(t *testing.T) {
 	for _, f := range flavors() {
 		for platform, wheels := range f.wheels {
 			for i, w := range wheels {
-				if len(w.sum) != 64 || w.bytes <= 0 || w.files < w.bytes || w.tag == "" || len(w.take) == 0 {
+				if len(w.sum) != 64 || w.bytes <= 0 || w.files <= 0 || w.tag == "" || len(w.take) == 0 {
 					t.Errorf("%s for %s: %+v", f.name, platform, w)
 				}
 				if (i == 0) != (w.project == f.project) {

@@ -45,10 +45,6 @@ type runtimeFlags struct {
 
 func newRuntimeSubCmd(a *app, use, short string, run func(context.Context, *app, runtimeFlags) error) *cobra.Command {
 	var f runtimeFlags
-	example := " --provider openvino"
-	if use == "install" {
-		example = " --format json" // the tests run examples, and a flavor is a long download
-	}
 	c := &cobra.Command{
 		Use:     use,
 		Short:   short,

@@ -15,7 +15,7 @@ var levels = []struct {
 	level engine.OptLevel
 	means string
 }{
-	{"basic", engine.OptBasic, "operators of ONNX alone; the runtime still fuses when it loads the file"},
+	{"basic", engine.OptBasic, "operators of ONNX alone; the runtime runs them as they are, and fuses nothing when it loads the file"},
 	{"extended", engine.OptExtended, "operators fused to ONNX Runtime's own; it runs on every CPU"},
 	{"all", engine.OptAll, "laid out for this CPU: another one may refuse it, or run it slowly"},
 }

@@ -127,7 +127,7 @@ func TestDeployRefuses(t *testing.T) {
 	}{
 		{"no folder", "no folder is given", 2, []string{digits}},
 		{"no model", "does not exist", 2, []string{"nope.onnx", "-o", "OUT"}},
-		{"a folder without models", "no .onnx file", 2, []string{"../configs", "-o", "OUT"}},
+		{"a folder without models", "no .onnx or .ort file", 2, []string{"../configs", "-o", "OUT"}},
 		{"two models", "accepts at most 1 arg", 2, []string{digits, digits, "-o", "OUT"}},
 		{"files in the way", `already Dockerfile`, 2, []string{digits, "-o", full}},
 		{"inside the models", "lies inside the folder of models", 2, []string{models, "-o", filepath.Join(models, "deploy")}},

@@ -429,5 +429,5 @@ func TestUnwritable(t *testing.T) {
 	k := digits(t)
 	k.Output = filepath.Join(t.TempDir(), "none", "out.onnx")
 	_, err := quantize(t, t.Context(), k, quick(Static))
-	wantUsage(t, err, "choose a folder", `write "`+k.Output+`"`)
+	wantUsage(t, err, "make the folder first", filepath.Dir(k.Output))
 }

@@ -172,11 +172,12 @@ func TestConvertChain(t *testing.T) {
 	converted(t, at("e.onnx"), "--to", "single-file", "-o", at("s.onnx"))
 	converted(t, at("s.onnx"), "--to", "ort", "-o", at("m.ort"))
 	converted(t, at("m.ort"), "--to", "fp16", "-o", at("h.onnx"))
+	converted(t, at("m.ort"), "--to", "onnx", "-o", at("back.onnx"))
 	x := converted(t, at("h.onnx"), "--to", "external-data", "-o", at("h2.onnx"), "--verify", "0")
 	if x.Verification.Verdict != "not_run" || x.Verification.Why != "not asked for" {
 		t.Errorf("%+v", x.Verification)
 	}
-	for _, name := range []string{"e.onnx", "s.onnx", "m.ort", "h.onnx", "h2.onnx"} {
+	for _, name := range []string{"e.onnx", "s.onnx", "m.ort", "h.onnx", "h2.onnx", "back.onnx"} {
 		m, err := model.Load(at(name))
 		if err != nil {
 			t.Error(err)

@@ -70,8 +70,11 @@ func tensorDigests(m *onnx.Model) (list []tensorDigest, bytes int64, err error) 
 	return list, bytes, err
 }
 
-// bringTo writes the model at another version of ai.onnx.
+// bringTo writes the model at another version of ai.onnx; at its own where none is given and it is no ONNX file yet.
 func (c *conversion) bringTo(ctx context.Context, opset int64) error {
+	if opset == 0 && c.Model.Format() != model.FormatONNX {
+		opset = c.Model.Proto.Opset("")
+	}
 	if opset == 0 {
 		return fault.New(fault.Usage, "say which, as in --to onnx:opset=21", "the model is an ONNX file already, and --to onnx names no opset")
 	}

@@ -82,10 +82,10 @@ func play(what string, args []string) {
 				return
 			}
 			fmt.Fprintf(os.Stderr, "heard %d\n", n)
-			_ = json.NewEncoder(os.Stdout).Encode(word)
 			if n == 3 {
 				fmt.Fprint(os.Stderr, "half a line")
 			}
+			_ = json.NewEncoder(os.Stdout).Encode(word)
 			fmt.Println(`"end"`)
 		}
 	case "sleeps":

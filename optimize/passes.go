@@ -27,7 +27,6 @@ func All() []Pass {
 	}{
 		{Safe, nameNodes()},
 		{Safe, dropInitializerInputs()},
-		{Named, upgradeOpset()},
 		{Safe, eliminateIdentity()},
 		{Safe, inlineBranches()},
 		{Safe, foldConstants()},
@@ -115,8 +114,8 @@ func Prepare() []Pass {
 	for _, p := range All() {
 		switch p.Name {
 		case "fold-ahead", "fuse-gemm", "fuse-activation", "fuse-rms-norm", "fold-factor":
-		case "upgrade-opset":
-			list = append(list, p)
+		case "drop-initializer-inputs":
+			list = append(list, p, upgradeOpset())
 		default:
 			if p.Level == Safe {
 				list = append(list, p)

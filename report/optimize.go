@@ -15,7 +15,6 @@ type OptimizeDetails struct {
 	Speed        *SpeedChange  `json:"speed,omitempty"`         // absent where it was not measured
 	Listed       []PassListing `json:"listed,omitempty"`        // of --list-passes
 	Phases       []Phase       `json:"phases,omitempty"`
-	Next         *NextStep     `json:"next,omitempty"`
 }
 
 // PassRun is what became of one pass.

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ func layOptimize(x report.OptimizeDetails, o Options) layout {
 	}
 	ss := []section{optimizeOutcome(x), modelChange(&x.Before, &x.After, x.Speed), agreementSection(&x.Verification), passRuns(x.Passes), opChanges(x.Ops, o)}
 	ss = append(ss, noteSection("Changes asked for", x.Edits), noteSection("Left as it is", x.Kept), phases(x.Phases))
-	return layout{summary: optimizeSummary(x), sections: ss, metricsLast: true, next: x.Next}
+	return layout{summary: optimizeSummary(x), sections: ss, metricsLast: true}
 }
 
 // optimizeSummary is the outcome in a sentence.
@@ -85,7 +86,7 @@ func modelChange(b, a *report.ModelFacts, speed *report.SpeedChange) section {
 			return
 		}
 		row := []cell{str(name), str(text(before)), str(text(after)), {}}
-		if before > 0 && before != after && name != "opset" && name != "IR version" {
+		if before > 0 && math.Abs(after/before-1) >= 0.0005 && name != "opset" && name != "IR version" {
 			row[3] = str(fmt.Sprintf("%+.1f%%", 100*(after/before-1)))
 		}
 		t.rows = append(t.rows, row)

@@ -65,8 +65,7 @@ func TestOptimize(t *testing.T) {
 func hostileOptimizeDoc(t *testing.T) *report.Document {
 	return base(t, "optimize", report.OptimizeDetails{Level: hostile, Output: hostile, Passes: []report.PassRun{{Pass: hostile, Verdict: hostile, Why: hostile}, {Pass: hostile, Verdict: "unchanged"}},
 		Ops: []report.OpChange{{Op: hostile, Before: 1}}, Edits: []string{hostile}, Kept: []string{hostile}, Before: report.ModelFacts{Nodes: 1}, After: report.ModelFacts{Nodes: 1},
-		Verification: report.Agreement{Verdict: "drifts", Why: hostile, Source: hostile, Provider: hostile, Sets: 1, Outputs: []report.OutputDrift{{Output: hostile, DType: hostile, Why: hostile}}, Notes: []string{hostile}},
-		Next:         &report.NextStep{Command: hostile, Why: hostile}})
+		Verification: report.Agreement{Verdict: "drifts", Why: hostile, Source: hostile, Provider: hostile, Sets: 1, Outputs: []report.OutputDrift{{Output: hostile, DType: hostile, Why: hostile}}, Notes: []string{hostile}}})
 }
 
 func TestOptimizeHostile(t *testing.T) { harmless(t, hostileOptimizeDoc(t)) }

@@ -243,9 +243,9 @@ func (m *modelSide) cold(ctx context.Context, _ uint64) (report.CompareBlock, er
 func (m *modelSide) shares(ctx context.Context) (*explained, error) {
 	d := report.New("profile")
 	o := profile.DefaultOptions
-	o.Runs, o.WarmUp, o.Cold, o.ProfiledRuns = 20, 3, 0, 40
+	o.Runs, o.WarmUp, o.Cold, o.ProfiledRuns, o.Roofline = 20, 3, 0, 40, "off"
 	t := profile.Target{Model: m.o.model, Provider: m.o.provider, Config: m.o.config, Inputs: m.o.data.inputs}
-	if err := profile.Run(ctx, t, o, d); err != nil {
+	if _, err := profile.Run(ctx, t, o, d); err != nil {
 		return nil, err
 	}
 	p, err := detailsOf[report.ProfileDetails](d)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"os/exec"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"infer/internal/fault"
 	"infer/model/measure"
+	"infer/model/trace"
 	"infer/profile"
 	"infer/report"
 )
@@ -23,6 +25,13 @@ type profileFlags struct {
 	gates  []string
 	strict bool
 	output string
+
+	exports     []string // FORMAT=FILE
+	fromTrace   string
+	diff        string // the base; the operand is the head
+	pre, post   string // commands
+	adviceGates []string
+	listAdvice  bool
 }
 
 func newProfileCmd(a *app, run func(context.Context, *app, []string, profileFlags) error) *cobra.Command {
@@ -51,10 +60,18 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 	fs.IntVar(&f.opts.Cold, "cold", f.opts.Cold, "fresh processes to measure cold start and peak memory in; 0 for none")
 	fs.Int64SliceVar(&f.opts.Batches, "batch", nil, "batch sizes to sweep, such as `1,2,4,8`")
 	fs.Lookup("batch").DefValue = "" // or the help says (default [])
-	fs.StringVar(&f.opts.By, "by", f.opts.By, "what the shares are grouped by: op|node|block")
+	fs.StringVar(&f.opts.By, "by", f.opts.By, "what the shares are grouped by: op|node|block|origin|provider|dtype; origin is the nodes as the model's author wrote them")
 	fs.IntVar(&f.opts.Top, "top", f.opts.Top, "rows of the table of shares")
 	fs.IntVar(&f.opts.ProfiledRuns, "profiled-runs", f.opts.ProfiledRuns, "runs of the profiled pass; 0 for no shares")
 	fs.StringVar(&f.opts.TracePath, "trace", "", "keep the runtime's trace of the profiled pass in `FILE`")
+	fs.StringVar(&f.opts.Roofline, "roofline", f.opts.Roofline, "ceilings of this machine: auto|measure|off; auto measures them once and keeps them")
+	fs.StringArrayVar(&f.exports, "export", nil, "write the profile for another tool, `FORMAT=FILE`: chrome, pprof, speedscope or csv; repeatable")
+	fs.StringVar(&f.fromTrace, "from-trace", "", "read the trace in `FILE` in place of running anything; MODEL, where given, tells what its nodes compute")
+	fs.StringVar(&f.diff, "diff", "", "compare the profile or trace in `BASE` with the one that the operand names, node by node")
+	fs.StringVar(&f.pre, "pre", "", "`COMMAND` that stands for what comes before the model, measured alone and in a pipeline with it")
+	fs.StringVar(&f.post, "post", "", "`COMMAND` that stands for what comes after the model")
+	fs.StringArrayVar(&f.adviceGates, "advice-gate", nil, "exit 3 when the advice `RULE` applies, such as LAYOUT; repeatable")
+	fs.BoolVar(&f.listAdvice, "list-advice", false, "list the rules of the advice and end")
 	fs.StringArrayVar(&f.gates, "gate", nil, "threshold that must hold, such as 'latency_p99<20ms'; repeatable; exit 3 when missed")
 	fs.BoolVar(&f.strict, "strict", false, "exit 4 when the measurement is not to be trusted or a gate is inconclusive")
 	addOutputFlag(fs, &f.output)
@@ -69,6 +86,19 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 	if err := f.parseWarmUp(); err != nil {
 		return err
 	}
+	switch {
+	case f.listAdvice:
+		return runListAdvice(a)
+	case f.diff != "":
+		return runProfileDiff(ctx, a, args, f)
+	case f.fromTrace != "":
+		return runFromTrace(ctx, a, args, f)
+	}
+	return runLiveProfile(ctx, a, args, f)
+}
+
+// runLiveProfile runs the model.
+func runLiveProfile(ctx context.Context, a *app, args []string, f profileFlags) error {
 	if err := f.opts.Validate(); err != nil {
 		return err
 	}
@@ -81,7 +111,7 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 		return err
 	}
 	defer o.close()
-	if err := a.checkOutputs(o.model, []string{f.data.Source}, outputFile{"--output", f.output}, outputFile{"--trace", f.opts.TracePath}); err != nil {
+	if err := a.checkOutputs(o.model, []string{f.data.Source}, f.outputs()...); err != nil {
 		return err
 	}
 	for _, b := range f.opts.Batches { // before minutes of measuring, not after
@@ -99,16 +129,41 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 		Cold: func(ctx context.Context) *exec.Cmd { return coldStart(ctx, spec) },
 	}
 	o.data.addStages(&target)
-	if err := profile.Run(ctx, target, f.opts, d); err != nil {
+	if err := f.addCommands(&target); err != nil {
+		return err
+	}
+	t, err := profile.Run(ctx, target, f.opts, d)
+	if err != nil {
 		return o.data.explain(err)
 	}
+	return f.finish(a, d, t, gates)
+}
+
+// finish judges a profile and writes it in every form that was asked for. t may be nil: there was no traced pass.
+func (f *profileFlags) finish(a *app, d *report.Document, t *trace.Trace, gates []report.Gate) error {
 	d.Judge(gates)
+	if err := f.judgeAdvice(d); err != nil {
+		return err
+	}
+	if err := f.export(d, t); err != nil {
+		return err
+	}
 	a.top, a.strict = f.opts.Top, f.strict
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
 	a.github(d)
 	return outcome(d, f.strict)
+}
+
+// outputs are the files that a profile writes.
+func (f *profileFlags) outputs() []outputFile {
+	files := []outputFile{{"--output", f.output}, {"--trace", f.opts.TracePath}}
+	for _, e := range f.exports {
+		_, file, _ := strings.Cut(e, "=")
+		files = append(files, outputFile{"--export", file})
+	}
+	return files
 }
 
 // parseWarmUp reads --warm-up: auto, or a number of runs.

@@ -5,6 +5,8 @@ package profile
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"infer/internal/fault"
@@ -18,11 +20,16 @@ type Options struct {
 	WarmUp       int           // untimed runs first; measure.Auto: until a change-point test finds them steady
 	Cold         int           // fresh processes to measure cold start in; 0: none
 	Batches      []int64       // batch sizes to sweep; empty: none
-	By           string        // what the shares are grouped by in text: "op", "node" or "block"
+	By           string        // what the shares are grouped by in text: one of groupings
 	Top          int           // rows of that table
 	ProfiledRuns int           // runs of the profiled pass; 0: no shares
 	TracePath    string        // where to keep the trace of the profiled pass; "" for nowhere
+	Roofline     string        // "auto": ceilings from the cache, measured where it has none; "measure": anew; "off"
+	Cache        string        // folder of what is measured once for a machine; "": nothing is kept
 }
+
+// groupings are what shares can be grouped by. Origins are the nodes of the model as its author wrote it.
+var groupings = []string{"op", "node", "block", "origin", "provider", "dtype"}
 
 // DefaultOptions are what infer profile does when it is told nothing.
 var DefaultOptions = Options{
@@ -32,6 +39,7 @@ var DefaultOptions = Options{
 	By:           "op",
 	Top:          10,
 	ProfiledRuns: 20,
+	Roofline:     "auto",
 }
 
 // Validate lists every fault of the options; each is a usage error.
@@ -49,7 +57,8 @@ func (o Options) Validate() error {
 	bad(o.Top < 1, "give the number of rows", "--top %d is not positive", o.Top)
 	bad(o.ProfiledRuns < 0, "give 0 for no shares", "--profiled-runs %d is negative", o.ProfiledRuns)
 	bad(o.TracePath != "" && o.ProfiledRuns == 0, "raise --profiled-runs", "--trace needs a profiled pass")
-	bad(o.By != "op" && o.By != "node" && o.By != "block", "use op, node or block", "--by %q is not known", o.By)
+	bad(!slices.Contains(groupings, o.By), "use "+strings.Join(groupings, ", "), "--by %q is not known", o.By)
+	bad(o.Roofline != "auto" && o.Roofline != "measure" && o.Roofline != "off", "use auto, measure or off", "--roofline %q is not known", o.Roofline)
 	seen := map[int64]bool{}
 	for _, b := range o.Batches {
 		bad(b < 1, "give sizes such as 1,2,4,8", "--batch %d is not positive", b)

@@ -15,6 +15,7 @@ import (
 	"infer/model"
 	"infer/model/engine"
 	"infer/model/measure"
+	"infer/model/onnx"
 	"infer/model/tensor"
 	"infer/model/trace"
 	"infer/report"
@@ -36,14 +37,14 @@ type Target struct {
 }
 
 // Run profiles t into d. What was measured before ctx was cancelled is in d, whose verdict is then interrupted; err
-// is for what made measuring impossible.
-func Run(ctx context.Context, t Target, o Options, d *report.Document) error {
+// is for what made measuring impossible. The trace of the profiled pass is nil where there was none.
+func Run(ctx context.Context, t Target, o Options, d *report.Document) (*trace.Trace, error) {
 	r := &runner{t: t, o: o, d: d, cpus: host.EffectiveCPUs().Count}
 	if err := r.measure(ctx); err != nil && ctx.Err() == nil {
-		return err
+		return nil, err
 	}
 	r.finish(ctx.Err() != nil)
-	return d.SetDetails(r.details)
+	return r.trace, d.SetDetails(r.details)
 }
 
 // runner carries one profile from phase to phase.
@@ -58,6 +59,8 @@ type runner struct {
 	base        *measure.Series // the unprofiled timed runs at the bound size
 	rows        int64           // rows a run at the bound size
 	profiledP50 float64
+	trace       *trace.Trace // of the profiled pass
+	ran         *onnx.Model  // the graph that the runtime really ran; nil: unknown
 }
 
 func (r *runner) measure(ctx context.Context) error {
@@ -213,6 +216,7 @@ func (r *runner) profiled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.trace = t
 	r.shares(t)
 	return r.keepTrace(tracer.TracePath())
 }

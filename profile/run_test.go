@@ -47,7 +47,7 @@ func TestRunOnFake(t *testing.T) {
 	tg := target(t, f)
 	phases := map[string]bool{}
 	tg.Progress = func(e progress.Event) { phases[e.Phase] = true }
-	if err := Run(t.Context(), tg, Options{Runs: 400, WarmUp: 3, Batches: []int64{1, 4}, By: "op", Top: 5}, d); err != nil {
+	if _, err := Run(t.Context(), tg, Options{Runs: 400, WarmUp: 3, Batches: []int64{1, 4}, By: "op", Top: 5}, d); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Validate(); err != nil {
@@ -88,7 +88,7 @@ func TestRunFailures(t *testing.T) {
 		}}, "the library broke"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := Run(t.Context(), target(t, c.fake), Options{Runs: 50, WarmUp: 1, By: "op", Top: 5}, report.New("profile"))
+			_, err := Run(t.Context(), target(t, c.fake), Options{Runs: 50, WarmUp: 1, By: "op", Top: 5}, report.New("profile"))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v", err)
 			}
@@ -108,7 +108,7 @@ func TestBatchThatCannotRun(t *testing.T) {
 		return enginetest.Zeros(in, outputs)
 	}}
 	d := report.New("profile")
-	if err := Run(t.Context(), target(t, f), Options{Runs: 10, WarmUp: 1, Batches: []int64{2, 4}, By: "op", Top: 5}, d); err != nil {
+	if _, err := Run(t.Context(), target(t, f), Options{Runs: 10, WarmUp: 1, Batches: []int64{2, 4}, By: "op", Top: 5}, d); err != nil {
 		t.Fatal(err)
 	}
 	if d.Metric("latency_p50", map[string]string{"batch": "2"}) != nil || d.Metric("latency_p50", map[string]string{"batch": "4"}) == nil {
@@ -129,7 +129,7 @@ func TestRunInterrupted(t *testing.T) {
 		return 0
 	}}
 	d := report.New("profile")
-	if err := Run(ctx, target(t, f), Options{Runs: 1 << 20, WarmUp: 2, Batches: []int64{2}, Cold: 3, By: "op", Top: 5}, d); err != nil {
+	if _, err := Run(ctx, target(t, f), Options{Runs: 1 << 20, WarmUp: 2, Batches: []int64{2}, Cold: 3, By: "op", Top: 5}, d); err != nil {
 		t.Fatal(err)
 	}
 	m := d.Metric("latency_p50", nil)
@@ -152,7 +152,7 @@ func TestCold(t *testing.T) {
 		confidence float64
 	}{{2, 0}, {6, 0.95}} {
 		d := report.New("profile")
-		if err := Run(t.Context(), tg, Options{Runs: 10, WarmUp: 1, Cold: c.cold, By: "op", Top: 5}, d); err != nil {
+		if _, err := Run(t.Context(), tg, Options{Runs: 10, WarmUp: 1, Cold: c.cold, By: "op", Top: 5}, d); err != nil {
 			t.Fatal(err)
 		}
 		m := d.Metric("session_init", nil)
@@ -161,7 +161,7 @@ func TestCold(t *testing.T) {
 		}
 	}
 	tg.Cold = func(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, "false") }
-	if err := Run(t.Context(), tg, Options{Runs: 10, WarmUp: 1, Cold: 1, By: "op", Top: 5}, report.New("profile")); err == nil {
+	if _, err := Run(t.Context(), tg, Options{Runs: 10, WarmUp: 1, Cold: 1, By: "op", Top: 5}, report.New("profile")); err == nil {
 		t.Error("a child that fails is no error")
 	}
 }

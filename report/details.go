@@ -7,7 +7,7 @@ import "infer/internal/stats"
 
 // ProfileDetails is the details of kind "profile".
 type ProfileDetails struct {
-	By           string           `json:"by,omitempty"`                // what the user asked to see: "op" (also ""), "node" or "block"
+	By           string           `json:"by,omitempty"`                // what the user asked to see: "op" (also ""), "node", "block", "provider", "dtype" or "origin"
 	Top          int              `json:"top,omitempty"`               // rows that the user asked to see; 0: the renderer's choice
 	ByOp         []Share          `json:"by_op,omitempty"`             // descending by Seconds
 	ByNode       []Share          `json:"by_node,omitempty"`           // descending by Seconds
@@ -25,6 +25,25 @@ type ProfileDetails struct {
 	Latency      *stats.Histogram `json:"latency_histogram,omitempty"` // of the timed runs, in seconds; merges with that of another run
 	Interference []Measurement    `json:"interference,omitempty"`      // what else went on while measuring
 	OptimizedOps []OpCount        `json:"optimized_ops,omitempty"`     // nodes of the graph that the runtime really ran
+	ByProvider   []Share          `json:"by_provider,omitempty"`       // descending by Seconds, as are the following
+	ByDType      []Share          `json:"by_dtype,omitempty"`          // of the first output of a node
+	ByOrigin     []Share          `json:"by_origin,omitempty"`         // nodes as the model's author wrote them; a fused node's time is split among its origins
+	Correction   *Correction      `json:"correction,omitempty"`        // absent where node times are as traced
+	Ceilings     *Ceilings        `json:"ceilings,omitempty"`          // of the roofline
+	Advice       []Advice         `json:"advice,omitempty"`            // what to do, best first
+	Denormals    *Denormals       `json:"denormals,omitempty"`         //
+	Trace        *TraceInfo       `json:"trace,omitempty"`             //
+	Timeline     []Span           `json:"cold_timeline,omitempty"`     // of the fresh process whose start took the median time
+	Diff         *ProfileDiff     `json:"diff,omitempty"`              // of --diff; then nothing was run
+	Rules        []AdviceRule     `json:"rules,omitempty"`             // of --list-advice
+	Options      *RunOptions      `json:"run_options,omitempty"`       // that the runtime was given, defaults included
+}
+
+// RunOptions are the settings of the session that decide its speed, defaults filled in.
+type RunOptions struct {
+	Threads      int               `json:"threads"`
+	InterThreads int               `json:"inter_threads"`
+	Entries      map[string]string `json:"session_config,omitempty"`
 }
 
 // Share is one row of "where the time goes": an operator, a node or a block of nodes.
@@ -33,12 +52,28 @@ type Share struct {
 	Op       string   `json:"op,omitempty"`       //
 	Provider string   `json:"provider,omitempty"` // "CPUExecutionProvider"
 	Count    int      `json:"count"`              // nodes in this row
-	Seconds  float64  `json:"seconds"`            // mean self time a run in the profiled pass
+	Seconds  float64  `json:"seconds"`            // mean self time a run, without what tracing costs where there is a Correction
 	Share    float64  `json:"share"`              // of the sum over all rows
 	Lo       *float64 `json:"lo,omitempty"`       // 95 % interval of Seconds
 	Hi       *float64 `json:"hi,omitempty"`       //
 	MACs     *float64 `json:"macs,omitempty"`     // absent where they are unknown
 	Shapes   string   `json:"shapes,omitempty"`   // "1x64x56x56 → 1x64x56x56"
+
+	Traced  float64  `json:"traced,omitempty"`           // mean self time a run as the trace tells it, seconds
+	Total   float64  `json:"total,omitempty"`            // mean traced time with what a Loop, If or Scan holds; absent for other nodes
+	Calls   float64  `json:"calls,omitempty"`            // a run; absent for 1
+	Below   bool     `json:"below_resolution,omitempty"` // too short to be told from the tracing
+	DType   string   `json:"dtype,omitempty"`            // of its first output
+	Inputs  string   `json:"inputs,omitempty"`           // dtypes and shapes that it read, constants that the runtime packed not among them
+	Origins []string `json:"origins,omitempty"`          // nodes of the model as written that this one computes; absent where it is one of them, by name
+
+	FLOPs       *float64 `json:"flops,omitempty"`        // a run, 2 a multiply-accumulate; absent where they are unknown
+	Bytes       *float64 `json:"bytes,omitempty"`        // a run, inputs and outputs each once
+	WeightBytes *float64 `json:"weight_bytes,omitempty"` // of Bytes, the constants
+	Class       string   `json:"class,omitempty"`        // "compute", "memory", "overhead" or "other"; absent without ceilings
+	Efficiency  *float64 `json:"efficiency,omitempty"`   // of the roof over it; above 1 where it beat the probes
+	Parallel    *float64 `json:"parallel,omitempty"`     // share of its calls that the runtime spread over threads; absent where the trace does not tell
+	Wait        *float64 `json:"wait,omitempty"`         // share of its parallel time in which the calling thread waited for the others
 }
 
 // ColdStart is one start in a fresh process.
@@ -47,6 +82,7 @@ type ColdStart struct {
 	SessionInit float64 `json:"session_init"`
 	FirstRun    float64 `json:"first_run"`
 	PeakRSS     float64 `json:"peak_rss"`
+	Spans       []Span  `json:"spans,omitempty"`
 }
 
 // BatchRow says how one batch size of the sweep was measured.
@@ -61,7 +97,7 @@ type BatchRow struct {
 
 // StageRow is what comes before or behind the model, or the model itself between the two.
 type StageRow struct {
-	Stage   string           `json:"stage"` // "pre", "forward" or "post"
+	Stage   string           `json:"stage"` // "pre", "forward" or "post"; "pre pipelined" and so on: each run after the stage before it
 	Latency *stats.Histogram `json:"latency_histogram"`
 }
 
@@ -74,6 +110,7 @@ type Memory struct {
 	Unknown              int          `json:"unknown,omitempty"`                // tensors without a known size, not counted
 	AlivePeak            []NamedBytes `json:"alive_peak,omitempty"`             // tensors alive at the peak, largest first
 	PeakNode             string       `json:"peak_node,omitempty"`              // the node at which the peak is reached
+	Allocator            *Allocator   `json:"allocator,omitempty"`              // the runtime's own, where the trace tells
 }
 
 // NamedBytes is a size with a name.

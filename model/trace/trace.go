@@ -34,14 +34,53 @@ const kernelSuffix = "_kernel_time"
 type Node struct {
 	Name, Op, Provider, Shapes string    // Provider as the runtime calls it: "CPUExecutionProvider"
 	Seconds                    []float64 // self time a run: without the nodes of its own subgraphs
+	Total                      []float64 // time a run with the nodes of its subgraphs; nil for a node without
+	Calls                      int       // over all runs
+	Inputs, Outputs            []Tensor  // of its first call; constants that the runtime packed are not among the inputs
+	Scheduled                  int       // calls of which the trace tells how they were spread over threads
+	Parallel                   int       // of those, calls that were
+	Run, Wait, Dispatch        float64   // seconds of the calling thread in Parallel calls, over all runs: computing, waiting for other threads, handing out work
 }
+
+// Tensor is what the trace tells of a tensor.
+type Tensor struct {
+	DType string  // as the runtime spells it: "float", "int64", "float16", …
+	Shape []int64 //
+}
+
+// Event is a call of a node on the time line of a run.
+type Event struct {
+	Name, Op, Provider string
+	Begin, Seconds     float64 // Begin counts from the start of the run
+	Thread             int64
+}
+
+// The formats of traces.
+const (
+	ONNXRuntime = "onnxruntime"
+	PyTorch     = "pytorch"
+	Nsight      = "nsys"
+	Chrome      = "chrome" // of an unknown program
+)
 
 // Trace is what a traced session did.
 type Trace struct {
-	Nodes    []*Node // in order of first appearance
-	Runs     int
-	Repaired int // lines whose node name had to be escaped first
-	Skipped  int // runs left out: the first ones, and a last one that is cut off
+	Format     string  // one of the formats above
+	Nodes      []*Node // in order of first appearance
+	Runs       int
+	Repaired   int       // lines whose node name had to be escaped first
+	Skipped    int       // runs left out: the first ones, and a last one that is cut off
+	RunSeconds []float64 // how long each of Runs took, as traced
+	Load, Init float64   // seconds that loading the model and creating the session took; 0 where the trace does not tell
+	Last       []Event   // the calls of the last whole run, in order of their begin
+	Events     int64     // read from the file
+	Capped     bool      // the runtime stopped writing at its limit of events
+	Cut        bool      // the file ends within a run or a line
+	Fences     bool      // it has the fence events of runtimes before October 2024
+	Threads    bool      // nodes ran on several threads at once
+	PeakInUse  int64     // bytes that the runtime's allocator had handed out at most, initializers included; 0: not told
+	ArenaHeld  int64     // bytes that it had taken from the system at most
+	Notes      []string  // what a reader of the figures should know
 }
 
 // ReadFile folds the trace file of one session, leaving out its first skip runs. Node names are not escaped by the

@@ -444,6 +444,8 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 		return decoded(d.Details, func(l report.LoadDetails) layout { return layLoad(d, l, o) })
 	case "compare":
 		return decoded(d.Details, func(c report.CompareDetails) layout { return layCompare(d, c, o) })
+	case "tune":
+		return decoded(d.Details, func(x report.TuneDetails) layout { return layout{sections: tuneSections(x, o), next: x.Next} })
 	case "report":
 		return decoded(d.Details, func(x report.DecisionDetails) layout { return layDecision(d, x, o) })
 	case "deploy":

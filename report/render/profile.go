@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"infer/report"
@@ -20,7 +21,10 @@ func rowsToShow(n, asked int, o Options) int {
 }
 
 func profileSections(p report.ProfileDetails, o Options) []section {
-	ss := shareSections(p, o)
+	if p.Diff != nil {
+		return deltaSections(p.Diff, o)
+	}
+	ss := slices.Concat(adviceSections(p), shareSections(p, o), correctionSections(p), rooflineSections(p, o), startSections(p), traceSections(p.Trace))
 	return append(ss, coldSection(p), memorySection(p.Memory, o), failedBatches(p), measuredSection(p))
 }
 
@@ -49,6 +53,12 @@ func shareSections(p report.ProfileDetails, o Options) []section {
 		return []section{by("Where the time goes, by node", "node", p.ByNode)}
 	case "block":
 		return []section{by("Where the time goes, by block", "block", p.ByBlock)}
+	case "origin":
+		return []section{by("Where the time goes, by node of the model as written", "node", p.ByOrigin)}
+	case "provider":
+		return []section{by("Where the time goes, by provider", "provider", p.ByProvider)}
+	case "dtype":
+		return []section{by("Where the time goes, by dtype", "dtype", p.ByDType)}
 	default:
 		return []section{by("Where the time goes, by operator", "operator", p.ByOp)}
 	}

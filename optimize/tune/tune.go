@@ -1,0 +1,70 @@
+// Package tune owns the search over run-time settings of a model: pruning by rule, screening, racing and confirmation,
+// in interleaved rounds, so that the machine's noise meets all settings alike.
+package tune
+
+import (
+	"context"
+	"time"
+
+	"infer/internal/progress"
+	"infer/report"
+)
+
+// Knob is one thing that can be set.
+type Knob struct {
+	Name    string
+	Values  []string // the first is the default
+	Ordered bool     // neighbours of a value are worth a try where it is good, as with thread counts
+}
+
+// Setting is a value for each knob, by name.
+type Setting map[string]string
+
+// Space is what can be set.
+type Space struct {
+	Knobs []Knob
+	// Allowed returns why a setting makes no sense, "" where it does; nil: all do.
+	Allowed func(Setting) string
+	// Cost orders settings that are equally good: threads, memory. Lower is better; nil: all cost the same.
+	Cost func(Setting) float64
+}
+
+// Block is what one block of runs of a setting showed.
+type Block struct {
+	Seconds    []float64     `json:"seconds"`    // latency of each run
+	Rows       int64         `json:"rows"`       // a run
+	Throughput float64       `json:"throughput"` // rows a second over the block, all instances together
+	CPU        float64       `json:"cpu"`        // cores that were busy
+	PeakRSS    float64       `json:"peak_rss"`   // bytes of the process above what it had before the setting was opened; 0: unknown
+	Disturbed  []string      `json:"disturbed,omitempty"`
+	Elapsed    time.Duration `json:"elapsed_ns"`
+}
+
+// Arm is a setting, opened.
+type Arm interface {
+	// Block runs for about d.
+	Block(ctx context.Context, d time.Duration, seed uint64) (Block, error)
+	Close() error
+}
+
+// Open opens a setting. fault.Unsupported and fault.Usage leave the setting out, with the reason; other errors too, but
+// the default must open.
+type Open func(ctx context.Context, s Setting) (Arm, error)
+
+// Options says how to search.
+type Options struct {
+	Objective string // "throughput" or "latency" (the p50)
+	SLOs      []report.Gate
+	MaxTime   time.Duration // 0: 5 minutes
+	MinGain   float64       // below this a setting is no better than the default; 0: 0.02
+	Seed      uint64
+	Journal   string        // file to resume from, and to write to; "": none
+	Manifest  string        // digest of model, machine and options: a journal of another one is refused
+	Progress  progress.Func // between blocks
+}
+
+// Search finds the setting of space that serves the objective best within the SLOs. What was measured before ctx ended
+// is returned with Interrupted set.
+func Search(ctx context.Context, space Space, open Open, o Options) (*report.TuneDetails, error) {
+	return nil, nil
+}

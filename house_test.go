@@ -125,7 +125,7 @@ var homes = map[string][]string{
 	"github.com/valyala/fasthttp":       {"scripts/servebench", "serve/rest"},
 	"github.com/prometheus":             {"serve/observe", "loadtest/server"},
 	"go.opentelemetry.io":               {"serve/observe"},
-	"github.com/google/pprof":          {"profile/export"},
+	"github.com/google/pprof":           {"profile/export"},
 	"golang.org/x/image":                {"model/declared/picture"},
 	"golang.org/x/text":                 {"model/declared/token"},
 	"go.yaml.in/yaml/v3":                {"model/declared"},

@@ -60,6 +60,12 @@ type Advice struct {
 	Command  string   `json:"command,omitempty"`  // an infer command; "" where none helps
 }
 
+// UnjudgedRule is a rule of the advice that a profile lacks the facts for.
+type UnjudgedRule struct {
+	Rule string `json:"rule"`
+	Why  string `json:"why"` // what it lacks
+}
+
 // AdviceRule is one rule of the table that `infer profile --list-advice` prints.
 type AdviceRule struct {
 	Rule    string `json:"rule"`

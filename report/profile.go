@@ -98,7 +98,7 @@ type TraceInfo struct {
 	Parallel bool     `json:"parallel,omitempty"` // nodes ran on several threads at once
 }
 
-// Span is one step of a cold start, in order. Times are seconds since the process began to load the library.
+// Span is one step of a cold start, in order. Times are seconds since the process was started.
 type Span struct {
 	Name  string  `json:"name"`
 	Begin float64 `json:"begin"`

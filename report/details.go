@@ -34,6 +34,7 @@ type ProfileDetails struct {
 	Denormals    *Denormals       `json:"denormals,omitempty"`         //
 	Trace        *TraceInfo       `json:"trace,omitempty"`             //
 	Timeline     []Span           `json:"cold_timeline,omitempty"`     // of the fresh process whose start took the median time
+	Idle         *Idle            `json:"idle,omitempty"`              // the session between runs
 	Diff         *ProfileDiff     `json:"diff,omitempty"`              // of --diff; then nothing was run
 	Rules        []AdviceRule     `json:"rules,omitempty"`             // of --list-advice
 	Options      *RunOptions      `json:"run_options,omitempty"`       // that the runtime was given, defaults included

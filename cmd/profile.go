@@ -62,7 +62,7 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 	fs.Lookup("batch").DefValue = "" // or the help says (default [])
 	fs.StringVar(&f.opts.By, "by", f.opts.By, "what the shares are grouped by: op|node|block|origin|provider|dtype; origin is the nodes as the model's author wrote them")
 	fs.IntVar(&f.opts.Top, "top", f.opts.Top, "rows of the table of shares")
-	fs.IntVar(&f.opts.ProfiledRuns, "profiled-runs", f.opts.ProfiledRuns, "runs of the profiled pass; 0 for no shares")
+	fs.IntVar(&f.opts.ProfiledRuns, "profiled-runs", f.opts.ProfiledRuns, "traced runs at most, which take turns with untraced ones; 0 for no shares")
 	fs.StringVar(&f.opts.TracePath, "trace", "", "keep the runtime's trace of the profiled pass in `FILE`")
 	fs.StringVar(&f.opts.Roofline, "roofline", f.opts.Roofline, "ceilings of this machine: auto|measure|off; auto measures them once and keeps them")
 	fs.StringArrayVar(&f.exports, "export", nil, "write the profile for another tool, `FORMAT=FILE`: "+strings.Join(exportNames(), ", ")+"; repeatable")
@@ -126,9 +126,10 @@ func runLiveProfile(ctx context.Context, a *app, args []string, f profileFlags) 
 	if err := a.manifest(d, o); err != nil {
 		return err
 	}
+	f.opts.Cache = a.libraryOptions("").CacheDir
 	spec := coldSpec{Library: o.library.Path, Model: o.path, Config: o.config, Data: f.data, Bind: f.bind}
 	target := profile.Target{
-		Model: o.model, Provider: o.provider, Config: o.config, Inputs: o.data.inputs, Progress: a.progress(),
+		Model: o.model, Provider: o.provider, Config: o.config, Inputs: o.data.inputs, Progress: a.progress(), Runtime: o.library.Version,
 		Cold: func(ctx context.Context) *exec.Cmd { return coldStart(ctx, spec) },
 	}
 	o.data.addStages(&target)

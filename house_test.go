@@ -104,6 +104,7 @@ var rooms = map[string][]string{
 	"scripts/archmodels":          {"model", "model/onnx", "testdata/arch"},
 	"scripts/encoder":             {"model", "testdata/arch"},
 	"scripts/coverage":            {"internal/stats", "internal/host"},
+	"scripts/profilebench":        {"report", "internal/stats"},
 	"scripts/loadbench":           {"internal/stats", "internal/host"},
 	"scripts/servebench":          {"model", "model/onnx", "model/tensor", "testdata/arch", "internal/wire", "internal/stats"},
 }

@@ -66,9 +66,9 @@ func (f *fold) find(key []byte, fill func() *Node) int32 {
 	return i
 }
 
-// add adds a run of seconds whose calls these are, in any order, which is lost. A call within another of the same
+// addRun adds a run of seconds whose calls these are, in any order, which is lost. A call within another of the same
 // thread is taken off the other's self time.
-func (f *fold) add(calls []call, from int64, seconds float64) {
+func (f *fold) addRun(calls []call, from int64, seconds float64) {
 	slices.SortFunc(calls, byThread)
 	f.nest(calls)
 	at := f.t.Whole / f.t.Each

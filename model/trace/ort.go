@@ -175,7 +175,7 @@ func (o *ortFold) end(r *runEvent) {
 		o.t.Skipped++
 		return
 	}
-	o.fold.add(r.calls, r.begin, float64(r.end-r.begin)*1e-9)
+	o.fold.addRun(r.calls, r.begin, float64(r.end-r.begin)*1e-9)
 }
 
 // finish ends the trace with what the file holds of its last run.

@@ -87,8 +87,8 @@ func (r *reader) object() error {
 			return nil
 		case first && nsightKeys[name]:
 			return r.nsight()
-		case name == "schema":
-			return r.schema(next)
+		case name == "schema" && r.isReport(next):
+			return fault.New(fault.Usage, "infer report FILE shows it, infer profile --diff BASE HEAD compares two", "it is a report of infer, no trace")
 		case torchKeys[name]:
 			r.spans.torch = true
 		}
@@ -145,13 +145,10 @@ func (r *reader) passOver(at int) (end int, ok bool) {
 	}
 }
 
-// schema refuses a document that says of itself what it is.
-func (r *reader) schema(at int) error {
-	s := scanner{b: r.w.peek(at + 200), i: at}
-	if name := string(s.raw()); strings.HasPrefix(name, "infer.report/") {
-		return fault.New(fault.Usage, "infer report FILE shows it, infer profile --diff BASE HEAD compares two", "it is a report of infer, no trace")
-	}
-	return fault.New(fault.Usage, hint, "it is some JSON document, no trace")
+// isReport reports whether the text that lies at bytes behind what is used is the name of infer's own documents.
+func (r *reader) isReport(at int) bool {
+	s := scanner{b: r.w.peek(at + 100), i: at}
+	return strings.HasPrefix(string(s.raw()), "infer.report/")
 }
 
 // events reads events one after the other, up to the byte end or the end of the file where end is 0.

@@ -43,3 +43,30 @@ func shapesText(list []Tensor) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// torchTensors reads PyTorch's shapes, [[1,3,32,32],[],…], and dtypes, ["float","Scalar",…]. What is no tensor is left
+// out.
+func torchTensors(dims, dtypes string) []Tensor {
+	var shapes []json.RawMessage
+	var names []string
+	if json.Unmarshal([]byte(dims), &shapes) != nil {
+		return nil
+	}
+	_ = json.Unmarshal([]byte(dtypes), &names) // a build without them tells the shapes alone
+	var out []Tensor
+	for i, raw := range shapes {
+		var shape []int64
+		if json.Unmarshal(raw, &shape) != nil { // a list of tensors
+			continue
+		}
+		t := Tensor{Shape: shape}
+		if i < len(names) {
+			t.DType = names[i]
+		}
+		if t.DType == "Scalar" || t.DType == "" && len(shape) == 0 {
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}

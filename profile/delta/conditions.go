@@ -18,7 +18,9 @@ func conditions(x *report.ProfileDiff, base, head Side) {
 	}
 	x.Refused = strings.Join(unlike, "; ")
 	x.Trouble = unlike
-	x.Machine = append(x.Machine, checks(base.Document, head.Document)...)
+	if b, h := missed(base.Document), missed(head.Document); b != h {
+		x.Machine = append(x.Machine, report.DiffRow{What: "checks not passed", Base: b, Head: h})
+	}
 	x.Machine = append(x.Machine, around(base.Details, head.Details)...)
 	x.Trouble = append(x.Trouble, disturbed("base", base)...)
 	x.Trouble = append(x.Trouble, disturbed("head", head)...)
@@ -57,36 +59,15 @@ func settings(o *report.RunOptions) map[string]string {
 	return out
 }
 
-// checks returns the checks of the measuring conditions that a side did not pass.
-func checks(base, head *report.Document) []report.DiffRow {
-	var out []report.DiffRow
-	detail := func(d *report.Document, name string) (text string, ok bool) {
-		for _, c := range d.Validity.Checks {
-			if c.Name == name {
-				return c.Detail, c.OK
-			}
-		}
-		return "", true
-	}
+// missed names the checks of the measuring conditions that a document did not pass.
+func missed(d *report.Document) string {
 	var names []string
-	for _, c := range slices.Concat(base.Validity.Checks, head.Validity.Checks) {
-		if !c.OK && !slices.Contains(names, c.Name) {
+	for _, c := range d.Validity.Checks {
+		if !c.OK {
 			names = append(names, c.Name)
 		}
 	}
-	for _, name := range names {
-		b, okB := detail(base, name)
-		h, okH := detail(head, name)
-		out = append(out, report.DiffRow{What: name, Base: judged(b, okB), Head: judged(h, okH)})
-	}
-	return out
-}
-
-func judged(detail string, ok bool) string {
-	if ok {
-		return strings.TrimPrefix(detail+" (ok)", " ")
-	}
-	return detail
+	return strings.Join(names, ", ")
 }
 
 // around returns what else was measured beside the runs and differs: memory and what disturbed.

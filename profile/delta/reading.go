@@ -21,7 +21,7 @@ const (
 // reading says in a few sentences how the run moved, which nodes did, and what that is worth.
 func reading(x *report.ProfileDiff, same bool) string {
 	parts := []string{headline(x)}
-	if c := x.Common; c != nil && math.Abs(math.Log(c.Value)) > betweenRuns {
+	if c := x.Common; c != nil && c.Lo != nil && (*c.Lo > 1+betweenRuns || *c.Hi < 1-betweenRuns) {
 		parts = append(parts, fmt.Sprintf("The %d nodes that are the same computation on both sides moved alike, by a median of %s: that is the machine or how the model was run rather than a node",
 			c.N, report.FormatChange(c.Value)))
 	}
@@ -49,7 +49,7 @@ func headline(x *report.ProfileDiff) string {
 	text, total := whole(x)
 	movers := movers(x)
 	if len(movers) == 0 {
-		text += ": no node moved beyond noise"
+		text += ": no node moved otherwise than the rest, beyond noise"
 		if x.Added+x.Removed > 0 {
 			text += fmt.Sprintf(", and of the nodes that only one side has (%d added, %d removed) none takes long", x.Added, x.Removed)
 		}

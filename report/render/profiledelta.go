@@ -19,6 +19,19 @@ func deltaSummary(p report.ProfileDetails) string {
 	return p.Diff.Reading
 }
 
+// deltaTitle is the title of a difference, "" for a profile that is none.
+func deltaTitle(p report.ProfileDetails) string {
+	if p.Diff == nil {
+		return ""
+	}
+	for _, m := range p.Diff.Metrics {
+		if m.Name == "latency_p50" && len(m.Labels) == 0 && m.Ratio != nil {
+			return "difference of two profiles: p50 " + report.FormatChange(*m.Ratio)
+		}
+	}
+	return "difference of two profiles"
+}
+
 // deltaSections lays out the difference of two profiles: the nodes, then the figures of both, then what else differs.
 func deltaSections(x *report.ProfileDiff, o Options) []section {
 	ss := []section{deltaSides(x), deltaTrouble(x)}
@@ -31,11 +44,10 @@ func deltaSections(x *report.ProfileDiff, o Options) []section {
 		metrics.lines = []cell{faint("intervals are of the noise within the two profiles, not of that between two runs of one model")}
 	}
 	ss = append(ss, metrics)
-	machine := x.Machine
 	if x.MACs != nil {
 		ss = append(ss, differenceTable("Multiply-accumulates a run", []report.DiffRow{*x.MACs}))
 	}
-	ss = append(ss, differenceTable("What else differs", machine))
+	ss = append(ss, differenceTable("What else differs", x.Machine))
 	if x.Model != nil {
 		ss = append(ss, modelDifference(x.Model)...)
 	}

@@ -27,6 +27,9 @@ type Space struct {
 	Allowed func(Setting) string
 	// Cost orders settings that are equally good: threads, memory. Lower is better; nil: all cost the same.
 	Cost func(Setting) float64
+	// Facts returns what is known of a setting without timing it, such as the accuracy of its variant: SLOs are judged
+	// by it beside what is measured. nil: nothing.
+	Facts func(Setting) []report.Metric
 }
 
 // Block is what one block of runs of a setting showed.
@@ -55,9 +58,11 @@ type Open func(ctx context.Context, s Setting) (Arm, error)
 type Options struct {
 	Objective string // "throughput" or "latency" (the p50)
 	SLOs      []report.Gate
-	MaxTime   time.Duration // 0: 5 minutes
+	MaxTime   time.Duration // of openings and blocks, those from the journal included; 0: 5 minutes
 	MinGain   float64       // below this a setting is no better than the default; 0: 0.02
 	Seed      uint64
+	Block     time.Duration // of a block; 0: from how long a run of the default takes
+	MaxOpen   int           // settings that are open at a time; below 3: 6
 	Journal   string        // file to resume from, and to write to; "": none
 	Manifest  string        // digest of model, machine and options: a journal of another one is refused
 	Progress  progress.Func // between blocks

@@ -74,7 +74,7 @@ func TestTryout(t *testing.T) {
 		}
 		for _, batches := range [][]string{{"1", "2"}, {"1", "2", "4", "8"}} {
 			keep := 0
-			for i := range 200 {
+			for i := range 100 {
 				m := newMachine(w, uint64(i), func(Setting) (float64, float64) { return 0.01, 100 })
 				if try(t, cpuSpace(4, batches...), m, Options{Objective: "throughput", Seed: uint64(i)}).details.KeepDefault {
 					keep++

@@ -1,0 +1,165 @@
+package cmd
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"infer/internal/fault"
+	"infer/loadtest"
+	"infer/report"
+)
+
+// defaultLabels are those of the metrics of the default setting; the chosen one's have none.
+func defaultLabels() map[string]string { return map[string]string{"setting": "default"} }
+
+// finish judges a search, writes the settings that it found and shows it.
+func (t *tuner) finish(d *report.Document, x *report.TuneDetails) error {
+	chosen, def := t.trial(x, x.Chosen), t.trial(x, nil)
+	if x.Chosen != nil {
+		addTrial(d, chosen, nil)
+	}
+	if def != chosen || x.Chosen == nil {
+		addTrial(d, def, defaultLabels())
+	}
+	t.addChecks(d, chosen, def)
+	if x.Interrupted {
+		d.Verdict = report.Interrupted
+	}
+	for _, g := range t.f.opts.SLOs {
+		d.Gates = append(d.Gates, t.gate(g, d, x, chosen))
+	}
+	d.Judge(nil)
+	lost := t.write(d, x)
+	if err := d.SetDetails(x); err != nil {
+		return err
+	}
+	t.a.strict = t.f.strict
+	if err := t.a.emit(d, ""); err != nil {
+		return err
+	}
+	t.a.github(d)
+	if lost != nil {
+		return lost
+	}
+	return outcome(d, t.f.strict)
+}
+
+// write writes the settings, where there are any to stand by. A file that cannot be written is said in d, which has the
+// settings too.
+func (t *tuner) write(d *report.Document, x *report.TuneDetails) error {
+	switch {
+	case x.Chosen == nil || d.Verdict == report.FailedGate:
+		return nil
+	case x.Interrupted && !x.Confirmed:
+		d.Warn("%s was not written: the search was interrupted before its answer was confirmed", t.f.output)
+		return nil
+	}
+	if err := t.writeFile(d, x); err != nil {
+		d.Warn("the settings were not written: %v", err)
+		return fault.New(fault.Internal, "the report has the settings; make room, or name another file with -o", "the settings were not written: %w", err)
+	}
+	x.Output = t.f.output
+	x.Next = &report.NextStep{
+		Command: fmt.Sprintf("infer serve %s --config %s", loadtest.Quote(t.variant(t.space.full(x.Chosen)[knobVariant]).path), loadtest.Quote(t.f.output)),
+		Why:     "the settings are in the file; profile and loadtest take it as well",
+	}
+	return nil
+}
+
+// trial returns the trial of a setting; nil where it was not measured.
+func (t *tuner) trial(x *report.TuneDetails, set map[string]string) *report.TuneTrial {
+	want := t.space.full(set)
+	for i := range x.Trials {
+		if maps.Equal(t.space.full(x.Trials[i].Setting), want) {
+			return &x.Trials[i]
+		}
+	}
+	return nil
+}
+
+// addTrial adds the metrics of a trial.
+func addTrial(d *report.Document, r *report.TuneTrial, labels map[string]string) {
+	if r == nil {
+		return
+	}
+	add := func(name, method string, i *report.Interval) {
+		if i == nil || i.N == 0 {
+			return
+		}
+		m := report.NewMetric(name)
+		m.Value, m.Lo, m.Hi, m.N, m.Method, m.Labels = &i.Value, i.Lo, i.Hi, i.N, method, labels
+		if m.Lo != nil {
+			m.Confidence = 0.95
+		}
+		d.Add(m)
+	}
+	add("latency_p50", "order-statistic", &r.P50)
+	add("latency_p99", "order-statistic", r.P99)
+	add("throughput", "", &r.Throughput)
+	add("accuracy_top1", "wilson", r.Accuracy)
+}
+
+// addChecks says whether the blocks behind the answer were disturbed.
+func (t *tuner) addChecks(d *report.Document, trials ...*report.TuneTrial) {
+	var names []string
+	for _, r := range trials {
+		if r != nil {
+			names = append(names, r.Validity...)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		d.AddCheck(name, false, "blocks of the chosen setting or of the default were disturbed")
+	}
+	if len(names) == 0 {
+		d.AddCheck("quiet", true, "no block of the chosen setting or of the default was disturbed")
+	}
+}
+
+// gate judges an objective: by the metrics of the chosen setting, by the search where these do not tell, and as missed
+// where no setting holds it.
+func (t *tuner) gate(g report.Gate, d *report.Document, x *report.TuneDetails, chosen *report.TuneTrial) report.GateResult {
+	switch {
+	case x.Chosen == nil && x.Interrupted:
+		return report.GateResult{Expr: g.Expr, Verdict: report.GateInconclusive, Reason: "the search was interrupted before a setting was found that holds it"}
+	case x.Chosen == nil:
+		return report.GateResult{Expr: g.Expr, Verdict: report.Fail, Reason: t.nearest(g, x)}
+	case d.Metric(g.Metric, nil) == nil && chosen != nil && chosen.SLO != "":
+		return report.GateResult{Expr: g.Expr, Verdict: chosen.SLO, Reason: fmt.Sprintf("by the %d runs of the chosen setting", chosen.Runs)}
+	}
+	return g.Eval(d)
+}
+
+// nearest says how near the settings came to an objective that none of them holds.
+func (t *tuner) nearest(g report.Gate, x *report.TuneDetails) string {
+	var best *report.TuneTrial
+	var at report.Interval
+	for i := range x.Trials {
+		r := &x.Trials[i]
+		var v *report.Interval
+		switch g.Metric {
+		case "latency_p50":
+			v = &r.P50
+		case "latency_p99":
+			v = r.P99
+		case "throughput":
+			v = &r.Throughput
+		}
+		if v == nil || v.N == 0 {
+			continue
+		}
+		if better := v.Value < at.Value == strings.HasPrefix(g.Op, "<"); best == nil || better {
+			best, at = r, *v
+		}
+	}
+	none := fmt.Sprintf("none of %d settings holds all objectives", len(x.Trials))
+	if best == nil {
+		return none
+	}
+	m := report.NewMetric(g.Metric)
+	m.Value, m.Lo, m.Hi, m.N, m.Confidence = &at.Value, at.Lo, at.Hi, at.N, 0.95
+	value, between := m.Text()
+	return fmt.Sprintf("%s; the best %s is %s, with %s", none, g.Metric, strings.TrimSpace(value+" "+between), t.space.changes(best.Setting))
+}

@@ -93,8 +93,9 @@ func (f *tuneFlags) settle() (err error) {
 		return err
 	}
 	for _, g := range f.opts.SLOs {
-		if !strings.HasPrefix(g.Metric, "latency_") && g.Metric != "throughput" || len(g.Labels) > 0 {
-			return fault.New(fault.Usage, "use mean, p50, p90, p95, p99, max or throughput, without labels", "objective %q: infer tune does not measure %s", g.Expr, g.Metric)
+		known := strings.HasPrefix(g.Metric, "latency_") || g.Metric == "throughput" || g.Metric == "peak_rss" || g.Metric == "accuracy_top1" && f.labelled != ""
+		if !known || len(g.Labels) > 0 {
+			return fault.New(fault.Usage, "use mean, p50, p90, p95, p99, max, throughput or peak_rss, or with --data accuracy_top1, without labels", "objective %q: infer tune does not measure %s", g.Expr, g.Metric)
 		}
 	}
 	for _, b := range f.batches {
@@ -209,26 +210,18 @@ func (t *tuner) search(ctx context.Context, d *report.Document) (*report.TuneDet
 		return nil, err
 	}
 	t.opens = map[string]openCost{}
-	x, err := tune.Search(ctx, t.space.space(), t.open, o)
+	o.MaxOpen = t.mostOpen()
+	x, err := tune.Search(ctx, t.describe(), t.open, o)
 	if err != nil {
 		return nil, err
 	}
-	x.SLOs, x.Journal, x.Variants = t.f.slos, o.Journal, t.reportVariants()
+	x.SLOs, x.Variants = t.f.slos, t.reportVariants()
 	x.Pruned = append(slices.Clone(t.space.pruned), x.Pruned...)
 	for i := range x.Trials {
-		t.describe(&x.Trials[i])
+		c := t.opens[settingText(t.space.full(x.Trials[i].Setting))]
+		x.Trials[i].Init, x.Trials[i].FirstRun = c.init.Seconds(), c.firstRun.Seconds()
 	}
 	return x, nil
-}
-
-// describe adds to a trial what opening it took and how accurate its model is.
-func (t *tuner) describe(r *report.TuneTrial) {
-	s := t.space.full(r.Setting)
-	c := t.opens[settingText(s)]
-	r.Init, r.FirstRun = c.init.Seconds(), c.firstRun.Seconds()
-	if len(t.variants) > 0 {
-		r.Accuracy = t.variant(s[knobVariant]).accuracy
-	}
 }
 
 // dryRun reports the space, and measures nothing.
@@ -242,8 +235,12 @@ func (t *tuner) dryRun() error {
 		return err
 	}
 	d.Manifest.Model = &report.ModelRef{Path: t.base.model.Path, SHA256: sum, Bytes: t.base.model.Bytes()}
-	x := t.space.listing()
+	x, err := tune.Survey(t.describe())
+	if err != nil {
+		return err
+	}
 	x.Objective, x.SLOs, x.Variants = t.f.opts.Objective, t.f.slos, t.reportVariants()
+	x.Pruned = append(slices.Clone(t.space.pruned), x.Pruned...)
 	x.Reading = fmt.Sprintf("%d settings would be searched in %v at most; nothing was measured", x.Candidates, t.f.opts.MaxTime)
 	if err := d.SetDetails(x); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -261,17 +262,22 @@ func (e entry) write(b *strings.Builder, indent string) {
 	}
 }
 
-// scalar is text as YAML: a plain whole number, else in quotes. What JSON quotes, YAML reads.
+// scalar is text as YAML: plain where it can be nothing but a number or a time, else in quotes. What JSON quotes, YAML reads.
 func scalar(text string) string {
-	if text != "" && len(text) < 10 && strings.Trim(text, "0123456789") == "" && text[0] != '0' {
+	if plainScalar.MatchString(text) {
 		return text
 	}
-	b, err := json.Marshal(text)
-	if err != nil {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if e.Encode(text) != nil {
 		return `""`
 	}
-	return string(b)
+	return strings.TrimSuffix(b.String(), "\n")
 }
+
+// plainScalar are whole numbers and times.
+var plainScalar = regexp.MustCompile(`^[1-9][0-9]{0,8}(ns|µs|ms|s)?$`)
 
 // warnElsewhere says that the settings of the file were found on another machine.
 func (c *config) warnElsewhere(log *slog.Logger) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"infer/internal/fault"
 	"infer/loadtest"
@@ -17,10 +16,8 @@ func defaultLabels() map[string]string { return map[string]string{"setting": "de
 // finish judges a search, writes the settings that it found and shows it.
 func (t *tuner) finish(d *report.Document, x *report.TuneDetails) error {
 	chosen, def := t.trial(x, x.Chosen), t.trial(x, nil)
-	if x.Chosen != nil {
-		addTrial(d, chosen, nil)
-	}
-	if def != chosen || x.Chosen == nil {
+	addTrial(d, chosen, nil)
+	if def != chosen {
 		addTrial(d, def, defaultLabels())
 	}
 	t.addChecks(d, chosen, def)
@@ -28,7 +25,7 @@ func (t *tuner) finish(d *report.Document, x *report.TuneDetails) error {
 		d.Verdict = report.Interrupted
 	}
 	for _, g := range t.f.opts.SLOs {
-		d.Gates = append(d.Gates, t.gate(g, d, x, chosen))
+		d.Gates = append(d.Gates, gate(g, d, chosen))
 	}
 	d.Judge(nil)
 	lost := t.write(d, x)
@@ -50,7 +47,8 @@ func (t *tuner) finish(d *report.Document, x *report.TuneDetails) error {
 // settings too.
 func (t *tuner) write(d *report.Document, x *report.TuneDetails) error {
 	switch {
-	case x.Chosen == nil || d.Verdict == report.FailedGate:
+	case d.Verdict == report.FailedGate:
+		d.Warn("%s was not written: no setting holds the objectives", t.f.output)
 		return nil
 	case x.Interrupted && !x.Confirmed:
 		d.Warn("%s was not written: the search was interrupted before its answer was confirmed", t.f.output)
@@ -118,48 +116,11 @@ func (t *tuner) addChecks(d *report.Document, trials ...*report.TuneTrial) {
 	}
 }
 
-// gate judges an objective: by the metrics of the chosen setting, by the search where these do not tell, and as missed
-// where no setting holds it.
-func (t *tuner) gate(g report.Gate, d *report.Document, x *report.TuneDetails, chosen *report.TuneTrial) report.GateResult {
-	switch {
-	case x.Chosen == nil && x.Interrupted:
-		return report.GateResult{Expr: g.Expr, Verdict: report.GateInconclusive, Reason: "the search was interrupted before a setting was found that holds it"}
-	case x.Chosen == nil:
-		return report.GateResult{Expr: g.Expr, Verdict: report.Fail, Reason: t.nearest(g, x)}
-	case d.Metric(g.Metric, nil) == nil && chosen != nil && chosen.SLO != "":
-		return report.GateResult{Expr: g.Expr, Verdict: chosen.SLO, Reason: fmt.Sprintf("by the %d runs of the chosen setting", chosen.Runs)}
+// gate judges an objective by the metrics of the chosen setting, and by what the search says of it where these do not
+// tell.
+func gate(g report.Gate, d *report.Document, chosen *report.TuneTrial) report.GateResult {
+	if m := d.Metric(g.Metric, nil); (m == nil || m.Value == nil) && chosen != nil && chosen.SLO != "" {
+		return report.GateResult{Expr: g.Expr, Verdict: chosen.SLO, Reason: fmt.Sprintf("by %d runs of the chosen setting, all objectives together", chosen.Runs)}
 	}
 	return g.Eval(d)
-}
-
-// nearest says how near the settings came to an objective that none of them holds.
-func (t *tuner) nearest(g report.Gate, x *report.TuneDetails) string {
-	var best *report.TuneTrial
-	var at report.Interval
-	for i := range x.Trials {
-		r := &x.Trials[i]
-		var v *report.Interval
-		switch g.Metric {
-		case "latency_p50":
-			v = &r.P50
-		case "latency_p99":
-			v = r.P99
-		case "throughput":
-			v = &r.Throughput
-		}
-		if v == nil || v.N == 0 {
-			continue
-		}
-		if better := v.Value < at.Value == strings.HasPrefix(g.Op, "<"); best == nil || better {
-			best, at = r, *v
-		}
-	}
-	none := fmt.Sprintf("none of %d settings holds all objectives", len(x.Trials))
-	if best == nil {
-		return none
-	}
-	m := report.NewMetric(g.Metric)
-	m.Value, m.Lo, m.Hi, m.N, m.Confidence = &at.Value, at.Lo, at.Hi, at.N, 0.95
-	value, between := m.Text()
-	return fmt.Sprintf("%s; the best %s is %s, with %s", none, g.Metric, strings.TrimSpace(value+" "+between), t.space.changes(best.Setting))
 }

@@ -6,13 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"infer/internal/fault"
 	"infer/internal/host"
+	"infer/optimize/tune"
 	"infer/report"
 )
-
-// maxSettings is what a search can be about: screening more of them would take hours.
-const maxSettings = 20_000
 
 // plan makes the space of the model, the machine and the flags.
 func (t *tuner) plan() (err error) {
@@ -32,16 +29,36 @@ func (t *tuner) plan() (err error) {
 	if m := host.ReadMemoryUse(); m.Limit > m.Used {
 		x.free = m.Limit - m.Used
 	}
-	if t.space, err = newSpace(x); err != nil {
-		return err
+	t.space, err = newSpace(x)
+	return err
+}
+
+// describe is the space as the search takes it.
+func (t *tuner) describe() tune.Space {
+	return tune.Space{Knobs: t.space.knobs, Allowed: t.space.allowed, Cost: t.space.cost, Facts: t.facts}
+}
+
+// facts are what is known of a setting without timing it.
+func (t *tuner) facts(set tune.Setting) []report.Metric {
+	accuracy := t.variant(set[knobVariant]).accuracy
+	if accuracy == nil {
+		return nil
 	}
-	n := 1
-	for _, k := range t.space.knobs {
-		if n *= len(k.Values); n > maxSettings {
-			return fault.New(fault.Usage, "give fewer values", "the knobs have more than %d combinations", maxSettings)
-		}
+	m := report.NewMetric("accuracy_top1")
+	m.Value, m.Lo, m.Hi, m.N, m.Method = &accuracy.Value, accuracy.Lo, accuracy.Hi, accuracy.N, "wilson"
+	m.Confidence = 0.95
+	return []report.Metric{m}
+}
+
+// mostOpen are the settings that may be open at a time: what is open stays in memory, and a few are enough.
+func (t *tuner) mostOpen() int {
+	const usual, least = 6, 3
+	x := t.space.facts
+	if x.free == 0 || x.bytes == 0 {
+		return usual
 	}
-	return nil
+	const perSetting = 3 // copies of the model: as it is loaded, as it is packed, and room to run
+	return max(least, int(min(usual, x.free/uint64(perSetting*x.bytes))))
 }
 
 // fixedRows says why the rows of a run cannot be chosen; "" where they can.

@@ -374,42 +374,6 @@ func (s *tuneSpace) cost(x tune.Setting) float64 {
 	return c
 }
 
-func (s *tuneSpace) space() tune.Space {
-	return tune.Space{Knobs: s.knobs, Allowed: s.allowed, Cost: s.cost}
-}
-
-// listing is the space as a report shows it before anything was measured.
-func (s *tuneSpace) listing() *report.TuneDetails {
-	x := &report.TuneDetails{Pruned: s.pruned, Trials: []report.TuneTrial{}, Chosen: map[string]string{}}
-	combined := map[string]string{} // a reason → an example
-	var walk func(i int, x tune.Setting) int
-	walk = func(i int, set tune.Setting) (n int) {
-		if i == len(s.knobs) {
-			why := s.allowed(set)
-			if why == "" {
-				return 1
-			}
-			if _, ok := combined[why]; !ok {
-				combined[why] = s.changes(set)
-			}
-			return 0
-		}
-		for _, v := range s.knobs[i].Values {
-			set[s.knobs[i].Name] = v
-			n += walk(i+1, set)
-		}
-		return n
-	}
-	x.Candidates = walk(0, tune.Setting{})
-	for _, why := range sortedKeys(combined) {
-		x.Pruned = append(x.Pruned, report.TunePruned{Setting: combined[why], Why: why})
-	}
-	for _, k := range s.knobs {
-		x.Space = append(x.Space, report.TuneKnob{Name: k.Name, Values: k.Values})
-	}
-	return x
-}
-
 // changes writes a setting by the knobs that differ from the default.
 func (s *tuneSpace) changes(set tune.Setting) string {
 	var words []string

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"infer/model"
 	"infer/report"
@@ -276,5 +278,25 @@ func TestTuneDocument(t *testing.T) {
 	}
 	if r := infer(t, nil, "compare", path, path); r.code != 2 && r.code != 4 && r.code != 0 || strings.Contains(r.err, "goroutine") {
 		t.Errorf("compare: exit %d: %s", r.code, r.err)
+	}
+}
+
+// TestTuneInterrupted: what is known by then is told, and no file of settings is written that was not confirmed.
+func TestTuneInterrupted(t *testing.T) {
+	needEngine(t)
+	t.Chdir(linked(t))
+	c, stdout, stderr := startInfer(t, "tune", digits, "--max-time", "1h", "--journal", "journal.jsonl", "--format", "json")
+	for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(20 * time.Millisecond) {
+		if b, err := os.ReadFile("journal.jsonl"); err == nil && bytes.Count(b, []byte("\n")) > 3 {
+			break
+		}
+	}
+	out, errs, code := interrupt(t, c, stdout, stderr)
+	d, x := tuneDetails(t, result{code, out, errs})
+	if code != 130 || d.Verdict != report.Interrupted || !x.Interrupted || len(x.Trials) == 0 || x.Trials[0].Rounds == 0 {
+		t.Errorf("exit %d, %s: %s", code, d.Verdict, errs)
+	}
+	if _, err := os.Stat("tuned.yaml"); err == nil && !x.Confirmed {
+		t.Error("a file of settings was written")
 	}
 }

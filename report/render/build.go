@@ -445,7 +445,7 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 	case "compare":
 		return decoded(d.Details, func(c report.CompareDetails) layout { return layCompare(d, c, o) })
 	case "tune":
-		return decoded(d.Details, func(x report.TuneDetails) layout { return layout{sections: tuneSections(x, o), next: x.Next} })
+		return decoded(d.Details, func(x report.TuneDetails) layout { return layTune(x, o) })
 	case "report":
 		return decoded(d.Details, func(x report.DecisionDetails) layout { return layDecision(d, x, o) })
 	case "deploy":

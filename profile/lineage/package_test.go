@@ -1,0 +1,110 @@
+package lineage
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"infer/model"
+	"infer/model/dataset"
+	"infer/model/engine"
+	"infer/model/engine/enginetest"
+	"infer/model/onnx"
+	"infer/model/tensor"
+	"infer/model/trace"
+	"infer/testdata/arch"
+)
+
+// ran is a model after a traced run, with the graph that the runtime saved.
+type ran struct {
+	written, graph *onnx.Model
+	trace          *trace.Trace
+}
+
+// run opens m at a level of optimization, runs it once and reads what the runtime wrote.
+func run(t *testing.T, m *model.Model, level engine.OptLevel, shapes map[string]tensor.Shape) ran {
+	t.Helper()
+	dir := t.TempDir()
+	c := engine.Config{Threads: 1, OptLevel: level, OptimizedModelPath: filepath.Join(dir, "ran.onnx"), TracePrefix: filepath.Join(dir, "trace")}
+	s, err := enginetest.CPU(t).Open(t.Context(), m, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	in, _, err := dataset.Random(m, shapes, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := s.(engine.Binder).Bind(t.Context(), in) // one run
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound.Close()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	graph, file, err := onnx.OpenFile(c.OptimizedModelPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	tr, err := trace.ReadFile(s.(engine.Tracer).TracePath(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ran{written: m.Proto, graph: graph, trace: tr}
+}
+
+// tiny is an encoder of two layers, its norms and Gelus in pieces, with a classifier.
+func tiny(opts ...arch.Option) *onnx.Model {
+	size := arch.BERT{Layers: 2, Hidden: 64, Heads: 4, FFN: 128, Vocab: 100, Positions: 64, Classes: 5}
+	return arch.Encoder("tiny", size, 16, opts...)
+}
+
+// nameless takes the names of all nodes away.
+func nameless(m *onnx.Model) *onnx.Model {
+	m.Walk(func(g *onnx.Graph) {
+		for _, n := range g.Nodes {
+			n.Name = ""
+		}
+	})
+	return m
+}
+
+// each runs f on every generated and every shared model that opens, at the default level.
+func each(t *testing.T, f func(t *testing.T, r ran)) {
+	t.Helper()
+	generated := map[string]*onnx.Model{
+		"ResNet-50": arch.ResNet50(), "MobileNetV2": arch.MobileNetV2(), "encoder": tiny(),
+		"encoder in pieces": tiny(arch.WithDecomposedNorm(), arch.WithEmbeddings()),
+		"encoder, nameless": nameless(tiny(arch.WithDecomposedNorm())),
+		"LSTM":              arch.LSTM(5, 10, 20), "chain, nameless": nameless(arch.Chain("Add", 20, 16)),
+	}
+	for name, m := range generated {
+		t.Run(name, func(t *testing.T) { f(t, run(t, model.New(m), engine.OptAll, nil)) })
+	}
+	files, _ := filepath.Glob("../../../shared/models/*/*.onnx")
+	if len(files) == 0 {
+		t.Log("../shared/models is absent: only generated models")
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".onnx")
+		m, err := model.Load(file)
+		if err != nil || strings.HasPrefix(name, "custom-ops") {
+			continue // of the folder of odd files
+		}
+		t.Run(name, func(t *testing.T) { f(t, run(t, m, engine.OptAll, shapesOf(name))) })
+		m.Close()
+	}
+}
+
+// shapesOf are the inputs of models that do not run with 1 for every dynamic axis.
+func shapesOf(name string) map[string]tensor.Shape {
+	switch {
+	case strings.HasPrefix(name, "silero"):
+		return map[string]tensor.Shape{"input": {1, 512}, "state": {2, 1, 128}}
+	case strings.HasPrefix(name, "banking77"):
+		return map[string]tensor.Shape{"input_ids": {1, 20}}
+	}
+	return nil
+}

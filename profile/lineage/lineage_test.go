@@ -14,34 +14,54 @@ import (
 	"infer/testdata/arch"
 )
 
-// TestOriginsOfModels holds for every model at the default level: origins are nodes of the model, none is claimed twice,
-// and each convolution, product and recurrence is claimed.
-func TestOriginsOfModels(t *testing.T) {
-	each(t, func(t *testing.T, r ran) {
-		written, claimed := map[string]*onnx.Node{}, map[string]string{}
-		r.written.Graph.Walk(func(g *onnx.Graph) {
-			for _, n := range g.Nodes {
-				written[Name(n)] = n
+func TestGeneratedModels(t *testing.T) {
+	for name, m := range generated() {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, model.New(m.model), engine.OptAll, nil)
+			checkOrigins(t, r)
+			if macs := checkCosts(t, r); m.macs != 0 && macs != m.macs {
+				t.Errorf("%d multiply-accumulates, want %d", macs, m.macs)
 			}
 		})
-		origins := Origins(r.written, r.graph)
-		for node, names := range origins {
-			for _, o := range names {
-				if written[o] == nil {
-					t.Errorf("%q has the origin %q, which is no node of the model", node, o)
-				}
-				if other, twice := claimed[o]; twice {
-					t.Errorf("%q is claimed by %q and %q", o, node, other)
-				}
-				claimed[o] = node
-			}
-		}
-		for o, n := range written {
-			if isHeavy(n) && claimed[o] == "" {
-				t.Errorf("%s %q is claimed by no node", n.OpType, o)
-			}
+	}
+}
+
+func TestSharedModels(t *testing.T) {
+	shared(t, func(name string, m *model.Model) {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, m, engine.OptAll, shapesOf(name))
+			checkOrigins(t, r)
+			checkCosts(t, r)
+		})
+	})
+}
+
+// checkOrigins: origins are nodes of the model, none is claimed twice, and each convolution, product and recurrence is
+// claimed.
+func checkOrigins(t *testing.T, r ran) {
+	t.Helper()
+	written, claimed := map[string]*onnx.Node{}, map[string]string{}
+	r.written.Graph.Walk(func(g *onnx.Graph) {
+		for _, n := range g.Nodes {
+			written[Name(n)] = n
 		}
 	})
+	for node, names := range Origins(r.written, r.graph) {
+		for _, o := range names {
+			if written[o] == nil {
+				t.Errorf("%q has the origin %q, which is no node of the model", node, o)
+			}
+			if other, twice := claimed[o]; twice {
+				t.Errorf("%q is claimed by %q and %q", o, node, other)
+			}
+			claimed[o] = node
+		}
+	}
+	for o, n := range written {
+		if isHeavy(n) && claimed[o] == "" {
+			t.Errorf("%s %q is claimed by no node", n.OpType, o)
+		}
+	}
 }
 
 // TestNameless: without a name in the model, every node of the trace finds its origins, except the changes of shape that
@@ -108,10 +128,12 @@ func TestOriginsAtEveryLevel(t *testing.T) {
 
 // TestFusions checks, by hand, what the nodes of known fusions stand for. A node is named by one of its origins.
 func TestFusions(t *testing.T) {
-	resnet, encoder := arch.ResNet50(), tiny()
+	resnet := run(t, model.New(arch.ResNet50()), engine.OptAll, nil)
+	encoder := run(t, model.New(tiny()), engine.OptAll, nil)
+	pieces := run(t, model.New(tiny(arch.WithDecomposedNorm(), arch.WithEmbeddings())), engine.OptAll, nil)
 	for _, c := range []struct {
 		name, of string
-		m        *onnx.Model
+		r        ran
 		op       string // "": differs between processors
 		want     string
 	}{
@@ -122,16 +144,15 @@ func TestFusions(t *testing.T) {
 		{"Add and LayerNormalization", "LayerNormalization_49", encoder, "SkipLayerNormalization", "[Add_48 LayerNormalization_49]"},
 		{"Gelu in pieces", "Erf_53", encoder, "Gelu", "[Div_52 Erf_53 Add_54 Mul_55 Mul_56]"},
 		{"a shape folded into a Reshape", "Reshape_45", encoder, "Reshape", "[Reshape_45]"},
-		{"LayerNormalization in pieces", "Sqrt_16", tiny(arch.WithDecomposedNorm(), arch.WithEmbeddings()), "LayerNormalization",
+		{"LayerNormalization in pieces", "Sqrt_16", pieces, "LayerNormalization",
 			"[ReduceMean_11 Sub_12 Pow_13 ReduceMean_14 Add_15 Sqrt_16 Div_17 Mul_18 Add_19]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := run(t, model.New(c.m), engine.OptAll, nil)
 			ops := map[string]string{}
-			for _, n := range r.graph.Graph.Nodes {
+			for _, n := range c.r.graph.Graph.Nodes {
 				ops[n.Name] = n.OpType
 			}
-			for node, names := range Origins(r.written, r.graph) {
+			for node, names := range Origins(c.r.written, c.r.graph) {
 				if !slices.Contains(names, c.of) {
 					continue
 				}

@@ -183,27 +183,7 @@ func matrixFormulas(m map[string]formula) {
 		c.macs(c.vol(y), k)
 		c.work.FLOPs = plus(c.work.FLOPs, times(2, n, k))
 	}
-	m["Einsum"] = func(c *costCall) {
-		var shapes [][]dim
-		for i := range c.node.Inputs {
-			shapes = append(shapes, fixedList(c.shape(i)))
-		}
-		terms, _, ok := einsumTerms(c.node.Str("equation", ""), shapes)
-		sizes, okS := einsumSizes(terms, shapes)
-		if !ok || !okS {
-			c.lack("the equation has a form without a formula")
-			return
-		}
-		p := fixed(1)
-		for _, d := range sizes {
-			p = mul(p, d)
-		}
-		n, known := p.fixed()
-		if !known {
-			n = math.MaxInt64
-		}
-		c.macs(n)
-	}
+	m["Einsum"] = einsumFormula
 	m["LSTM"], m["GRU"], m["RNN"] = cells(9, 5), cells(7, 3), cells(2, 1)
 	m[ms+"DynamicQuantizeLSTM"] = m["LSTM"]
 	m[ms+"QGemm"] = func(c *costCall) {
@@ -214,6 +194,28 @@ func matrixFormulas(m map[string]formula) {
 	}
 	m[ms+"TransposeMatMul"], m[ms+"FusedMatMulActivation"], m[ms+"MatMulBnb4"] = mm(0), mm(1), m[ms+"MatMulNBits"]
 	attentionFormulas(m)
+}
+
+func einsumFormula(c *costCall) {
+	var shapes [][]dim
+	for i := range c.node.Inputs {
+		shapes = append(shapes, fixedList(c.shape(i)))
+	}
+	terms, _, ok := einsumTerms(c.node.Str("equation", ""), shapes)
+	sizes, okS := einsumSizes(terms, shapes)
+	if !ok || !okS {
+		c.lack("the equation has a form without a formula")
+		return
+	}
+	p := fixed(1)
+	for _, d := range sizes {
+		p = mul(p, d)
+	}
+	n, known := p.fixed()
+	if !known {
+		n = math.MaxInt64
+	}
+	c.macs(n)
 }
 
 // contracted returns the axis of input 0 over which a product sums.

@@ -196,7 +196,7 @@ func tickText(q report.Quantity, v, step float64) string {
 }
 
 // roundText writes a round number without zeros at its end.
-func roundText(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
+func roundText(v float64) string { return strconv.FormatFloat(math.Round(v*1e9)/1e9, 'f', -1, 64) }
 
 // timeTick writes a round time, which has few digits but for the error of arithmetic.
 func timeTick(v float64) string {

@@ -68,6 +68,12 @@ type Advice struct {
 	Command  string   `json:"command,omitempty"`  // an infer command; "" where none helps
 }
 
+// UnjudgedRule is a rule of the advice that a profile lacks the facts for.
+type UnjudgedRule struct {
+	Rule string `json:"rule"`
+	Why  string `json:"why"` // what it lacks
+}
+
 // AdviceRule is one rule of the table that `infer profile --list-advice` prints.
 type AdviceRule struct {
 	Rule    string `json:"rule"`
@@ -106,7 +112,7 @@ type TraceInfo struct {
 	Parallel bool     `json:"parallel,omitempty"` // nodes ran on several threads at once
 }
 
-// Span is one step of a cold start, in order. Times are seconds since the process began to load the library.
+// Span is one step of a cold start, in order. Times are seconds since the process was started.
 type Span struct {
 	Name  string  `json:"name"`
 	Begin float64 `json:"begin"`
@@ -137,4 +143,15 @@ type ProfileDiff struct {
 	Added   int             `json:"added"`               // nodes that only head has
 	Removed int             `json:"removed"`             // nodes that only base has
 	Changed int             `json:"significant_changes"` // matched nodes whose change is beyond noise, after Holm's correction
+	Common  *Interval       `json:"common,omitempty"`    // the factor by which the nodes that are alike moved, their median, and N of them; nil: there are too few
+	Spread  float64         `json:"spread,omitempty"`    // standard deviation of the logarithm of a node's factor around Common, which noise between two runs explains
+}
+
+// Idle is what a session costs while nobody asks it, from gaps after a run. Times are seconds, medians over the gaps.
+type Idle struct {
+	Share float64 `json:"share"` // of one CPU that the process used while threads span; 0: none did
+	Spin  float64 `json:"spin"`  // for which they did after a run, at most Gap
+	CPU   float64 `json:"cpu"`   // that this took
+	Gap   float64 `json:"gap"`   // that was looked at
+	N     int     `json:"n"`     // gaps
 }

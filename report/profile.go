@@ -44,6 +44,7 @@ type Ceilings struct {
 	Cached     bool      `json:"cached"`      // read from the cache, not measured by this profile
 	Probes     []Probe   `json:"probes,omitempty"`
 	Notes      []string  `json:"notes,omitempty"`
+	Disturbed  []string  `json:"disturbed,omitempty"` // what else went on while they were measured: they may be too low
 }
 
 // Probe is one measurement behind a ceiling.

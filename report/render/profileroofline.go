@@ -16,7 +16,10 @@ func rooflineSections(p report.ProfileDetails, o Options) []section {
 	}
 	shown := rowsToShow(len(p.ByNode), p.Top, o)
 	r := newRoofline(p.Ceilings, p.ByNode, shown)
-	s := section{title: "What limits the nodes: the roofline", facts: ceilingFacts(p.Ceilings), table: r.table(p.ByNode, shown)}
+	s := section{title: "What limits the nodes: the roofline", facts: ceilingFacts(p.Ceilings)}
+	if slices.ContainsFunc(p.ByNode, func(n report.Share) bool { return n.FLOPs != nil || n.Bytes != nil }) {
+		s.table = r.table(p.ByNode, shown)
+	}
 	if text := timeByClass(p.ByNode); text != "" {
 		s.facts = append(s.facts, fact{"time by class", text})
 	}
@@ -28,6 +31,9 @@ func rooflineSections(p report.ProfileDetails, o Options) []section {
 	}
 	if slices.ContainsFunc(p.ByNode[:shown], func(n report.Share) bool { return n.Efficiency != nil && *n.Efficiency > 1 }) {
 		s.lines = append(s.lines, faint("a node above 100 % beat every probe: a roof is only the best that was seen"))
+	}
+	if d := p.Ceilings.Disturbed; len(d) > 0 {
+		s.lines = append(s.lines, cell{text: "the ceilings may be too low, they were disturbed: " + strings.Join(d, "; "), tone: warn})
 	}
 	for _, n := range p.Ceilings.Notes {
 		s.lines = append(s.lines, faint(n))
@@ -44,7 +50,7 @@ func ceilingFacts(c *report.Ceilings) []fact {
 		}
 		text := write(i.Value)
 		if at := slices.IndexFunc(c.Probes, func(p report.Probe) bool { return p.Roof == name && p.Rate.Value == i.Value }); at >= 0 {
-			text += " by " + strings.TrimSuffix(c.Probes[at].Name, " "+name)
+			text += " by " + c.Probes[at].Name
 		}
 		text += ", the best of " + plural(i.N, "block")
 		if i.Lo != nil && i.Hi != nil {

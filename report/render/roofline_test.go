@@ -16,8 +16,9 @@ func rooflineCeilings() *report.Ceilings {
 		Float32: &f, Int8: &report.Interval{Value: 888e9, Lo: ptr(700e9), Hi: ptr(800e9), N: 24},
 		Memory: &report.Interval{Value: 22.2e9, Lo: ptr(19e9), Hi: ptr(21e9), N: 24}, Cache: &report.Interval{Value: 111e9, N: 4}, CacheBytes: 6291456,
 		Threads: 2, Provider: "cpu", Measured: "2026-11-20T12:00:00Z", Age: 3 * 24 * 3600, Cached: true,
-		Probes: []report.Probe{{Name: "MatMul 512 float32", Roof: "float32", Rate: f}},
-		Notes:  []string{"memory: a triad in Go, counted as two words read and one written, as the bytes of nodes are"},
+		Probes:    []report.Probe{{Name: "MatMul 512 float32", Roof: "float32", Rate: f}},
+		Disturbed: []string{"other processes used 17.0 % of the machine, limit 10 %"},
+		Notes:     []string{"memory: a triad in Go, counted as two words read and one written, as the bytes of nodes are"},
 	}
 }
 
@@ -144,7 +145,7 @@ func TestRooflineHostile(t *testing.T) {
 	rows := rooflineRows()
 	rows[0].Name, rows[0].Op, rows[1].Class = hostile, hostile, hostile
 	c := rooflineCeilings()
-	c.Notes, c.Provider, c.Probes[0].Name = []string{hostile}, hostile, hostile
+	c.Notes, c.Disturbed, c.Provider, c.Probes[0].Name = []string{hostile}, []string{hostile}, hostile, hostile
 	harmless(t, base(t, "profile", report.ProfileDetails{By: "op", ByNode: rows, Ceilings: c}))
 }
 

@@ -183,7 +183,7 @@ func (r roofline) draw(b *strings.Builder, id string, width, height float64) {
 	l := labels{bounds: box{f.left, f.right + 12, f.top - 16, f.bottom}}
 	main := r.roofs[0]
 	fmt.Fprintf(b, `<line class="mark" x1="%.1f" y1="%.1f" x2="%.1[1]f" y2="%.1[3]f"/>`+"\n", f.atX(main.ridge()), f.atY(main.rate), f.bottom)
-	for _, n := range slices.Backward(r.nodes) { // the largest at the bottom hide nothing when they are drawn last but one
+	for _, n := range r.nodes { // the largest first, so that they hide no smaller one
 		n.draw(b, f)
 	}
 	for _, c := range r.roofs {

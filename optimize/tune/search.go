@@ -237,7 +237,7 @@ func (s *search) heat(ctx context.Context, phase string, members []*trial, round
 // that two tell little.
 func (s *search) rounds() int {
 	x := s.levels().noise / tellable
-	return min(2+int(x*x/2), max(2, min(len(s.allowed)/12, mostHeat)))
+	return min(2+int(x*x/2), max(2, min(len(s.allowed)/10, mostHeat)))
 }
 
 // quarrels returns the members that were measured twice and told two things: one more round says which is true.

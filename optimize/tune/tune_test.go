@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -213,9 +214,7 @@ func TestFacts(t *testing.T) {
 
 // Of two that are equally good the cheaper one is chosen.
 func TestCost(t *testing.T) {
-	space := Space{Knobs: []Knob{{"memory", []string{"slow", "large", "small"}, false}}, Cost: func(s Setting) float64 { return float64(len(s["memory"])) },
-		Facts: nil}
-	space.Knobs[0].Values = []string{"slow", "biggest", "small"}
+	space := Space{Knobs: []Knob{{"memory", []string{"slow", "biggest", "small"}, false}}, Cost: func(s Setting) float64 { return float64(len(s["memory"])) }}
 	for seed := range uint64(5) {
 		d := try(t, space, newMachine(weathers()[0], seed, func(s Setting) (float64, float64) {
 			if s["memory"] == "slow" {
@@ -289,6 +288,9 @@ func TestMaxTime(t *testing.T) {
 		d := try(t, cpuSpace(8, "1", "2", "4", "8", "16"), m, Options{Objective: "throughput", MaxTime: limit}).details
 		if m.now > limit+m.weather.open+limit/20 {
 			t.Errorf("a search of %s took %s", limit, m.now)
+		}
+		if limit < 5*time.Second && !slices.ContainsFunc(d.Pruned, func(p report.TunePruned) bool { return strings.HasPrefix(p.Why, "not tried") }) {
+			t.Errorf("%s: nothing is said to be not tried: %+v", limit, d.Pruned)
 		}
 		if d.Elapsed > m.now.Seconds()+1e-9 || !strings.Contains(d.Reading, "too short") || d.Interrupted {
 			t.Errorf("%s: %.1f s, %s", limit, d.Elapsed, d.Reading)

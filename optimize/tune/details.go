@@ -88,6 +88,9 @@ func (s *search) row(t *trial, c *confirmation, d decision) report.TuneTrial {
 	}
 	for _, x := range t.samples {
 		r.Runs += len(x.block.Seconds)
+		if len(x.block.Disturbed) > 0 {
+			r.Disturbed++
+		}
 	}
 	for check := range disturbed {
 		r.Validity = append(r.Validity, check)

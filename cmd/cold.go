@@ -163,10 +163,14 @@ func (t *timeline) later(c *report.ColdStart, run func() error) error {
 	}
 	limit := settled * stats.Median(c.Later[len(c.Later)/2:])
 	first := slices.IndexFunc(c.Later, func(s float64) bool { return s <= limit })
+	between := "third run"
+	if first > 2 {
+		between = fmt.Sprintf("runs 3 to %d, until it is steady", first+1)
+	}
 	for _, part := range []struct {
 		name     string
 		from, to int
-	}{{"second run", 0, 1}, {fmt.Sprintf("runs 3 to %d, until it is steady", first+1), 1, first}, {"a steady run", max(first, 1), max(first, 1) + 1}} {
+	}{{"second run", 0, 1}, {between, 1, first}, {"a steady run", max(first, 1), max(first, 1) + 1}} {
 		if part.from < part.to && part.to < len(ends) {
 			t.spans = append(t.spans, report.Span{Name: part.name, Begin: ends[part.from].Sub(t.zero).Seconds(), End: ends[part.to].Sub(t.zero).Seconds()})
 		}

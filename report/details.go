@@ -31,6 +31,7 @@ type ProfileDetails struct {
 	Correction   *Correction      `json:"correction,omitempty"`        // absent where node times are as traced
 	Ceilings     *Ceilings        `json:"ceilings,omitempty"`          // of the roofline
 	Advice       []Advice         `json:"advice,omitempty"`            // what to do, best first
+	Unjudged     []UnjudgedRule   `json:"unjudged,omitempty"`          // rules of the advice that could not be judged
 	Denormals    *Denormals       `json:"denormals,omitempty"`         //
 	Trace        *TraceInfo       `json:"trace,omitempty"`             //
 	Timeline     []Span           `json:"cold_timeline,omitempty"`     // of the fresh process whose start took the median time
@@ -97,6 +98,8 @@ type BatchRow struct {
 	Error  string  `json:"error,omitempty"` // why this size could not be run
 
 	Latency *stats.Histogram `json:"latency_histogram,omitempty"` // of its timed runs, in seconds
+
+	FirstRun float64 `json:"first_run,omitempty"` // seconds, the first run at this size of a session that had run another one often; absent where nobody tried
 }
 
 // StageRow is what comes before or behind the model, or the model itself between the two.

@@ -45,8 +45,8 @@ func TestStart(t *testing.T) {
 	d := startDoc(t)
 	text := render(t, d, "text", Options{Width: 100})
 	for _, want := range []string{
-		"pre pipelined      34.0 ms  [30.0, 40.0]  34.0 ms    40          10.0×",
-		"forward            50.0 ms  [40.0, 60.0]  50.0 ms    40\n",
+		"pre pipelined      34.0 ms  [30.0, 40.0]   34.0 ms    40          10.0×",
+		"forward            50.0 ms  [40.0, 60.0]   50.0 ms    40\n",
 		"post is ./post, started anew for each run: its start is part of the time",
 		"threads spin for 40 ms and use 62 % of one CPU: 24.8 ms of CPU time",
 		"start the process       0 s    20 ms  ███▎\n",

@@ -429,7 +429,7 @@ type layout struct {
 func layDetails(d *report.Document, o Options) (layout, error) {
 	switch d.Kind {
 	case "profile":
-		return decoded(d.Details, func(p report.ProfileDetails) layout { return layout{title: deltaTitle(p), summary: deltaSummary(p), sections: profileSections(d, p, o), next: p.Next} })
+		return decoded(d.Details, func(p report.ProfileDetails) layout { return layProfile(d, p, o) })
 	case "inspect":
 		return decoded(d.Details, func(i report.InspectDetails) layout { return layout{sections: inspectSections(i, o), next: i.Next} })
 	case "predict":
@@ -445,7 +445,7 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 	case "compare":
 		return decoded(d.Details, func(c report.CompareDetails) layout { return layCompare(d, c, o) })
 	case "tune":
-		return decoded(d.Details, func(x report.TuneDetails) layout { return layout{sections: tuneSections(x, o), next: x.Next} })
+		return decoded(d.Details, func(x report.TuneDetails) layout { return layTune(x, o) })
 	case "report":
 		return decoded(d.Details, func(x report.DecisionDetails) layout { return layDecision(d, x, o) })
 	case "deploy":

@@ -20,6 +20,10 @@ func rowsToShow(n, asked int, o Options) int {
 	return min(n, top)
 }
 
+func layProfile(d *report.Document, p report.ProfileDetails, o Options) layout {
+	return layout{title: deltaTitle(p), summary: deltaSummary(p), sections: profileSections(d, p, o), next: p.Next}
+}
+
 func profileSections(d *report.Document, p report.ProfileDetails, o Options) []section {
 	if p.Diff != nil {
 		return deltaSections(p.Diff, o)

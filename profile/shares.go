@@ -39,6 +39,7 @@ func (r *runner) shares(a *alternated, o *overhead) {
 	}
 	names := newNames(r.t.Model.Proto, origins)
 	r.tables(times, names)
+	names.timeline(t)
 	r.details.By, r.details.Top = r.o.By, r.o.Top
 	if t.PeakInUse > 0 && r.details.Memory != nil {
 		r.details.Memory.Allocator = &report.Allocator{PeakInUse: t.PeakInUse, Held: t.ArenaHeld}

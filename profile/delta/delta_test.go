@@ -97,7 +97,9 @@ func TestTrouble(t *testing.T) {
 		refused string
 		reading string
 	}{
-		{"throttled", func(h Side) { h.Document.AddCheck("cpu_throttled", false, "12 periods, 0.6 s throttled by the CPU quota") },
+		{"throttled", func(h Side) {
+			h.Document.AddCheck("cpu_throttled", false, "12 periods, 0.6 s throttled by the CPU quota")
+		},
 			"head: cpu_throttled: 12 periods", "", "do not blame the model before repeating it"},
 		{"another machine", func(h Side) { h.Document.Manifest.Host["fingerprint"] = "another" },
 			"machine is one machine in base and another in head", "machine is", "do not blame the model before they are"},

@@ -15,6 +15,8 @@ const (
 	finalists   = 3   // at most, beside the default
 	mostRounds  = 48  // of a confirmation, to tell gains apart
 	mostJudging = 240 // and to judge SLOs
+	leastThin   = 4   // rounds before a finalist is likely behind another one
+	thinWidth   = 1.2 // and by how many standard errors
 	mostWaves   = 3   // of finalists, while none holds the SLOs
 )
 
@@ -36,6 +38,7 @@ type confirmation struct {
 	begin   int // round
 	looks   int
 	look    int // rounds at the next look
+	looked  int // rounds at the one before
 	gains   map[*trial]stats.Estimate
 	verdict map[*trial]verdict
 }
@@ -66,10 +69,10 @@ func (s *search) confirm(ctx context.Context) (*confirmation, error) {
 // behind it. Where no SLO is in question, one that surely gains nothing is none.
 func (s *search) contenders() []*trial {
 	var out []*trial
-	sigma, holds := s.noise(), stand(s.base, s.o.SLOs).class() == 0
+	sigma, holds := s.levels().noise, stand(s.base, s.o.SLOs).class() == 0
 	var lead estimate
 	for _, t := range s.ranked(len(s.o.SLOs) > 0) {
-		e, st := race(t, s.base, sigma), stand(t, s.o.SLOs)
+		e, st := s.estimate(t), stand(t, s.o.SLOs)
 		if t == s.base || t.final || len(out) == finalists || st.verdict == report.Fail {
 			continue
 		}
@@ -126,21 +129,49 @@ func (c *confirmation) run(ctx context.Context) error {
 			}
 		}
 		end = c.turn(ctx, confirming, c.members, c.block, c.o.MaxTime)
+		if end == nil {
+			c.thin()
+		}
 		if n := c.round - c.begin; end == nil && n >= c.look {
 			c.judge()
 			c.look = (3*n + 1) / 2
 		}
 	}
-	if n := len(gains(c.members[0], c.base, confirming)); n > 0 && c.gains[c.members[0]].N < n {
+	if c.round-c.begin > c.looked {
 		c.judge()
 	}
 	return end
 }
 
+// thin gives up finalists that are likely behind another one, by all rounds that both took part in: with that no gain over
+// the default is claimed that is not there, and if they are as good, little is lost. Where there are SLOs a finalist that
+// is behind may be the one that holds them.
+func (c *confirmation) thin() {
+	if len(c.o.SLOs) > 0 || left(c.members) < 2 {
+		return
+	}
+	sigma := c.levels().noise
+	for _, t := range c.members {
+		for _, lead := range c.members {
+			d := gains(t, lead, "")
+			if t.out != "" || lead.out != "" || lead.failed != "" || len(d) < leastThin {
+				continue
+			}
+			behind := thinWidth * sigma * math.Sqrt(2/float64(len(d)))
+			if c.cheaper(t, lead) {
+				behind += math.Log1p(c.o.MinGain) // that much is no reason to pay more
+			}
+			if stats.Median(d) < -behind {
+				t.out = fmt.Sprintf("behind %s in the confirmation: %s over %d pairs of blocks", c.name(lead.at), percent(stats.Median(d)), len(d))
+			}
+		}
+	}
+}
+
 // every says for how many rounds sessions stay open: two sessions of one setting differ, by where their memory lies, so
-// they are opened anew as often as opening does not take longer than measuring.
+// they are opened anew as often as that takes up to half the time of measuring.
 func (c *confirmation) every() int {
-	return max(1, int(math.Ceil(float64(c.opening())/float64(max(c.block, 1)))))
+	return max(1, int(math.Ceil(2*float64(c.opening())/float64(max(c.block, 1)))))
 }
 
 // wanted says that another round may tell more.
@@ -161,11 +192,18 @@ func (c *confirmation) wanted(rounds int) bool {
 func (c *confirmation) judge() {
 	level := c.level()
 	c.looks++
+	c.looked = c.round - c.begin
 	for _, t := range c.members {
 		if t.failed != "" || t.out != "" {
 			continue
 		}
+		if st := stand(t, c.o.SLOs); st.verdict == report.Fail {
+			t.out = st.reason
+		}
 		g := stats.SignedRank(gains(t, c.base, confirming), level)
+		if !g.OK && c.gains[t].OK {
+			continue // a look too early for its level says less than the one before
+		}
 		c.gains[t] = g
 		switch {
 		case !g.OK:
@@ -173,9 +211,6 @@ func (c *confirmation) judge() {
 			c.verdict[t] = better
 		case g.Hi < math.Log1p(c.o.MinGain):
 			c.verdict[t] = same
-		}
-		if st := stand(t, c.o.SLOs); st.verdict == report.Fail {
-			t.out = st.reason
 		}
 	}
 	c.outrun(level)

@@ -14,8 +14,6 @@ import (
 // manySettings is how many may enter refinement without a race before.
 const manySettings = 4
 
-func (s *search) noise() float64 { return noise(s.order, s.base) }
-
 // screen measures what differs from the default in one knob.
 func (s *search) screen(ctx context.Context) error {
 	var members []*trial
@@ -41,9 +39,8 @@ func (s *search) race(ctx context.Context) error {
 				return err
 			}
 			in = s.alive()
-			sigma := s.noise()
 			for _, t := range in[min(len(in), max(manySettings, len(in)/2)):] {
-				e, lead := race(t, s.base, sigma), race(in[0], s.base, sigma)
+				e, lead := s.estimate(t), s.estimate(in[0])
 				t.out = fmt.Sprintf("in the worse half after %d rounds: %s against %s of %s", e.n, percent(e.value), percent(lead.value), s.name(in[0].at))
 			}
 			in = s.alive()
@@ -67,12 +64,12 @@ func (s *search) ranked(gone bool) []*trial {
 		at    float64
 	}
 	var all []rank
-	sigma := s.noise()
+	sigma := s.levels().noise
 	for _, t := range s.order {
 		if t.failed != "" || len(t.samples) == 0 || t.out != "" && !gone {
 			continue
 		}
-		st, e := stand(t, s.o.SLOs), race(t, s.base, sigma)
+		st, e := stand(t, s.o.SLOs), s.estimate(t)
 		r := rank{t, st.class(), e.value - sigma/math.Sqrt(float64(max(1, e.n)))}
 		if t == s.base {
 			r.at = 0
@@ -93,13 +90,15 @@ func (s *search) ranked(gone bool) []*trial {
 // drop gives up members that are not worth another round: those that surely miss an SLO where another setting may hold
 // it, and those whose interval is below that of the incumbent, the setting with the highest lower end.
 func (s *search) drop(members []*trial) {
-	sigma := s.noise()
 	lead, leadClass, leadAt := (*trial)(nil), 3, estimate{}
 	for _, t := range s.order {
 		if t.failed != "" || t.out != "" || len(t.samples) == 0 {
 			continue
 		}
-		c, e := stand(t, s.o.SLOs).class(), race(t, s.base, sigma)
+		c, e := stand(t, s.o.SLOs).class(), s.estimate(t)
+		if t != s.base && e.n < 2 {
+			continue
+		}
 		if c < leadClass || c == leadClass && e.lo > leadAt.lo {
 			lead, leadClass, leadAt = t, c, e
 		}
@@ -108,7 +107,7 @@ func (s *search) drop(members []*trial) {
 		if t == lead || t == s.base || t.failed != "" || t.out != "" {
 			continue
 		}
-		st, e := stand(t, s.o.SLOs), race(t, s.base, sigma)
+		st, e := stand(t, s.o.SLOs), s.estimate(t)
 		switch {
 		case e.n < 2:
 		case st.verdict == report.Fail && leadClass < 2:

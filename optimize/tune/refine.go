@@ -10,14 +10,16 @@ import (
 const (
 	generations = 8    // at most
 	pull        = 0.5  // rounds of no effect that every value of a knob begins with
-	optimism    = 0.08 // by which a move may be better than what the knobs say alone: they do not add up exactly
+	hope        = 0.06 // by which a move may be better than what the knobs say alone, as they do not add up exactly
+	usualSpace  = 128  // settings of a space in which all of it is hoped for
+	orderedHope = 0.22 // the same of a neighbour of an ordered knob: where the best number of threads lies depends most on the rest
 )
 
 // refine climbs from the best settings so far: it measures those one step away from them, and those that put together
 // what was good alone, beside the best one itself, as long as that finds a better one.
 func (s *search) refine(ctx context.Context) error {
 	return s.step(refining, s.alive(), func() error {
-		for g, idle := 0, 0; g < generations && idle < 2; g++ {
+		for range generations {
 			lead := s.ranked(false)[0]
 			next := s.promising(s.o.MaxOpen - 2)
 			if len(next) == 0 {
@@ -30,9 +32,6 @@ func (s *search) refine(ctx context.Context) error {
 			if err := s.heat(ctx, refining, members, 2, s.share(refineUntil)); err != nil {
 				return err
 			}
-			if idle++; s.ranked(false)[0] != lead {
-				idle = 0
-			}
 		}
 		return nil
 	})
@@ -42,7 +41,7 @@ func (s *search) refine(ctx context.Context) error {
 func (s *search) promising(n int) []point {
 	top := s.ranked(false)
 	top = top[:min(2, len(top))]
-	m, sigma := s.additive(), s.noise()
+	m := s.additive()
 	type guess struct {
 		at   point
 		gain float64
@@ -57,10 +56,10 @@ func (s *search) promising(n int) []point {
 		}
 	}
 	for _, t := range top {
-		own := race(t, s.base, sigma).value
+		own := s.estimate(t).value
 		best = max(best, own)
 		for _, p := range s.moves(t.at) {
-			add(p, own+m.at(p)-m.at(t.at))
+			add(p, own+m.at(p)-m.at(t.at)+s.hope(t.at, p))
 		}
 	}
 	var put *guess
@@ -70,16 +69,28 @@ func (s *search) promising(n int) []point {
 		}
 	}
 	if put != nil {
-		add(put.at, put.gain)
+		add(put.at, put.gain+s.hope(put.at, put.at))
 	}
 	slices.SortStableFunc(all, func(a, b guess) int { return cmp.Compare(b.gain, a.gain) })
 	var out []point
 	for _, g := range all {
-		if len(out) < n && g.gain > best-optimism {
+		if len(out) < n && g.gain > best {
 			out = append(out, g.at)
 		}
 	}
 	return out
+}
+
+// hope is what a move from p to q may bring beyond what the knobs say. In a small space less is hoped for: there the time
+// of a sweep, which a search has to undercut, is short.
+func (s *search) hope(p, q point) float64 {
+	thrift := min(math.Sqrt(float64(len(s.allowed))/usualSpace), 1.2)
+	for k := range p {
+		if p[k] != q[k] && s.Knobs[k].Ordered {
+			return thrift * orderedHope
+		}
+	}
+	return thrift * hope
 }
 
 // additive is what each value of each knob adds to the logarithm of the objective, the default's values nothing.
@@ -101,9 +112,8 @@ func (s *search) additive() additive {
 		gain, weight float64
 	}
 	var facts []fact
-	sigma := s.noise()
 	for _, t := range s.order {
-		if e := race(t, s.base, sigma); t != s.base && e.n > 0 && t.failed == "" {
+		if e := s.estimate(t); t != s.base && e.n > 0 && t.failed == "" {
 			facts = append(facts, fact{t.at, e.value, float64(e.n)})
 		}
 	}

@@ -27,6 +27,12 @@ const (
 	refineUntil = 0.65
 )
 
+const (
+	tellable = 0.02 // noise of a block up to which two rounds are enough
+	mostHeat = 8
+	quarrel  = 5.5 // noise over which the interval of two rounds reaches where they disagree
+)
+
 // errTime ends a phase whose next round would not end in time.
 var errTime = errors.New("the time is over")
 
@@ -44,7 +50,10 @@ type search struct {
 	round   int           // rounds are counted through all phases
 	resumed int
 	short   []string // what the time was too short for
-	steps   []report.TuneStep
+
+	fitted   *levels // to as many samples
+	fittedTo int
+	steps    []report.TuneStep
 }
 
 // The length of blocks: of as many runs of the default, and for at least some time, where the time allows.
@@ -209,7 +218,7 @@ func (s *search) opening() time.Duration {
 
 // heat measures members in rounds, and gives up those that are clearly behind or miss an SLO, from the second round on.
 func (s *search) heat(ctx context.Context, phase string, members []*trial, rounds int, until time.Duration) error {
-	for range rounds {
+	for n := 0; n < max(rounds, s.rounds()); n++ {
 		if left(members) == 0 {
 			return nil
 		}
@@ -218,7 +227,29 @@ func (s *search) heat(ctx context.Context, phase string, members []*trial, round
 		}
 		s.drop(members)
 	}
+	if again := s.quarrels(members); len(again) > 0 {
+		return s.turn(ctx, phase, again, s.block, until)
+	}
 	return nil
+}
+
+// rounds is how many a setting takes part in before others come to their turn: two, and more where the noise is so large
+// that two tell little.
+func (s *search) rounds() int {
+	x := s.levels().noise / tellable
+	return min(2+int(x*x/2), max(2, min(len(s.allowed)/10, mostHeat)))
+}
+
+// quarrels returns the members that were measured twice and told two things: one more round says which is true.
+func (s *search) quarrels(members []*trial) []*trial {
+	var out []*trial
+	wide := quarrel * s.levels().noise
+	for _, t := range members {
+		if e := s.estimate(t); t != s.base && t.failed == "" && e.n == 2 && e.hi-e.lo > wide {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // heats is heat for any number of members: as many at a time as can be open beside the default.
@@ -264,7 +295,7 @@ func (s *search) tell(phase string) {
 	}
 	note := fmt.Sprintf("%d settings", len(s.order))
 	if best := s.ranked(false)[0]; best != s.base {
-		note += fmt.Sprintf(", best so far %s: %s", s.name(best.at), percent(race(best, s.base, s.noise()).value))
+		note += fmt.Sprintf(", best so far %s: %s", s.name(best.at), percent(s.estimate(best).value))
 	}
 	s.o.Progress.Send(progress.Event{Phase: phase, Done: min(s.spent, s.o.MaxTime).Seconds(), Total: s.o.MaxTime.Seconds(), Unit: "s", Note: note})
 }

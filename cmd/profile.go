@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"infer/internal/fault"
 	"infer/model/measure"
@@ -32,6 +33,7 @@ type profileFlags struct {
 	pre, post   string // commands
 	adviceGates []string
 	listAdvice  bool
+	set         *pflag.FlagSet // to tell what the command line names
 }
 
 func newProfileCmd(a *app, run func(context.Context, *app, []string, profileFlags) error) *cobra.Command {
@@ -54,6 +56,7 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
 	}
 	fs := c.Flags()
+	f.set = fs
 	fs.IntVar(&f.opts.Runs, "runs", f.opts.Runs, "timed runs after warm-up (default: as many as --duration gives)")
 	fs.DurationVar(&f.opts.Duration, "duration", f.opts.Duration, "length of the timed phase, where --runs is not given")
 	fs.StringVar(&f.warmUp, "warm-up", "auto", "untimed runs first: auto|`N`; auto ends where a change-point test finds the runs steady")
@@ -62,10 +65,10 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 	fs.Lookup("batch").DefValue = "" // or the help says (default [])
 	fs.StringVar(&f.opts.By, "by", f.opts.By, "what the shares are grouped by: op|node|block|origin|provider|dtype; origin is the nodes as the model's author wrote them")
 	fs.IntVar(&f.opts.Top, "top", f.opts.Top, "rows of the table of shares")
-	fs.IntVar(&f.opts.ProfiledRuns, "profiled-runs", f.opts.ProfiledRuns, "runs of the profiled pass; 0 for no shares")
+	fs.IntVar(&f.opts.ProfiledRuns, "profiled-runs", f.opts.ProfiledRuns, "traced runs at most, which take turns with untraced ones; 0 for no shares")
 	fs.StringVar(&f.opts.TracePath, "trace", "", "keep the runtime's trace of the profiled pass in `FILE`")
 	fs.StringVar(&f.opts.Roofline, "roofline", f.opts.Roofline, "ceilings of this machine: auto|measure|off; auto measures them once and keeps them")
-	fs.StringArrayVar(&f.exports, "export", nil, "write the profile for another tool, `FORMAT=FILE`: chrome, pprof, speedscope or csv; repeatable")
+	fs.StringArrayVar(&f.exports, "export", nil, "write the profile for another tool, `FORMAT=FILE`: "+strings.Join(exportNames(), ", ")+"; repeatable")
 	fs.StringVar(&f.fromTrace, "from-trace", "", "read the trace in `FILE` in place of running anything; MODEL, where given, tells what its nodes compute")
 	fs.StringVar(&f.diff, "diff", "", "compare the profile or trace in `BASE` with the one that the operand names, node by node")
 	fs.StringVar(&f.pre, "pre", "", "`COMMAND` that stands for what comes before the model, measured alone and in a pipeline with it")
@@ -86,9 +89,15 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 	if err := f.parseWarmUp(); err != nil {
 		return err
 	}
+	if err := f.checkExports(); err != nil {
+		return err
+	}
+	if err := f.checkAdviceGates(); err != nil {
+		return err
+	}
 	switch {
 	case f.listAdvice:
-		return runListAdvice(a)
+		return runListAdvice(a, f.output)
 	case f.diff != "":
 		return runProfileDiff(ctx, a, args, f)
 	case f.fromTrace != "":
@@ -123,9 +132,10 @@ func runLiveProfile(ctx context.Context, a *app, args []string, f profileFlags) 
 	if err := a.manifest(d, o); err != nil {
 		return err
 	}
+	f.opts.Cache = a.libraryOptions("").CacheDir
 	spec := coldSpec{Library: o.library.Path, Model: o.path, Config: o.config, Data: f.data, Bind: f.bind}
 	target := profile.Target{
-		Model: o.model, Provider: o.provider, Config: o.config, Inputs: o.data.inputs, Progress: a.progress(),
+		Model: o.model, Provider: o.provider, Config: o.config, Inputs: o.data.inputs, Progress: a.progress(), Runtime: o.library.Version,
 		Cold: func(ctx context.Context) *exec.Cmd { return coldStart(ctx, spec) },
 	}
 	o.data.addStages(&target)
@@ -145,14 +155,15 @@ func (f *profileFlags) finish(a *app, d *report.Document, t *trace.Trace, gates 
 	if err := f.judgeAdvice(d); err != nil {
 		return err
 	}
-	if err := f.export(d, t); err != nil {
-		return err
-	}
+	exported := f.export(d, t) // what was measured is told all the same
 	a.top, a.strict = f.opts.Top, f.strict
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
 	a.github(d)
+	if exported != nil {
+		return exported
+	}
 	return outcome(d, f.strict)
 }
 

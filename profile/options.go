@@ -22,7 +22,7 @@ type Options struct {
 	Batches      []int64       // batch sizes to sweep; empty: none
 	By           string        // what the shares are grouped by in text: one of groupings
 	Top          int           // rows of that table
-	ProfiledRuns int           // runs of the profiled pass; 0: no shares
+	ProfiledRuns int           // traced runs at most; 0: no shares
 	TracePath    string        // where to keep the trace of the profiled pass; "" for nowhere
 	Roofline     string        // "auto": ceilings from the cache, measured where it has none; "measure": anew; "off"
 	Cache        string        // folder of what is measured once for a machine; "": nothing is kept
@@ -38,7 +38,7 @@ var DefaultOptions = Options{
 	Cold:         6, // the fewest whose median has a 95 % interval
 	By:           "op",
 	Top:          10,
-	ProfiledRuns: 20,
+	ProfiledRuns: 200,
 	Roofline:     "auto",
 }
 

@@ -11,11 +11,9 @@ import (
 	"infer/internal/fault"
 	"infer/internal/host"
 	"infer/internal/progress"
-	"infer/internal/stats"
 	"infer/model"
 	"infer/model/engine"
 	"infer/model/measure"
-	"infer/model/onnx"
 	"infer/model/tensor"
 	"infer/model/trace"
 	"infer/report"
@@ -31,8 +29,11 @@ type Target struct {
 	// Pre makes the inputs of one run from images or texts, Post an answer of a run's outputs; nil: not measured.
 	Pre  measure.Run
 	Post func(outputs []tensor.Tensor) error
+	// PreCommand and PostCommand are commands that stand for the two, in their place; "": none. See child.Worker.
+	PreCommand, PostCommand string
 	// Cold returns a fresh process that starts cold, runs once and prints a report.ColdStart; nil for none.
 	Cold     func(ctx context.Context) *exec.Cmd
+	Runtime  string // version of the runtime library, for what is kept of this machine
 	Progress progress.Func
 }
 
@@ -40,6 +41,7 @@ type Target struct {
 // is for what made measuring impossible. The trace of the profiled pass is nil where there was none.
 func Run(ctx context.Context, t Target, o Options, d *report.Document) (*trace.Trace, error) {
 	r := &runner{t: t, o: o, d: d, cpus: host.EffectiveCPUs().Count}
+	defer r.release()
 	if err := r.measure(ctx); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
@@ -55,12 +57,22 @@ type runner struct {
 	cpus    int
 	details report.ProfileDetails
 
-	graph       analysis
-	base        *measure.Series // the unprofiled timed runs at the bound size
-	rows        int64           // rows a run at the bound size
-	profiledP50 float64
-	trace       *trace.Trace // of the profiled pass
-	ran         *onnx.Model  // the graph that the runtime really ran; nil: unknown
+	graph analysis
+	base  *measure.Series // the unprofiled timed runs at the bound size
+	rows  int64           // rows a run at the bound size
+	trace *trace.Trace    // of the profiled pass
+	ran   *model.Model    // the graph that the runtime really ran; nil: unknown
+	dir   string          // of the trace and of ran
+}
+
+// release closes and removes what the profiled pass left for the phases after it.
+func (r *runner) release() {
+	if r.ran != nil {
+		_ = r.ran.Close()
+	}
+	if r.dir != "" {
+		_ = os.RemoveAll(r.dir)
+	}
 }
 
 func (r *runner) measure(ctx context.Context) error {
@@ -88,7 +100,13 @@ func (r *runner) measure(ctx context.Context) error {
 			return fmt.Errorf("profiled pass: %w", err)
 		}
 	}
-	return r.cold(ctx)
+	if err := r.cold(ctx); err != nil {
+		return err
+	}
+	if err := r.ceilings(ctx); err != nil {
+		return err
+	}
+	return r.findings(ctx)
 }
 
 // inputShapes returns the shape of every input as it is run.
@@ -169,71 +187,6 @@ func (r *runner) series(ctx context.Context, in []tensor.Tensor, phase string) (
 	})
 }
 
-// profiled runs a session that writes a trace and folds it into shares. Its times are for shares alone: tracing
-// itself costs time, which Inflation tells.
-func (r *runner) profiled(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "infer-trace-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	c := r.t.Config
-	c.TracePrefix = dir + "/trace"
-	s, err := r.t.Provider.Open(ctx, r.t.Model, c)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	in, err := r.t.Inputs(0)
-	if err != nil {
-		return err
-	}
-	run, timed, closeRun, err := measure.Bind(ctx, s, in)
-	if err != nil {
-		return err
-	}
-	series, err := measure.Steady(ctx, run, measure.Options{
-		Runs: r.profiledRuns(), WarmUp: profiledWarmUp, Timed: timed, Progress: r.t.Progress, Phase: "profiled runs",
-	})
-	closeRun()
-	if err == nil {
-		err = s.Close()
-	}
-	if err != nil {
-		return err
-	}
-	r.profiledP50 = stats.Median(series.Seconds)
-	tracer, ok := s.(engine.Tracer)
-	if !ok || tracer.TracePath() == "" {
-		r.d.Warn("provider %s wrote no trace: no shares by operator", r.t.Provider.Name())
-		return nil
-	}
-	skip := profiledWarmUp
-	if _, ok := s.(engine.Binder); ok {
-		skip++ // binding runs the session once
-	}
-	t, err := trace.ReadFile(tracer.TracePath(), skip)
-	if err != nil {
-		return err
-	}
-	r.trace = t
-	r.shares(t)
-	return r.keepTrace(tracer.TracePath())
-}
-
-// profiledWarmUp runs come first in the profiled pass and are left out of the shares.
-const profiledWarmUp = 3
-
-// profiledRuns keeps the profiled pass of a slow model short: at most about the time of the timed runs.
-func (r *runner) profiledRuns() int {
-	mean := r.base.Mean().Value
-	if mean <= 0 {
-		return r.o.ProfiledRuns
-	}
-	fit := int(max(r.o.Duration, 2*time.Second).Seconds() / mean)
-	return max(min(r.o.ProfiledRuns, fit), 3)
-}
-
 // cold starts fresh processes one after the other, for at most coldBudget.
 func (r *runner) cold(ctx context.Context) error {
 	if r.t.Cold == nil || r.o.Cold == 0 {
@@ -259,10 +212,7 @@ func (r *runner) cold(ctx context.Context) error {
 		}
 		r.details.Cold = append(r.details.Cold, one)
 	}
-	addCold(r.d, r.details.Cold)
-	if m := r.d.Metric("peak_rss", nil); m != nil && m.Value != nil {
-		r.details.Memory.PeakRSS = int64(*m.Value)
-	}
+	r.started()
 	r.memory()
 	return nil
 }

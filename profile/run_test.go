@@ -228,11 +228,11 @@ func TestShares(t *testing.T) {
 		{Name: "/a/x/Relu", Op: "Relu", Provider: "CPU", Seconds: []float64{1, 1}},
 		{Name: "/b/y/Conv", Op: "Conv", Provider: "CUDA", Shapes: "float 1x4", Seconds: []float64{5, 5}},
 	}}
-	ops := table(tr, func(n *trace.Node) string { return n.Op })
+	ops := table(tracedTimes(tr), func(n *nodeTime) string { return n.Op })
 	if len(ops) != 2 || ops[0].Name != "Conv" || ops[0].Count != 2 || ops[0].Seconds != 7 || ops[0].Share != 0.875 || ops[0].Provider != "mixed" || ops[0].Shapes != "" {
 		t.Errorf("by operator: %+v", ops)
 	}
-	blocks := table(tr, func(n *trace.Node) string { return block(n.Name) })
+	blocks := table(tracedTimes(tr), func(n *nodeTime) string { return block(n.Name) })
 	if names := []string{blocks[0].Name, blocks[1].Name}; !slices.Equal(names, []string{"b/y", "a/x"}) || blocks[1].Op != "" {
 		t.Errorf("by block: %+v", blocks)
 	}

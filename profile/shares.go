@@ -8,104 +8,84 @@ import (
 	"strings"
 
 	"infer/internal/atomicfile"
-	"infer/internal/stats"
-	"infer/model/measure"
+	"infer/model/onnx/static"
 	"infer/model/trace"
+	"infer/profile/lineage"
 	"infer/report"
 )
 
-// shares turns a trace into the tables by node, operator and block. A share is of the nodes' summed self time.
-func (r *runner) shares(t *trace.Trace) {
-	if t.Runs == 0 || len(t.Nodes) == 0 {
-		r.d.Warn("the trace of the profiled pass holds no run: no shares by operator")
-		return
+// shares turns the traced blocks into the tables by node, operator, block, provider and dtype. A share is of the nodes'
+// summed self time.
+func (r *runner) shares(a *alternated, o *overhead) {
+	t := a.trace
+	traceWarnings(t, r.d)
+	times := a.nodeTimes()
+	c := correct(times, a, o)
+	r.details.Correction, r.details.Inflation = c, c.Inflation.Value
+	r.details.ProfiledRuns = 0
+	for _, block := range a.traced {
+		r.details.ProfiledRuns += len(block)
 	}
-	if t.Repaired > 0 {
-		r.d.Warn("%d lines of the trace had node names that are no valid JSON; they were repaired", t.Repaired)
+	if c.SharesOnly {
+		r.d.Warn("tracing made a run %.1f times slower: times of single nodes are not to be quoted, shares of the time tell more", c.Inflation.Value)
 	}
-	r.details.ProfiledRuns = t.Runs
-	if p50 := stats.Median(r.base.Seconds); p50 > 0 && r.profiledP50 > 0 {
-		r.details.Inflation = r.profiledP50 / p50
-		if r.details.Inflation > inflated {
-			r.d.Warn("tracing made a run %.1f times slower: read the shares of short nodes as upper bounds", r.details.Inflation)
+	var origins map[string][]string
+	if r.ran != nil {
+		origins = lineage.Origins(r.t.Model.Proto, r.ran.Proto)
+		costs := lineage.Costs(r.ran.Proto, t.Nodes)
+		for i := range times {
+			times[i].cost = costs[times[i].Name]
 		}
 	}
-	r.details.ByNode = table(t, r.nodeOf)
-	r.details.ByOp = table(t, func(n *trace.Node) string { return n.Op })
-	r.details.ByBlock = table(t, func(n *trace.Node) string { return block(n.Name) })
-	r.joinMACs()
+	names := newNames(r.t.Model.Proto, origins)
+	r.tables(times, names)
 	r.details.By, r.details.Top = r.o.By, r.o.Top
-}
-
-// nodeOf returns the node of the model that a node of the trace is, by name. The runtime lays convolutions out anew and
-// names them after their output then: slow_y_nchwc is the node that gives slow_y.
-func (r *runner) nodeOf(n *trace.Node) string {
-	output, ok := strings.CutSuffix(n.Name, "_nchwc")
-	if !ok {
-		return n.Name
-	}
-	for _, c := range r.t.Model.Proto.Graph.Nodes {
-		if c.Name != "" && slices.Contains(c.Outputs, output) {
-			return c.Name
-		}
-	}
-	return n.Name
-}
-
-// joinMACs adds the multiply-accumulates to the operators that the runtime left as they are: one that it fused, split
-// or made anew has another number of nodes than in the file, and gets none.
-func (r *runner) joinMACs() {
-	macs, nodes := r.graph.macsByOp(), map[string]int{}
-	for _, c := range r.graph.costs.Nodes {
-		nodes[c.Node.OpType]++
-	}
-	for i := range r.details.ByOp {
-		row := &r.details.ByOp[i]
-		if v, ok := macs[row.Name]; ok && nodes[row.Name] == row.Count {
-			row.MACs = &v
-		}
+	if t.PeakInUse > 0 && r.details.Memory != nil {
+		r.details.Memory.Allocator = &report.Allocator{PeakInUse: t.PeakInUse, Held: t.ArenaHeld}
 	}
 }
 
-// inflated is the slow-down by tracing from which shares of short nodes say more of the tracing than of the node.
-const inflated = 1.5
-
-// table groups the nodes by key, largest share first. Seconds are means a run with a t interval over the runs.
-func table(t *trace.Trace, key func(*trace.Node) string) []report.Share {
-	index := map[string]int{}
-	var rows []report.Share
-	var perRun [][]float64
-	for _, n := range t.Nodes {
-		k := key(n)
-		i, ok := index[k]
-		if !ok {
-			i = len(rows)
-			index[k] = i
-			rows = append(rows, report.Share{Name: k, Op: n.Op, Provider: n.Provider, Shapes: n.Shapes})
-			perRun = append(perRun, make([]float64, t.Runs))
-		}
-		rows[i].Count++
-		if rows[i].Count > 1 {
-			rows[i].Shapes = ""
-		}
-		if rows[i].Op != n.Op {
-			rows[i].Op = ""
-		}
-		if rows[i].Provider != n.Provider {
-			rows[i].Provider = "mixed"
-		}
-		for j, s := range n.Seconds {
-			perRun[i][j] += s
-		}
+// tables groups the nodes in every way.
+func (r *runner) tables(times []nodeTime, names names) {
+	x := &r.details
+	x.ByNode = table(times, func(t *nodeTime) string { return names.of(t.Node) })
+	for i := range x.ByNode {
+		row := &x.ByNode[i]
+		row.Origins = names.origins(row.Name)
 	}
-	var total float64
-	for i := range rows {
-		m := stats.Mean(perRun[i], measure.Confidence)
-		rows[i].Seconds = m.Value
-		if lo, hi := max(m.Lo, 0), m.Hi; m.OK {
-			rows[i].Lo, rows[i].Hi = &lo, &hi
+	x.ByOp = table(times, func(t *nodeTime) string { return t.Op })
+	x.ByBlock = table(times, func(t *nodeTime) string { return block(names.of(t.Node)) })
+	x.ByProvider = table(times, func(t *nodeTime) string { return t.Provider })
+	x.ByDType = table(times, func(t *nodeTime) string { return dtypeOf(t.Node) })
+}
+
+// traceWarnings says what is odd about a trace.
+func traceWarnings(t *trace.Trace, d *report.Document) {
+	if t.Repaired > 0 {
+		d.Warn("%d lines of the trace had node names that are no valid JSON; they were repaired", t.Repaired)
+	}
+	if t.Capped {
+		d.Warn("the trace ends at the runtime's limit of 1 000 000 events: trace fewer runs")
+	}
+}
+
+// table groups the nodes by key, largest share first. Seconds are means a run with a t interval over the blocks.
+func table(times []nodeTime, key func(*nodeTime) string) []report.Share {
+	index := map[string]*grouped{}
+	var groups []*grouped
+	for i := range times {
+		k := key(&times[i])
+		if index[k] == nil {
+			index[k] = &grouped{row: report.Share{Name: k}, series: make([]float64, len(times[i].corrected))}
+			groups = append(groups, index[k])
 		}
-		total += m.Value
+		index[k].add(&times[i])
+	}
+	total := 0.0
+	rows := make([]report.Share, len(groups))
+	for i, g := range groups {
+		rows[i] = g.share()
+		total += rows[i].Seconds
 	}
 	for i := range rows {
 		if total > 0 {
@@ -114,6 +94,91 @@ func table(t *trace.Trace, key func(*trace.Node) string) []report.Share {
 	}
 	slices.SortStableFunc(rows, func(a, b report.Share) int { return cmp.Compare(b.Seconds, a.Seconds) })
 	return rows
+}
+
+// grouped is one row of a table while nodes are added.
+type grouped struct {
+	row     report.Share
+	series  []float64 // corrected seconds of the group, block by block
+	below   int       // its nodes below the resolution
+	unknown bool      // some node's cost is
+	work    static.Work
+	spread  spread
+}
+
+// spread is how the calls of nodes were spread over threads.
+type spread struct {
+	calls, scheduled, parallel float64
+	run, wait                  float64 // seconds
+}
+
+func (g *grouped) add(t *nodeTime) {
+	row := &g.row
+	if row.Count == 0 {
+		row.Op, row.Provider, row.Shapes, row.Inputs, row.DType = t.Op, t.Provider, t.Shapes, typesText(t.Inputs), dtypeOf(t.Node)
+	} else {
+		row.Shapes, row.Inputs = "", ""
+		row.Op = keepIf(row.Op == t.Op, row.Op, "")
+		row.DType = keepIf(row.DType == dtypeOf(t.Node), row.DType, "")
+		row.Provider = keepIf(row.Provider == t.Provider, row.Provider, "mixed")
+	}
+	row.Count++
+	row.Traced += mean(t.traced).Value
+	if t.Total != nil {
+		row.Total += mean(t.Total).Value
+	}
+	for b, v := range t.corrected {
+		g.series[b] += v
+	}
+	if t.below {
+		g.below++
+	}
+	g.unknown = g.unknown || !t.cost.Known
+	g.work = g.work.Plus(t.cost.Work, t.calls)
+	g.spread.calls += t.calls
+	g.spread.scheduled += float64(t.Scheduled)
+	g.spread.parallel += float64(t.Parallel)
+	g.spread.run += t.Run
+	g.spread.wait += t.Wait
+}
+
+func keepIf(same bool, value, otherwise string) string {
+	if same {
+		return value
+	}
+	return otherwise
+}
+
+func (g *grouped) share() report.Share {
+	row := g.row
+	m := mean(g.series)
+	row.Seconds = max(0, m.Value)
+	if m.OK {
+		lo, hi := max(m.Lo, 0), max(m.Hi, 0)
+		row.Lo, row.Hi = &lo, &hi
+	}
+	row.Below = g.below == row.Count
+	if row.Count == 1 && g.spread.calls != 1 {
+		row.Calls = g.spread.calls
+	}
+	if !g.unknown {
+		macs, flops := float64(g.work.MACs), float64(g.work.Operations())
+		weights := float64(g.work.BytesWeights)
+		bytes := float64(g.work.BytesIn) + weights + float64(g.work.BytesOut)
+		row.FLOPs, row.Bytes, row.WeightBytes = &flops, &bytes, &weights
+		if macs > 0 {
+			row.MACs = &macs
+		}
+	}
+	if g.spread.scheduled > 0 {
+		parallel := g.spread.parallel / g.spread.scheduled
+		row.Parallel = &parallel
+	}
+	if busy := g.spread.run + g.spread.wait; busy > 0 {
+		wait := g.spread.wait / busy
+		row.Wait = &wait
+	}
+	return row
 }
 
 // block returns the part of the model that a node belongs to by its name: the first two parts of a path such as

@@ -20,11 +20,15 @@ func rowsToShow(n, asked int, o Options) int {
 	return min(n, top)
 }
 
-func profileSections(p report.ProfileDetails, o Options) []section {
+func layProfile(d *report.Document, p report.ProfileDetails, o Options) layout {
+	return layout{title: deltaTitle(p), summary: deltaSummary(p), sections: profileSections(d, p, o), next: p.Next}
+}
+
+func profileSections(d *report.Document, p report.ProfileDetails, o Options) []section {
 	if p.Diff != nil {
 		return deltaSections(p.Diff, o)
 	}
-	ss := slices.Concat(adviceSections(p), shareSections(p, o), correctionSections(p), rooflineSections(p, o), startSections(p), traceSections(p.Trace))
+	ss := slices.Concat(adviceSections(p), shareSections(p, o), correctionSections(p), rooflineSections(p, o), startSections(d, p), traceSections(p.Trace))
 	return append(ss, coldSection(p), memorySection(p.Memory, o), failedBatches(p), measuredSection(p))
 }
 
@@ -33,7 +37,12 @@ func shareSections(p report.ProfileDetails, o Options) []section {
 	var note []cell
 	if p.ProfiledRuns > 0 {
 		t := "from " + plural(p.ProfiledRuns, "traced run")
-		if p.Inflation > 0 {
+		if c := p.Correction; c != nil && c.Calibrated != "" {
+			t += ", without what tracing costs"
+			if c.SharesOnly {
+				t += fmt.Sprintf("; tracing made a run %s as long, so only shares are shown", factor(c.Inflation.Value))
+			}
+		} else if p.Inflation > 0 {
 			t += fmt.Sprintf(", each %s as long as an untraced one", report.FormatValue(report.Factor, p.Inflation))
 		}
 		if p.Residual != nil {
@@ -42,7 +51,7 @@ func shareSections(p report.ProfileDetails, o Options) []section {
 		note = []cell{faint(t)}
 	}
 	by := func(title, head string, rows []report.Share) section {
-		s := shareTable(title, head, rows, p.Top, o)
+		s := shareTable(title, head, rows, p, o)
 		if len(rows) > 0 {
 			s.lines, note = note, nil // once, under the first table
 		}
@@ -64,36 +73,73 @@ func shareSections(p report.ProfileDetails, o Options) []section {
 	}
 }
 
-func shareTable(title, head string, rows []report.Share, asked int, o Options) section {
+// shareTable lays out one grouping. Nodes below the resolution are one row: what each of them takes cannot be told.
+func shareTable(title, head string, rows []report.Share, p report.ProfileDetails, o Options) section {
 	t := &table{cols: []column{
-		{head: head, shrink: true}, {head: "share", right: true}, {head: "", bar: true, drop: 2}, {head: "time", right: true},
-		{head: "nodes", right: true, drop: 1}, {head: "MACs", right: true, drop: 3}, {head: "shapes", shrink: true, drop: 5}, {head: "provider", drop: 4},
+		{head: head, shrink: true}, {head: "share", right: true}, {head: "", bar: true, drop: 2}, {head: "time", right: true}, {head: "95 % interval", drop: 3},
+		{head: "nodes", right: true, drop: 1}, {head: "MACs", right: true, drop: 4}, {head: "shapes", shrink: true, drop: 6}, {head: "provider", drop: 5},
 	}}
 	if head == "node" {
-		t.cols[4] = column{head: "operator", shrink: true, drop: 1}
+		t.cols[5] = column{head: "operator", shrink: true, drop: 1}
 	}
-	shown := rowsToShow(len(rows), asked, o)
+	timed := p.Correction == nil || !p.Correction.SharesOnly
+	rows = foldBelow(head, rows)
+	shown := rowsToShow(len(rows), p.Top, o)
 	rest := 0.0
 	for i, r := range rows {
 		if i >= shown {
 			rest += r.Share
 			continue
 		}
-		macs := ""
+		macs, took, span := "", "", ""
 		if r.MACs != nil {
 			macs = countText(*r.MACs)
+		}
+		if timed {
+			took, span = seconds(r.Seconds), bounds(r.Lo, r.Hi)
 		}
 		fifth := str(fmt.Sprint(r.Count))
 		if head == "node" {
 			fifth = str(r.Op)
 		}
-		t.rows = append(t.rows, []cell{code(r.Name), str(percent(r.Share)), {bar: r.Share}, str(seconds(r.Seconds)),
+		t.rows = append(t.rows, []cell{code(r.Name), str(percent(r.Share)), {bar: r.Share}, str(took), faint(span),
 			fifth, str(macs), faint(r.Shapes), faint(strings.TrimSuffix(r.Provider, "ExecutionProvider"))})
 	}
 	if n := len(rows) - shown; n > 0 {
 		t.more = fmt.Sprintf("and %d more with %s together", n, percent(rest))
 	}
 	return section{title: title, table: t.compact()}
+}
+
+// foldBelow makes one row of the nodes that are too short to be told from the tracing, at the end.
+func foldBelow(head string, rows []report.Share) []report.Share {
+	if head != "node" {
+		return rows
+	}
+	var kept []report.Share
+	var below report.Share
+	for _, r := range rows {
+		if !r.Below {
+			kept = append(kept, r)
+			continue
+		}
+		below.Count += r.Count
+		below.Seconds += r.Seconds
+		below.Share += r.Share
+	}
+	if below.Count < 2 {
+		return rows
+	}
+	below.Name = fmt.Sprintf("(%d nodes below the resolution)", below.Count)
+	return append(kept, below)
+}
+
+// bounds writes an interval of a time: "[1.1 ms, 1.3 ms]".
+func bounds(lo, hi *float64) string {
+	if lo == nil || hi == nil {
+		return ""
+	}
+	return "[" + seconds(*lo) + ", " + seconds(*hi) + "]"
 }
 
 // compact drops the columns in which every row is empty, except the first.
@@ -126,33 +172,6 @@ func coldSection(p report.ProfileDetails) section {
 		t.rows = append(t.rows, []cell{str(fmt.Sprint(i + 1)), str(seconds(c.LibraryLoad)), str(seconds(c.SessionInit)), str(seconds(c.FirstRun)), str(bytesText(c.PeakRSS))})
 	}
 	return section{title: "Cold starts, each in a fresh process", table: t}
-}
-
-func memorySection(m *report.Memory, o Options) section {
-	if m == nil {
-		return section{}
-	}
-	s := section{title: "Memory"}
-	add := func(name string, n int64, note string) {
-		if n > 0 {
-			s.facts = append(s.facts, fact{name, bytesText(n) + note})
-		}
-	}
-	add("initializers", m.Initializers, "")
-	note := ""
-	if m.PeakNode != "" {
-		note = ", reached at " + m.PeakNode
-	}
-	if m.Unknown > 0 {
-		note += fmt.Sprintf("; %s of unknown size not counted", plural(m.Unknown, "tensor"))
-	}
-	add("activations, at least", m.ActivationLowerBound, note)
-	add("process before", m.BaseRSS, "")
-	add("process at its peak", m.PeakRSS, "")
-	if len(m.AlivePeak) > 0 {
-		s.table = sizes("alive at the peak", m.AlivePeak, min(5, rowsToShow(len(m.AlivePeak), 0, o)))
-	}
-	return s
 }
 
 // sizes is a table of the first n named sizes.

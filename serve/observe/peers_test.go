@@ -156,10 +156,8 @@ func TestPrometheus(t *testing.T) {
 	b.Run(run(time.Now()))
 	eventually(t, "five scrapes", scrapes("5"))
 
-	for _, e := range panels(t) {
-		if got := query(e.text); len(got.Data.Result) == 0 {
-			t.Errorf("%s: nothing for %s", e.where, e.text)
-		}
+	for _, e := range panels(t) { // a scrape that came too late on a busy machine leaves a gap
+		eventually(t, e.where+": an answer to "+e.text, func() bool { return len(query(e.text).Data.Result) > 0 })
 	}
 	states := func() map[string]string {
 		var v struct {
@@ -182,9 +180,7 @@ func TestPrometheus(t *testing.T) {
 		return s["InferReloadFailed"] == "firing" && s["InferMemoryNearLimit"] == "pending"
 	})
 	for _, silent := range []string{"InferDown", "InferModelNotReady"} {
-		if s := states()[silent]; s != "" {
-			t.Errorf("%s is %s", silent, s)
-		}
+		eventually(t, silent+" is silent", func() bool { return states()[silent] == "" })
 	}
 	var v struct {
 		Data struct {

@@ -24,6 +24,19 @@ func (w Work) Operations() int64 {
 	return plus(times(2, w.MACs), plus(w.FLOPs, w.Transcendentals))
 }
 
+// Plus returns w with o added by times.
+func (w Work) Plus(o Work, by float64) Work {
+	scaled := func(n int64) int64 {
+		if v := float64(n) * by; v < math.MaxInt64 {
+			return int64(math.Round(v))
+		}
+		return math.MaxInt64
+	}
+	w.add(Work{MACs: scaled(o.MACs), FLOPs: scaled(o.FLOPs), Transcendentals: scaled(o.Transcendentals),
+		BytesIn: scaled(o.BytesIn), BytesWeights: scaled(o.BytesWeights), BytesOut: scaled(o.BytesOut)}, 1)
+	return w
+}
+
 func (w *Work) add(o Work, by int64) {
 	w.MACs = plus(w.MACs, times(by, o.MACs))
 	w.FLOPs = plus(w.FLOPs, times(by, o.FLOPs))

@@ -1,0 +1,165 @@
+package profile
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"infer/internal/stats"
+	"infer/model/trace"
+)
+
+// made is a model of n nodes of known times that is traced at a known cost, with noise of each side its own.
+func made(kernel []float64, floor, outside, framework, noise float64, blocks int) *alternated {
+	r := rand.New(rand.NewPCG(1, 2))
+	near := func(v float64) float64 { return v * math.Exp(noise*r.NormFloat64()) }
+	const runs = 12
+	a := &alternated{trace: &trace.Trace{Runs: blocks * (runs + 1), Whole: blocks * (runs + 1), Each: 1}}
+	for i := range kernel {
+		a.trace.Nodes = append(a.trace.Nodes, &trace.Node{Name: fmt.Sprint("n", i), Op: "Op", Calls: a.trace.Runs, Seconds: make([]float64, a.trace.Runs)})
+	}
+	for b := range blocks {
+		a.starts = append(a.starts, b*(runs+1)+1)
+		var plain, traced []float64
+		for k := range runs + 1 {
+			untraced, slow := near(framework), near(framework)
+			for i, v := range kernel {
+				untraced += near(v)
+				t := near(v) + floor
+				// The trace has whole microseconds.
+				a.trace.Nodes[i].Seconds[b*(runs+1)+k] = math.Floor(t*1e6+r.Float64()) * 1e-6
+				slow += t + outside
+			}
+			if k > 0 {
+				plain, traced = append(plain, untraced), append(traced, slow)
+			}
+		}
+		a.untraced, a.traced = append(a.untraced, plain), append(a.traced, traced)
+	}
+	return a
+}
+
+func known(v float64) stats.Estimate {
+	return stats.Estimate{Value: v, Lo: v, Hi: v, N: 8, OK: true}
+}
+
+// TestCorrect: of times that were made of known kernels and a known cost of tracing, the kernels come back.
+func TestCorrect(t *testing.T) {
+	const floor, outside, framework = 4e-6, 2e-6, 20e-6
+	var kernel []float64
+	for range 40 {
+		kernel = append(kernel, 2e-3)
+	}
+	for range 100 {
+		kernel = append(kernel, 0.3e-6)
+	}
+	a := made(kernel, floor, outside, framework, 0.05, 8)
+	times := a.nodeTimes()
+	c := correct(times, a, &overhead{known(floor), known(floor + outside)})
+	truth := 0.0
+	for _, v := range kernel {
+		truth += v
+	}
+	if got := c.Sum.Value; math.Abs(got/truth-1) > 0.01 {
+		t.Errorf("the nodes sum to %g s, they took %g", got, truth)
+	}
+	if c.Below != 100 || c.Nodes != 140 || c.SharesOnly {
+		t.Errorf("%d of %d below the resolution, shares only %v; want 100 of 140, false", c.Below, c.Nodes, c.SharesOnly)
+	}
+	if want := 100 * 0.3e-6; math.Abs(c.BelowTime-want) > 0.3*want {
+		t.Errorf("those below took %g s together, want %g", c.BelowTime, want)
+	}
+	if got := mean(times[0].corrected).Value; math.Abs(got/2e-3-1) > 0.03 {
+		t.Errorf("a node of 2 ms is told to take %g s", got)
+	}
+	if math.Abs(c.Residual-framework) > 0.01*truth || c.Scale > 1 {
+		t.Errorf("residual %g s, scale %g; the framework took %g", c.Residual, c.Scale, framework)
+	}
+}
+
+// TestCorrectInflated: where tracing slows the nodes beyond its own cost, their times are scaled to the untraced run and
+// only shares are to be told.
+func TestCorrectInflated(t *testing.T) {
+	kernel := []float64{60e-6, 40e-6}
+	a := made(kernel, 4e-6, 2e-6, 0, 0.01, 8)
+	for _, n := range a.trace.Nodes {
+		for i := range n.Seconds {
+			n.Seconds[i] *= 2
+		}
+	}
+	for b := range a.traced {
+		for i := range a.traced[b] {
+			a.traced[b][i] *= 2
+		}
+	}
+	times := a.nodeTimes()
+	c := correct(times, a, &overhead{known(4e-6), known(6e-6)})
+	sum := mean(times[0].corrected).Value + mean(times[1].corrected).Value
+	if c.Residual >= 0 || c.Scale >= 1 || math.Abs(sum/c.Untraced.Value-1) > 1e-6 || !c.SharesOnly {
+		t.Errorf("residual %g s, scale %g, the nodes sum to %g s of %g, shares only %v", c.Residual, c.Scale, sum, c.Untraced.Value, c.SharesOnly)
+	}
+	if got := mean(times[0].corrected).Value / sum; math.Abs(got-0.6) > 0.02 {
+		t.Errorf("the first node has %g of the time, want 0.6", got)
+	}
+}
+
+// TestCorrectLoop: a node that holds others has what their tracing costs outside of their own times in its own time.
+func TestCorrectLoop(t *testing.T) {
+	const floor, outside, calls = 4e-6, 2e-6, 50
+	a := made([]float64{1e-3, 5e-3}, floor, outside, 0, 0.001, 8)
+	loop, body := a.trace.Nodes[0], a.trace.Nodes[1]
+	loop.Inside, body.Calls = calls*a.trace.Whole, calls*a.trace.Whole
+	for i := range loop.Seconds {
+		loop.Seconds[i] += calls * outside
+		body.Seconds[i] += (calls - 1) * floor
+	}
+	times := a.nodeTimes()
+	correct(times, a, &overhead{known(floor), known(floor + outside)})
+	for i, want := range []float64{1e-3, 5e-3} {
+		if got := mean(times[i].corrected).Value; math.Abs(got/want-1) > 0.01 {
+			t.Errorf("node %d is told to take %g s, it took %g", i, got, want)
+		}
+	}
+}
+
+// TestCorrectWithoutCalibration: then times stay as traced.
+func TestCorrectWithoutCalibration(t *testing.T) {
+	a := made([]float64{5e-3}, 0, 0, 1e-3, 0.01, 4)
+	times := a.nodeTimes()
+	c := correct(times, a, nil)
+	if c.Calibrated != "" || c.Below != 0 || math.Abs(mean(times[0].corrected).Value/5e-3-1) > 0.02 {
+		t.Errorf("%+v, %g s", c, mean(times[0].corrected).Value)
+	}
+}
+
+// TestChainOverhead: the chain tells the cost inside of a node and in all.
+func TestChainOverhead(t *testing.T) {
+	kernel := make([]float64, chainNodes)
+	for i := range kernel {
+		kernel[i] = 0.27e-6
+	}
+	a := made(kernel, 3e-6, 2e-6, 0, 0.02, 8)
+	o := chainOverhead(a.nodeTimes(), middles(a.untraced), middles(a.traced))
+	if math.Abs(o.floor.Value-3e-6) > 0.1e-6 || math.Abs(o.perNode.Value-5e-6) > 0.1e-6 || !o.floor.OK {
+		t.Errorf("floor %+v, per node %+v; want 3 and 5 µs", o.floor, o.perNode)
+	}
+}
+
+// TestMiddle: the middle half adds up, and what disturbed a run is not in it.
+func TestMiddle(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		x    []float64
+		want float64
+	}{
+		{"one", []float64{3}, 3},
+		{"two", []float64{1, 3}, 2},
+		{"a disturbed run", []float64{1, 2, 3, 1000}, 2.5},
+		{"none", nil, 0},
+	} {
+		if got := middle(c.x); got != c.want {
+			t.Errorf("%s: %g, want %g", c.name, got, c.want)
+		}
+	}
+}

@@ -37,6 +37,7 @@ func FromTrace(t *trace.Trace, m *model.Model, o Options, d *report.Document) er
 		names = r.join(t, times)
 	}
 	r.tables(times, names)
+	names.timeline(t)
 	x := &r.details
 	for i := range x.ByDType {
 		x.ByDType[i].Name = cmp.Or(x.ByDType[i].Name, "not told")
@@ -86,7 +87,7 @@ func (r *runner) join(t *trace.Trace, times []nodeTime) names {
 // derived returns, by name of a node of a trace, the node of the written graph that its name is made from. The runtime
 // calls a convolution that it lays out anew after its output, with _nchwc behind that, and puts "fused " before the
 // name of a product that it merged with what follows.
-func derived(g *onnx.Graph, nodes []*trace.Node) map[string][]string {
+func derived(g *onnx.Graph, nodes []*trace.Node) map[string][]lineage.Part {
 	makers, written := map[string]string{}, map[string]bool{}
 	g.Walk(func(g *onnx.Graph) {
 		for _, n := range g.Nodes {
@@ -96,16 +97,16 @@ func derived(g *onnx.Graph, nodes []*trace.Node) map[string][]string {
 			}
 		}
 	})
-	origins := map[string][]string{}
+	origins := map[string][]lineage.Part{}
 	for _, n := range nodes {
 		if written[n.Name] {
 			continue
 		}
 		output, ok := strings.CutSuffix(n.Name, "_nchwc")
 		if from := makers[output]; ok && from != "" {
-			origins[n.Name] = []string{from}
+			origins[n.Name] = []lineage.Part{{Origin: from, Share: 1}}
 		} else if from, ok := strings.CutPrefix(n.Name, "fused "); ok && written[from] {
-			origins[n.Name] = []string{from}
+			origins[n.Name] = []lineage.Part{{Origin: from, Share: 1}}
 		}
 	}
 	return origins

@@ -11,7 +11,7 @@ import (
 
 // layTune lays out a search: what it found, every setting that was measured, how it went, what was left out.
 func layTune(x report.TuneDetails, o Options) layout {
-	ss := []section{tuneOutcome(x), tuneTrials(x, o), tuneVariants(x), tuneSpace(x), tunePruned(x, o), tuneSteps(x)}
+	ss := []section{tuneOutcome(x), tuneTrials(x, o), tuneVariants(x), tuneSpace(x), tunePruned(x, o), tuneSteps(x), tuneCosts(x)}
 	summary := sentence(x.Reading)
 	if word, _, _ := strings.Cut(x.Reading, " "); !strings.Contains(word, "=") { // else it is a setting
 		summary = capital(summary)
@@ -114,8 +114,8 @@ func intervalText(name string, i *report.Interval) (value, between string) {
 
 // tuneTrials is the table of the settings that were measured.
 func tuneTrials(x report.TuneDetails, o Options) section {
-	t := &table{cols: []column{{head: "setting", lead: true}, {head: "outcome"}, {head: "gain", right: true}, {head: "against the default", strip: true}, {head: "p50", right: true}, {head: "p99", right: true},
-		{head: "throughput", right: true}, {head: "objectives"}, {head: "cores", right: true, drop: 2}, {head: "memory", right: true, drop: 3}, {head: "runs", right: true, drop: 1}, {head: "accuracy", right: true}, {head: "why", note: true}}}
+	t := &table{cols: []column{{head: "setting", lead: true}, {head: "outcome"}, {head: "gain", right: true}, {head: "against the default", strip: true}, {head: "p50", right: true, drop: 2},
+		{head: "p99", right: true, drop: 1}, {head: "throughput", right: true}, {head: "SLO"}, {head: "why", note: true}}}
 	axis, drawn := gainAxis(x.Trials)
 	limit := 1.0
 	shown := rowsToShow(len(x.Trials), 0, o)
@@ -129,27 +129,14 @@ func tuneTrials(x report.TuneDetails, o Options) section {
 				row[3].strip = &strip{axis: axis, value: r.Gain.Value, lo: *r.Gain.Lo, hi: *r.Gain.Hi, limit: &limit, below: true}
 			}
 		}
-		for i, f := range []struct {
-			name string
-			v    *report.Interval
-		}{{"latency_p50", &r.P50}, {"latency_p99", r.P99}, {"throughput", &r.Throughput}} {
+		for i, f := range figuresOf(r) {
 			value, between := intervalText(f.name, f.v)
 			row[4+i] = cell{text: value, sub: between}
 		}
 		if r.SLO != "" {
 			row[7] = cell{text: r.SLO, tone: gateTone(r.SLO)}
 		}
-		if r.CPU > 0 {
-			row[8] = str(plainText(r.CPU))
-		}
-		if r.PeakRSS > 0 {
-			row[9] = str(bytesText(r.PeakRSS))
-		}
-		row[10] = str(whole(int64(r.Runs)))
-		if r.Accuracy != nil {
-			row[11] = str(percent(r.Accuracy.Value))
-		}
-		row[12] = faint(joined(r.Why, disturbedText(r)))
+		row[8] = faint(joined(r.Why, disturbedText(r)))
 		t.rows = append(t.rows, row)
 	}
 	if n := len(x.Trials) - shown; n > 0 {
@@ -157,7 +144,43 @@ func tuneTrials(x report.TuneDetails, o Options) section {
 	}
 	s := section{title: "Settings that were measured", table: t.compact()}
 	if len(t.rows) > 0 {
-		s.lines = []cell{faint("gain: " + gainName(x) + ", over blocks of the same rounds; memory: what opening its sessions added")}
+		s.lines = []cell{faint("gain: " + gainName(x) + ", over blocks of the same rounds")}
+	}
+	return s
+}
+
+// tuneFigure is a figure of a trial by the name of its metric.
+type tuneFigure struct {
+	name string
+	v    *report.Interval
+}
+
+func figuresOf(r report.TuneTrial) []tuneFigure {
+	return []tuneFigure{{"latency_p50", &r.P50}, {"latency_p99", r.P99}, {"throughput", &r.Throughput}}
+}
+
+// tuneCosts is what the settings took, and how much of each was measured.
+func tuneCosts(x report.TuneDetails) section {
+	t := &table{cols: []column{{head: "setting"}, {head: "cores", right: true}, {head: "memory", right: true}, {head: "session init", right: true}, {head: "first run", right: true},
+		{head: "accuracy", right: true}, {head: "ended in"}, {head: "rounds", right: true}, {head: "disturbed", right: true}, {head: "runs", right: true}}}
+	positive := func(v float64, text func(float64) string) cell {
+		if v <= 0 {
+			return cell{}
+		}
+		return str(text(v))
+	}
+	for _, r := range x.Trials {
+		row := []cell{code(settingWords(x, r.Setting)), positive(r.CPU, plainText), positive(r.PeakRSS, bytesText[float64]), positive(r.Init, seconds), positive(r.FirstRun, seconds),
+			{}, str(r.Phase), str(fmt.Sprint(r.Rounds)), positive(float64(r.Disturbed), plainText), str(whole(int64(r.Runs)))}
+		if r.Accuracy != nil {
+			value, between := intervalText("accuracy_top1", r.Accuracy)
+			row[5] = cell{text: value, sub: between}
+		}
+		t.rows = append(t.rows, row)
+	}
+	s := section{title: "What the settings took", table: t.compact(), fold: true, long: true}
+	if len(t.rows) > 0 {
+		s.lines = []cell{faint("cores: busy while it ran; memory: what opening its sessions added; rounds: blocks of it, disturbed: those of them in which a check failed")}
 	}
 	return s
 }
@@ -195,7 +218,7 @@ func outcomeTone(outcome string) tone {
 
 // tuneVariants is what became of the models of other precision.
 func tuneVariants(x report.TuneDetails) section {
-	t := &table{cols: []column{{head: "variant", shrink: true}, {head: "file", shrink: true, drop: 1}, {head: "size", right: true}, {head: "accuracy", right: true}, {head: "drop", right: true}, {head: "verdict", note: true}}}
+	t := &table{cols: []column{{head: "variant", shrink: true}, {head: "file", shrink: true, drop: 2}, {head: "size", right: true, drop: 1}, {head: "accuracy", right: true}, {head: "drop", right: true}, {head: "verdict", note: true}}}
 	for _, v := range x.Variants {
 		row := []cell{code(v.Name), code(v.Model.Path), str(bytesText(v.Model.Bytes)), {}, {}, str(v.Verdict)}
 		if v.Accuracy != nil {
@@ -264,10 +287,7 @@ func tuneMetrics(d *report.Document) []report.Metric {
 				continue // its metrics are those without a label
 			}
 			labels := map[string]string{"setting": settingWords(x, r.Setting)}
-			for _, f := range []struct {
-				name string
-				v    *report.Interval
-			}{{"latency_p50", &r.P50}, {"latency_p99", r.P99}, {"throughput", &r.Throughput}} {
+			for _, f := range figuresOf(r) {
 				if f.v == nil || f.v.N == 0 || d.Metric(f.name, labels) != nil {
 					continue
 				}

@@ -65,7 +65,7 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 	fs.IntVar(&f.opts.ProfiledRuns, "profiled-runs", f.opts.ProfiledRuns, "traced runs at most, which take turns with untraced ones; 0 for no shares")
 	fs.StringVar(&f.opts.TracePath, "trace", "", "keep the runtime's trace of the profiled pass in `FILE`")
 	fs.StringVar(&f.opts.Roofline, "roofline", f.opts.Roofline, "ceilings of this machine: auto|measure|off; auto measures them once and keeps them")
-	fs.StringArrayVar(&f.exports, "export", nil, "write the profile for another tool, `FORMAT=FILE`: chrome, pprof, speedscope or csv; repeatable")
+	fs.StringArrayVar(&f.exports, "export", nil, "write the profile for another tool, `FORMAT=FILE`: "+strings.Join(exportNames(), ", ")+"; repeatable")
 	fs.StringVar(&f.fromTrace, "from-trace", "", "read the trace in `FILE` in place of running anything; MODEL, where given, tells what its nodes compute")
 	fs.StringVar(&f.diff, "diff", "", "compare the profile or trace in `BASE` with the one that the operand names, node by node")
 	fs.StringVar(&f.pre, "pre", "", "`COMMAND` that stands for what comes before the model, measured alone and in a pipeline with it")
@@ -87,6 +87,9 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 		return err
 	}
 	if err := f.checkAdviceGates(); err != nil {
+		return err
+	}
+	if err := f.checkExports(); err != nil {
 		return err
 	}
 	switch {
@@ -149,14 +152,15 @@ func (f *profileFlags) finish(a *app, d *report.Document, t *trace.Trace, gates 
 	if err := f.judgeAdvice(d); err != nil {
 		return err
 	}
-	if err := f.export(d, t); err != nil {
-		return err
-	}
+	exported := f.export(d, t) // what was measured is told all the same
 	a.top, a.strict = f.opts.Top, f.strict
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
 	a.github(d)
+	if exported != nil {
+		return exported
+	}
 	return outcome(d, f.strict)
 }
 

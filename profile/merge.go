@@ -188,7 +188,7 @@ func (m *merger) latencies() {
 		m.batch(row.Batch)
 	}
 	for _, row := range m.list[0].Stages {
-		m.stage(row.Stage)
+		m.stage(row)
 	}
 }
 
@@ -216,18 +216,18 @@ func (m *merger) batch(size int) {
 }
 
 // stage merges one stage.
-func (m *merger) stage(name string) {
+func (m *merger) stage(row report.StageRow) {
 	var runs []*stats.Histogram
 	for _, x := range m.list {
-		if i := slices.IndexFunc(x.Stages, func(s report.StageRow) bool { return s.Stage == name }); i >= 0 && x.Stages[i].Latency != nil {
+		if i := slices.IndexFunc(x.Stages, func(s report.StageRow) bool { return s.Stage == row.Stage }); i >= 0 && x.Stages[i].Latency != nil {
 			runs = append(runs, x.Stages[i].Latency)
 		}
 	}
 	if len(runs) != len(m.list) {
 		return
 	}
-	all := addMergedStage(m.out, runs, name)
-	m.details.Stages = append(m.details.Stages, report.StageRow{Stage: name, Latency: all})
+	row.Latency = addMergedStage(m.out, runs, row.Stage)
+	m.details.Stages = append(m.details.Stages, row)
 }
 
 // cold strings the cold starts together. Without any the peak of the measuring processes is the largest.

@@ -30,7 +30,7 @@ func profiled(t *testing.T, k, n int, factor float64) *report.Document {
 	r.base = series(1)
 	addLatency(r.d, r.base, 2, nil)
 	r.details.Latency = r.base.Histogram()
-	r.addStage(series(0.1), "pre")
+	r.addStage(report.StageRow{Stage: "pre", Command: "cat"}, series(0.1).Seconds)
 	s := series(4)
 	addLatency(r.d, s, 8, map[string]string{"batch": "8"})
 	r.details.Batches = []report.BatchRow{{Batch: 8, Runs: n, Latency: s.Histogram(), WarmUp: &report.WarmUp{Runs: k, Class: "flat"}}}

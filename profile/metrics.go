@@ -15,18 +15,26 @@ import (
 // stageRuns are timed of each stage at least: the fewest whose p90 has an interval.
 const stageRuns = 36
 
-// addStage adds the mean, the median and the p90 of a stage.
-func (r *runner) addStage(s *measure.Series, name string) {
-	r.details.Stages = append(r.details.Stages, report.StageRow{Stage: name, Latency: s.Histogram()})
+// addStage adds a stage with the mean, the median and the p90 of its runs; nothing where there are none.
+func (r *runner) addStage(row report.StageRow, seconds []float64) {
+	if len(seconds) == 0 {
+		return
+	}
+	s := &measure.Series{Seconds: seconds}
+	row.Latency = s.Histogram()
+	r.details.Stages = append(r.details.Stages, row)
 	mean := s.Mean()
+	mean.Lo = max(mean.Lo, slices.Min(seconds)) // see addLatency
 	for _, q := range []struct {
 		name, method string
 		e            stats.Estimate
 	}{{"latency_mean", "t", mean}, {"latency_p50", "order-statistic", s.Quantile(.5)}, {"latency_p90", "order-statistic", s.Quantile(.9)}} {
 		m := report.NewMetric(q.name)
-		m.N, m.Labels = len(s.Seconds), map[string]string{"stage": name}
+		m.N, m.Labels = len(seconds), map[string]string{"stage": row.Stage}
 		if e := q.e; e.OK {
 			m.Value, m.Lo, m.Hi, m.Confidence, m.Method = &e.Value, &e.Lo, &e.Hi, measure.Confidence, q.method
+		} else if row.Stage != forward { // whose sample is that of the metrics without a label, which say so themselves
+			r.d.Warn("%s of stage %s needs %d runs, this sample has %d", q.name, row.Stage, e.Need, len(seconds))
 		}
 		r.d.Add(m)
 	}

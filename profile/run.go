@@ -29,6 +29,8 @@ type Target struct {
 	// Pre makes the inputs of one run from images or texts, Post an answer of a run's outputs; nil: not measured.
 	Pre  measure.Run
 	Post func(outputs []tensor.Tensor) error
+	// PreCommand and PostCommand are commands that stand for the two, in their place; "": none. See child.Worker.
+	PreCommand, PostCommand string
 	// Cold returns a fresh process that starts cold, runs once and prints a report.ColdStart; nil for none.
 	Cold     func(ctx context.Context) *exec.Cmd
 	Runtime  string // version of the runtime library, for what is kept of this machine
@@ -207,10 +209,7 @@ func (r *runner) cold(ctx context.Context) error {
 		}
 		r.details.Cold = append(r.details.Cold, one)
 	}
-	addCold(r.d, r.details.Cold)
-	if m := r.d.Metric("peak_rss", nil); m != nil && m.Value != nil {
-		r.details.Memory.PeakRSS = int64(*m.Value)
-	}
+	r.started()
 	r.memory()
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 // analysis is what the graph tells without a runtime, at one binding of its dynamic axes.
 type analysis struct {
+	graph  *onnx.Graph
 	shapes *static.Shapes
 	costs  *static.Costs
 	memory *static.Memory
@@ -24,7 +25,7 @@ func analyze(m *model.Model, inputs map[string]tensor.Shape) analysis {
 		}
 		bound[name] = dims
 	}
-	a := analysis{shapes: static.Infer(m.Proto, bound)}
+	a := analysis{graph: m.Proto.Graph, shapes: static.Infer(m.Proto, bound)}
 	a.costs = static.Cost(m.Proto, a.shapes)
 	a.memory = static.Liveness(m.Proto, a.shapes)
 	return a
@@ -68,6 +69,12 @@ func (a analysis) peak() *report.Memory {
 	}
 	for _, v := range a.memory.Alive[:min(len(a.memory.Alive), 5)] {
 		row := report.NamedBytes{Name: v.Name, Bytes: v.Bytes}
+		if known, ok := a.shapes.Of(a.graph, v.Name); ok {
+			row.DType = known.DType.String()
+			if s, ok := known.Shape(); ok {
+				row.Shape = s.String()
+			}
+		}
 		out.AlivePeak = append(out.AlivePeak, row)
 	}
 	return out

@@ -35,6 +35,7 @@ type ProfileDetails struct {
 	Denormals    *Denormals       `json:"denormals,omitempty"`         //
 	Trace        *TraceInfo       `json:"trace,omitempty"`             //
 	Timeline     []Span           `json:"cold_timeline,omitempty"`     // of the fresh process whose start took the median time
+	Idle         *Idle            `json:"idle,omitempty"`              // the session between runs
 	Diff         *ProfileDiff     `json:"diff,omitempty"`              // of --diff; then nothing was run
 	Rules        []AdviceRule     `json:"rules,omitempty"`             // of --list-advice
 	Options      *RunOptions      `json:"run_options,omitempty"`       // that the runtime was given, defaults included
@@ -82,8 +83,11 @@ type ColdStart struct {
 	LibraryLoad float64 `json:"library_load"`
 	SessionInit float64 `json:"session_init"`
 	FirstRun    float64 `json:"first_run"`
-	PeakRSS     float64 `json:"peak_rss"`
-	Spans       []Span  `json:"spans,omitempty"`
+	PeakRSS     float64 `json:"peak_rss"`           // after the last run
+	BaseRSS     float64 `json:"base_rss,omitempty"` // before the session was made, with the library loaded; 0: the system does not tell
+	Spans       []Span  `json:"spans,omitempty"`    // what the process did, step by step
+
+	Later []float64 `json:"later_runs,omitempty"` // seconds of the runs after the first one
 }
 
 // BatchRow says how one batch size of the sweep was measured.
@@ -100,8 +104,10 @@ type BatchRow struct {
 
 // StageRow is what comes before or behind the model, or the model itself between the two.
 type StageRow struct {
-	Stage   string           `json:"stage"` // "pre", "forward" or "post"; "pre pipelined" and so on: each run after the stage before it
+	Stage   string           `json:"stage"` // "pre", "forward" or "post", alone; "pre pipelined" and so on: in turn beside a live session
 	Latency *stats.Histogram `json:"latency_histogram"`
+	Command string           `json:"command,omitempty"`      // that stands for the stage
+	Anew    bool             `json:"started_anew,omitempty"` // the command is started for each run, and its start is part of the time
 }
 
 // Memory is where the memory goes. 0 is unknown, except for Initializers.

@@ -104,7 +104,7 @@ type TraceInfo struct {
 	Parallel bool     `json:"parallel,omitempty"` // nodes ran on several threads at once
 }
 
-// Span is one step of a cold start, in order. Times are seconds since the process began to load the library.
+// Span is one step of a cold start, in order. Times are seconds since the process was started.
 type Span struct {
 	Name  string  `json:"name"`
 	Begin float64 `json:"begin"`
@@ -135,4 +135,13 @@ type ProfileDiff struct {
 	Added   int             `json:"added"`               // nodes that only head has
 	Removed int             `json:"removed"`             // nodes that only base has
 	Changed int             `json:"significant_changes"` // matched nodes whose change is beyond noise, after Holm's correction
+}
+
+// Idle is what a session costs while nobody asks it, from gaps after a run. Times are seconds, medians over the gaps.
+type Idle struct {
+	Share float64 `json:"share"` // of one CPU that the process used while threads span; 0: none did
+	Spin  float64 `json:"spin"`  // for which they did after a run, at most Gap
+	CPU   float64 `json:"cpu"`   // that this took
+	Gap   float64 `json:"gap"`   // that was looked at
+	N     int     `json:"n"`     // gaps
 }

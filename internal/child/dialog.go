@@ -51,25 +51,33 @@ func Converse(ctx context.Context, argv, env []string, line func(string)) (*Dial
 	return d, nil
 }
 
-// start starts the program with a pipe of its own for the answers: the one that exec makes is closed as soon as the
-// program ends, with the last answer in it.
-func (d *Dialog) start() error {
-	out, to, err := os.Pipe()
-	if err != nil {
+// start starts the program.
+func (d *Dialog) start() (err error) {
+	if d.in, d.out, err = d.p.talk(); err != nil {
 		return err
 	}
+	d.answers = bufio.NewScanner(d.out)
+	d.answers.Buffer(nil, maxAnswer)
+	return nil
+}
+
+// talk starts the command with pipes for its input and output. The one for the output is not that of exec, which is closed
+// as soon as the command ends, with the last answer in it.
+func (p *Process) talk() (in io.WriteCloser, out *os.File, err error) {
+	out, to, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
 	defer to.Close()
-	d.p.cmd.Stdout = to
-	if d.in, err = d.p.cmd.StdinPipe(); err == nil {
-		err = d.p.start()
+	p.cmd.Stdout = to
+	if in, err = p.cmd.StdinPipe(); err == nil {
+		err = p.start()
 	}
 	if err != nil {
 		_ = out.Close()
-		return err
+		return nil, nil, err
 	}
-	d.out, d.answers = out, bufio.NewScanner(out)
-	d.answers.Buffer(nil, maxAnswer)
-	return nil
+	return in, out, nil
 }
 
 // Ask sends a request and hands one answer after the other to take, until that returns true or an error. A program that

@@ -20,7 +20,7 @@ type keeper struct {
 
 // newKeeper starts a keeper, before its group so that this takes no time from it; nil where there is no shell.
 func newKeeper() *keeper {
-	k := &keeper{cmd: exec.Command("/bin/sh", "-c", `read group && { read end; kill -s KILL -- "-$group"; } 2>/dev/null`)}
+	k := &keeper{cmd: exec.Command("/bin/sh", "-c", `while read next; do group=$next; done; [ -z "$group" ] || kill -s KILL -- "-$group" 2>/dev/null`)}
 	k.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C goes to the group of infer
 	in, err := k.cmd.StdinPipe()
 	if err != nil || k.cmd.Start() != nil {
@@ -30,10 +30,17 @@ func newKeeper() *keeper {
 	return k
 }
 
-// guard says which group to kill.
+// guard says which group to kill, in place of the one before.
 func (k *keeper) guard(group int) {
 	if k != nil {
 		fmt.Fprintln(k.in, group)
+	}
+}
+
+// spare says that the group has ended: its number is free for others.
+func (k *keeper) spare() {
+	if k != nil {
+		fmt.Fprintln(k.in)
 	}
 }
 

@@ -197,7 +197,7 @@ func checkVNNI(f *Facts) *report.Advice {
 	return &report.Advice{
 		What: "the CPU has no instruction for 8-bit dot products, and the model computes in int8",
 		Evidence: []string{count(ops, "node") + " of the model quantize or compute in 8 bits",
-			strings.TrimSpace(f.Machine.CPUModel + ": " + strings.Join(f.Machine.ISA, " "))},
+			"instruction sets: " + strings.Join(f.Machine.ISA, " ")},
 		Try: "compare it with the float model on this machine; quantize with --target cpu:avx2, where sums of 8-bit products cannot overflow",
 	}
 }

@@ -45,9 +45,9 @@ func checkArena(f *Facts) *report.Advice {
 		return nil
 	}
 	return &report.Advice{
-		What: fmt.Sprintf("the runtime's arena holds %s and never used more than %s", bytes(a.Held), bytes(a.PeakInUse)),
+		What: fmt.Sprintf("the runtime's arena holds %s and never used more than %s", size(a.Held), size(a.PeakInUse)),
 		Evidence: []string{fmt.Sprintf("held over in use: %s, limit %s", times(ratio), times(heldLimit)),
-			"initializers: " + bytes(f.Details.Memory.Initializers)},
+			"initializers: " + size(f.Details.Memory.Initializers)},
 		Try:     "allocate initializers outside of the arena; where memory is short, shrink it between runs or disable it",
 		Command: f.profile("--session-config session.use_device_allocator_for_initializers=1"),
 	}

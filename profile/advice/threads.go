@@ -114,7 +114,7 @@ func (f *Facts) borders(copies sum) []string {
 			line = r.Op + " of tensor " + t
 		}
 		if r.Bytes != nil && !math.IsNaN(*r.Bytes) {
-			line += ", " + bytes(int64(*r.Bytes/2)) // read on one side, written on the other
+			line += ", " + size(int64(*r.Bytes/2)) // read on one side, written on the other
 		}
 		lines = append(lines, strings.TrimSpace(line+" "+shapes(r)))
 	}

@@ -64,7 +64,7 @@ var rooms = map[string][]string{
 	"model/engine/ort/library":    {"internal/host", "internal/fault", "internal/progress"},
 	"model/engine/enginetest":     {"model/engine", "model/engine/ort", "model/engine/ort/library", "model", "model/onnx", "model/tensor", "internal/fault"},
 	"model/measure":               {"model/engine", "model/tensor", "internal/…"},
-	"model/trace":                 {},
+	"model/trace":                 {"internal/fault"},
 	"model/predict":               {"model/dataset", "model/declared", "model/engine", "model", "model/tensor", "internal/…"},
 	"serve":                       {"serve/…", "internal/wire", core, "internal/…"},
 	"serve/batch":                 {"internal/stats"},

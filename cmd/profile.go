@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"infer/internal/fault"
 	"infer/model/measure"
@@ -32,6 +33,7 @@ type profileFlags struct {
 	pre, post   string // commands
 	adviceGates []string
 	listAdvice  bool
+	set         *pflag.FlagSet // to tell what the command line names
 }
 
 func newProfileCmd(a *app, run func(context.Context, *app, []string, profileFlags) error) *cobra.Command {
@@ -54,6 +56,7 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
 	}
 	fs := c.Flags()
+	f.set = fs
 	fs.IntVar(&f.opts.Runs, "runs", f.opts.Runs, "timed runs after warm-up (default: as many as --duration gives)")
 	fs.DurationVar(&f.opts.Duration, "duration", f.opts.Duration, "length of the timed phase, where --runs is not given")
 	fs.StringVar(&f.warmUp, "warm-up", "auto", "untimed runs first: auto|`N`; auto ends where a change-point test finds the runs steady")

@@ -103,7 +103,10 @@ func (r *runner) measure(ctx context.Context) error {
 	if err := r.cold(ctx); err != nil {
 		return err
 	}
-	return r.ceilings(ctx)
+	if err := r.ceilings(ctx); err != nil {
+		return err
+	}
+	return r.findings(ctx)
 }
 
 // inputShapes returns the shape of every input as it is run.

@@ -28,19 +28,20 @@ type Correction struct {
 }
 
 // Ceilings are the best rates that this machine was seen to reach through the same runtime and threads: the roofs of a
-// roofline. Absent ones are nil.
+// roofline. Absent ones are nil. Of each the Value is the best of N blocks, Lo and Hi are the interval of their median.
 type Ceilings struct {
-	Float32  *Interval `json:"float32,omitempty"` // floating-point operations a second, 2 a multiply-accumulate
-	Int8     *Interval `json:"int8,omitempty"`    // operations a second of 8-bit integers, 2 a multiply-accumulate
-	Memory   *Interval `json:"memory,omitempty"`  // bytes a second from and to memory
-	Cache    *Interval `json:"cache,omitempty"`   // bytes a second from and to the last cache that a core shares
-	Threads  int       `json:"threads"`
-	Provider string    `json:"provider"`
-	Measured string    `json:"measured"`    // when, RFC 3339
-	Age      float64   `json:"age_seconds"` // since then
-	Cached   bool      `json:"cached"`      // read from the cache, not measured by this profile
-	Probes   []Probe   `json:"probes,omitempty"`
-	Notes    []string  `json:"notes,omitempty"`
+	Float32    *Interval `json:"float32,omitempty"`     // floating-point operations a second, 2 a multiply-accumulate
+	Int8       *Interval `json:"int8,omitempty"`        // operations a second of 8-bit integers, 2 a multiply-accumulate
+	Memory     *Interval `json:"memory,omitempty"`      // bytes a second from and to memory
+	Cache      *Interval `json:"cache,omitempty"`       // bytes a second from and to the last cache that a core shares
+	CacheBytes float64   `json:"cache_bytes,omitempty"` // a node of so many bytes or fewer is held against Cache, another one against Memory
+	Threads    int       `json:"threads"`
+	Provider   string    `json:"provider"`
+	Measured   string    `json:"measured"`    // when, RFC 3339
+	Age        float64   `json:"age_seconds"` // since then
+	Cached     bool      `json:"cached"`      // read from the cache, not measured by this profile
+	Probes     []Probe   `json:"probes,omitempty"`
+	Notes      []string  `json:"notes,omitempty"`
 }
 
 // Probe is one measurement behind a ceiling.

@@ -20,6 +20,7 @@ func (r *runner) finish(interrupted bool) {
 		d.Verdict = report.Interrupted
 		return
 	}
+	r.advise()
 	r.details.Next = r.next()
 }
 
@@ -49,12 +50,28 @@ func (r *runner) next() *report.NextStep {
 		return step(fmt.Sprintf("infer profile %s --duration %s", quote(path), 4*r.o.Duration), "%s", failed("steady_state"))
 	case r.p99Missing() && r.o.Runs > 0:
 		return step(fmt.Sprintf("infer profile %s --runs 400", quote(path)), "the p99 needs 368 runs, this sample has %d", len(r.base.Seconds))
+	case r.gain() != nil:
+		a := r.gain()
+		return step(a.Command, "%s: %s; at most %.2f×", a.Rule, a.What, a.Bound)
 	case len(r.o.Batches) == 0 && r.batchIsFree():
 		return step(fmt.Sprintf("infer profile %s --batch 1,2,4,8", quote(path)),
 			"the batch axis is dynamic: throughput per batch size decides how to serve it")
 	}
 	return nil
 }
+
+// gain returns the advice that can gain most, nil where none gains worthwhile by a command.
+func (r *runner) gain() *report.Advice {
+	for i := range r.details.Advice {
+		if a := &r.details.Advice[i]; a.Command != "" && a.Bound >= worthwhile {
+			return a
+		}
+	}
+	return nil
+}
+
+// worthwhile is the least speed-up that is worth a command.
+const worthwhile = 1.05
 
 func step(command, why string, args ...any) *report.NextStep {
 	return &report.NextStep{Command: command, Why: fmt.Sprintf(why, args...)}

@@ -1,0 +1,206 @@
+package profile
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"infer/internal/fault"
+	"infer/internal/stats"
+	"infer/model"
+	"infer/model/measure"
+	"infer/model/onnx"
+	"infer/model/tensor"
+	"infer/model/trace"
+	"infer/profile/lineage"
+	"infer/report"
+)
+
+// FromTrace fills d with what a trace tells alone: nothing is run, so node times are as traced. m is the model of the
+// traced session, for names and costs; it may be nil.
+func FromTrace(t *trace.Trace, m *model.Model, o Options, d *report.Document) error {
+	if t.Whole == 0 || len(t.Nodes) == 0 {
+		return fault.New(fault.Usage, "trace a session that runs at least once, and close it: the runtime writes the trace then", "the trace holds no whole run of a node")
+	}
+	r := &runner{o: o, d: d, t: Target{Model: m}}
+	traceWarnings(t, d)
+	if t.Cut {
+		d.Warn("the trace ends early: what its last run holds is left out")
+	}
+	times := tracedTimes(t)
+	for i := range times {
+		times[i].calls = float64(times[i].Calls) / float64(t.Whole)
+	}
+	names := newNames(&onnx.Model{Graph: &onnx.Graph{}}, nil)
+	if m != nil {
+		names = r.join(t, times)
+	}
+	r.tables(times, names)
+	x := &r.details
+	for i := range x.ByDType {
+		x.ByDType[i].Name = cmp.Or(x.ByDType[i].Name, "not told")
+	}
+	for i := range x.ByProvider {
+		x.ByProvider[i].Name = cmp.Or(x.ByProvider[i].Name, "not told")
+	}
+	x.By, x.Top, x.ProfiledRuns = o.By, o.Top, t.Whole
+	x.Residual = outside(t)
+	x.Trace = TraceInfo(t, "")
+	if t.PeakInUse > 0 {
+		x.Memory = cmp.Or(x.Memory, &report.Memory{})
+		x.Memory.Allocator = &report.Allocator{PeakInUse: t.PeakInUse, Held: t.ArenaHeld}
+	}
+	addTraced(d, t)
+	return d.SetDetails(x)
+}
+
+// join adds what the model tells of the nodes of a trace: their names as written and what they cost, at the shapes that
+// the trace saw.
+func (r *runner) join(t *trace.Trace, times []nodeTime) names {
+	m := r.t.Model
+	r.graph = analyze(m, observed(m, t))
+	r.graph.metrics(m, r.d)
+	r.details.Memory = r.graph.peak()
+	origins := derived(m.Proto.Graph, t.Nodes)
+	written := make([]*trace.Node, len(t.Nodes))
+	known, matched := newNames(m.Proto, origins), 0
+	for i, n := range t.Nodes {
+		as := *n
+		as.Name = known.of(n)
+		written[i] = &as
+		if known.written[as.Name] {
+			matched++
+		}
+	}
+	costs := lineage.Costs(m.Proto, written)
+	for i := range times {
+		times[i].cost = costs[written[i].Name]
+	}
+	if matched == 0 && t.Format == trace.ONNXRuntime {
+		r.d.Warn("no node of the trace is called as one of %q: is the trace of another model?", m.Path)
+	}
+	return known
+}
+
+// derived returns, by name of a node of a trace, the node of the written graph that its name is made from. The runtime
+// calls a convolution that it lays out anew after its output, with _nchwc behind that, and puts "fused " before the
+// name of a product that it merged with what follows.
+func derived(g *onnx.Graph, nodes []*trace.Node) map[string][]string {
+	makers, written := map[string]string{}, map[string]bool{}
+	g.Walk(func(g *onnx.Graph) {
+		for _, n := range g.Nodes {
+			written[nodeName(n)] = true
+			for _, out := range n.Outputs {
+				makers[out] = nodeName(n)
+			}
+		}
+	})
+	origins := map[string][]string{}
+	for _, n := range nodes {
+		if written[n.Name] {
+			continue
+		}
+		output, ok := strings.CutSuffix(n.Name, "_nchwc")
+		if from := makers[output]; ok && from != "" {
+			origins[n.Name] = []string{from}
+		} else if from, ok := strings.CutPrefix(n.Name, "fused "); ok && written[from] {
+			origins[n.Name] = []string{from}
+		}
+	}
+	return origins
+}
+
+// observed returns the shapes of the model's inputs as the trace saw them: those of the first input of a node that
+// reads one first. What does not fit the declared shape is left out.
+func observed(m *model.Model, t *trace.Trace) map[string]tensor.Shape {
+	seen := map[string][]int64{}
+	for _, n := range t.Nodes {
+		if len(n.Inputs) > 0 {
+			seen[n.Name] = n.Inputs[0].Shape
+		}
+	}
+	shapes := map[string]tensor.Shape{}
+	for _, p := range m.Inputs() {
+		for _, n := range m.Proto.Graph.Nodes {
+			if len(n.Inputs) == 0 || n.Inputs[0] != p.Name {
+				continue
+			}
+			if s, ok := seen[n.Name]; ok && fits(p.Type.Dims, s) {
+				shapes[p.Name] = s
+				break
+			}
+		}
+	}
+	return shapes
+}
+
+// fits reports whether a shape is one of a declared shape.
+func fits(declared []onnx.Dim, s []int64) bool {
+	if len(declared) != len(s) {
+		return false
+	}
+	for i, d := range declared {
+		if d.Known && d.Size != s[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// TraceInfo is what a trace says of itself. path may be "".
+func TraceInfo(t *trace.Trace, path string) *report.TraceInfo {
+	return &report.TraceInfo{
+		Path: path, Format: t.Format, Events: t.Events, Runs: t.Whole, Skipped: t.Skipped, Repaired: t.Repaired, Capped: t.Capped,
+		Cut: t.Cut, Run: interval(mean(t.RunSeconds)), Notes: t.Notes, Fences: t.Fences, Parallel: t.Threads,
+	}
+}
+
+// outside returns the share of the runs outside of all nodes; nil where nodes ran beside each other, or where the runs
+// are nothing but the sum of them.
+func outside(t *trace.Trace) *float64 {
+	if t.Threads || t.Format != trace.ONNXRuntime && t.Format != trace.PyTorch {
+		return nil
+	}
+	var nodes, runs float64
+	for _, n := range t.Nodes {
+		for _, s := range n.Seconds {
+			nodes += s
+		}
+	}
+	for _, s := range t.RunSeconds {
+		runs += s
+	}
+	if !(runs > 0) || nodes > runs {
+		return nil
+	}
+	share := 1 - nodes/runs
+	return &share
+}
+
+// addTraced adds the latency of the traced runs, labelled as such: tracing makes a run longer, so it is an upper bound
+// of what an untraced one takes.
+func addTraced(d *report.Document, t *trace.Trace) {
+	if t.Each > 1 || t.Format == trace.Nsight || t.Format == trace.Chrome {
+		return // means of several runs have other percentiles, and a whole file is no run
+	}
+	s := &measure.Series{Seconds: t.RunSeconds}
+	labels := map[string]string{"traced": "true"}
+	add := func(name, method string, e stats.Estimate) {
+		m := report.NewMetric(name)
+		m.N, m.Labels = len(s.Seconds), labels
+		if e.OK && !math.IsNaN(e.Value) {
+			m.Value, m.Lo, m.Hi, m.Confidence, m.Method = &e.Value, &e.Lo, &e.Hi, measure.Confidence, method
+		}
+		d.Add(m)
+	}
+	add("latency_mean", "t", s.Mean())
+	for _, q := range percentiles() {
+		add(q.name, "order-statistic", s.Quantile(q.p))
+	}
+	m := report.NewMetric("latency_max")
+	longest := slices.Max(t.RunSeconds)
+	m.N, m.Labels, m.Value = len(s.Seconds), labels, &longest
+	d.Add(m)
+	d.Warn("latencies are those of traced runs, which take longer than others")
+}

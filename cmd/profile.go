@@ -89,10 +89,10 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 	if err := f.parseWarmUp(); err != nil {
 		return err
 	}
-	if err := f.checkAdviceGates(); err != nil {
+	if err := f.checkExports(); err != nil {
 		return err
 	}
-	if err := f.checkExports(); err != nil {
+	if err := f.checkAdviceGates(); err != nil {
 		return err
 	}
 	switch {

@@ -136,6 +136,8 @@ type ProfileDiff struct {
 	Added   int             `json:"added"`               // nodes that only head has
 	Removed int             `json:"removed"`             // nodes that only base has
 	Changed int             `json:"significant_changes"` // matched nodes whose change is beyond noise, after Holm's correction
+	Common  *Interval       `json:"common,omitempty"`    // the factor by which the nodes that are alike moved, their median, and N of them; nil: there are too few
+	Spread  float64         `json:"spread,omitempty"`    // standard deviation of the logarithm of a node's factor around Common, which noise between two runs explains
 }
 
 // Idle is what a session costs while nobody asks it, from gaps after a run. Times are seconds, medians over the gaps.

@@ -1,6 +1,8 @@
 package render
 
 import (
+	"slices"
+
 	"infer/report"
 )
 
@@ -13,7 +15,7 @@ func adviceSections(p report.ProfileDetails) []section {
 	if len(p.Advice) == 0 {
 		return nil
 	}
-	t := &table{cols: []column{{head: "rule", lead: true}, {head: "at most", lead: true}, {head: "finding"}, {head: "what to do", note: true}, {head: "command", note: true}}}
+	t := &table{cols: []column{{head: "rule", lead: true}, {head: "gain", lead: true}, {head: "finding"}, {head: "what to do", note: true}, {head: "command", note: true}}}
 	proof := section{title: "The evidence", fold: true, long: true, table: &table{cols: []column{{head: "rule"}, {head: "figures"}}}}
 	for _, a := range p.Advice {
 		t.rows = append(t.rows, []cell{code(a.Rule), str(boundText(a)), str(a.What), str(a.Try), {text: a.Command, code: true, tone: good}})
@@ -26,18 +28,19 @@ func adviceSections(p report.ProfileDetails) []section {
 		}
 	}
 	s := section{title: "What to do", table: t.compact()}
-	if len(p.Advice) > 0 {
-		s.lines = []cell{faint("\"at most\" is Amdahl's bound for a run, not a promise")}
+	if slices.ContainsFunc(p.Advice, func(a report.Advice) bool { return boundText(a) != "" }) {
+		s.lines = []cell{faint("\"at most\" is Amdahl's bound for a whole run, not a promise")}
 	}
 	return []section{s, proof}
 }
 
-// boundText is how much faster a run can become at most, "" where the rule is not about speed or nobody knows.
+// boundText is how much faster a run can become at most, "" where the rule is not about speed, or it would be nothing
+// that anybody can measure.
 func boundText(a report.Advice) string {
-	if a.Bound <= 1 {
+	if a.Bound < 1.005 {
 		return ""
 	}
-	return report.FormatValue(report.Factor, a.Bound)
+	return "at most " + report.FormatValue(report.Factor, a.Bound)
 }
 
 // ruleList is the table of all rules.

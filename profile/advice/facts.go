@@ -23,7 +23,7 @@ type Facts struct {
 	Machine      host.Machine
 	Interference host.Interference // during the untraced runs
 	IdleCPU      float64           // share of one CPU that the process used between runs; negative: not measured
-	Path         string            // of the model, quoted for a shell
+	Path         string            // of the model and flags of its sizes, quoted for a shell
 }
 
 // Need is a fact that a rule cannot do without.

@@ -17,10 +17,11 @@ import (
 )
 
 const (
-	flushGain  = 1.1              // from which subnormal numbers are worth a word; clean models differ by less
-	flushTime  = 10 * time.Second // of the race: what costs several times as much shows in a fraction of it
-	flushLimit = 1 << 30          // bytes of a model up to which a changed copy is run: it is in memory as a whole
-	named      = 10               // initializers that a scan names
+	flushGain  = 1.1             // from which subnormal numbers are worth a word; clean models differ by less
+	flushTime  = 4 * time.Second // of the race: what costs several times as much shows in a fraction of it
+	flushSame  = 0.05            // about 1, where the race is over: a gain that small is no advice
+	flushLimit = 1 << 30         // bytes of a model up to which a changed copy is run: it is in memory as a whole
+	named      = 10              // initializers that a scan names
 )
 
 // ScanDenormals counts subnormal numbers among the floating-point initializers of m and of the graphs inside it. Zero is
@@ -146,7 +147,7 @@ func ProveDenormals(ctx context.Context, p engine.Provider, m *model.Model, c en
 		defer release()
 		runs = append(runs, run)
 	}
-	r, err := measure.Race(ctx, runs, nil, measure.RaceOptions{MaxTime: flushTime, Phase: "subnormal numbers"})
+	r, err := measure.Race(ctx, runs, nil, measure.RaceOptions{MaxTime: flushTime, Same: flushSame, Phase: "subnormal numbers"})
 	if err != nil || r.Interrupted || !r.Contenders[1].Speedup.OK {
 		return nil, err
 	}

@@ -34,8 +34,9 @@ type Need struct {
 
 // The needs.
 var (
-	needTimes = Need{"no times of nodes: the profile has no traced runs", func(f *Facts) bool { return len(f.Details.ByNode) > 0 }}
-	needClass = Need{"no node is classified: the profile has no ceilings", func(f *Facts) bool {
+	needSession = Need{"no session was opened: its settings are not known", func(f *Facts) bool { return f.CPUs.Count > 0 }}
+	needTimes   = Need{"no times of nodes: the profile has no traced runs", func(f *Facts) bool { return len(f.Details.ByNode) > 0 }}
+	needClass   = Need{"no node is classified: the profile has no ceilings", func(f *Facts) bool {
 		return slices.ContainsFunc(f.Details.ByNode, func(r report.Share) bool { return r.Class != "" })
 	}}
 	needBytes = Need{"the bytes that nodes move are not known", func(f *Facts) bool {
@@ -60,9 +61,10 @@ var (
 	needAllocator = Need{"the trace does not tell what the allocator holds", func(f *Facts) bool {
 		return f.Details.Memory != nil && f.Details.Memory.Allocator != nil && f.Details.Memory.Allocator.PeakInUse > 0
 	}}
-	needScan   = Need{"the initializers were not searched for subnormal numbers", func(f *Facts) bool { return f.Details.Denormals != nil }}
-	needTrace  = Need{"there is no trace", func(f *Facts) bool { return f.Details.Trace != nil }}
-	needShapes = Need{"no session ran more than one shape", func(f *Facts) bool {
+	needScan      = Need{"the initializers were not searched for subnormal numbers", func(f *Facts) bool { return f.Details.Denormals != nil }}
+	needTrace     = Need{"there is no trace", func(f *Facts) bool { return f.Details.Trace != nil }}
+	needTracedRun = Need{"the time of a traced run is not known", func(f *Facts) bool { return f.tracedRun().Value > 0 }}
+	needShapes    = Need{"no session ran more than one shape", func(f *Facts) bool {
 		return slices.ContainsFunc(f.Details.Batches, func(b report.BatchRow) bool { return b.FirstRun > 0 && b.Latency != nil })
 	}}
 )
@@ -96,9 +98,12 @@ func (f *Facts) spins() bool {
 	return f.threads() > 1 && f.Config.Entries["session.intra_op.allow_spinning"] != "0"
 }
 
-// accelerated reports whether another execution provider than the CPU's was asked for.
+// accelerated reports whether another execution provider than the CPU's was asked for, or had nodes.
 func (f *Facts) accelerated() bool {
-	return slices.ContainsFunc(f.Config.Providers, func(p engine.ProviderSpec) bool { return p.Name != "cpu" })
+	return slices.ContainsFunc(f.Config.Providers, func(p engine.ProviderSpec) bool { return p.Name != "cpu" }) ||
+		slices.ContainsFunc(f.Details.ByNode, func(r report.Share) bool {
+			return strings.HasSuffix(r.Provider, "ExecutionProvider") && r.Provider != "CPUExecutionProvider"
+		})
 }
 
 // p50 returns the median latency of an untraced run in seconds, 0 where there is none.
@@ -218,7 +223,7 @@ func shapes(r report.Share) string {
 func percent(x float64) string { return report.FormatValue(report.Ratio, x) }
 func seconds(s float64) string { return report.FormatValue(report.Time, s) }
 func times(x float64) string   { return report.FormatValue(report.Factor, x) }
-func bytes(n int64) string     { return report.FormatValue(report.Bytes, float64(n)) }
+func size(n int64) string      { return report.FormatValue(report.Bytes, float64(n)) }
 
 // count returns "1 node", "2 nodes".
 func count(n int, one string) string {

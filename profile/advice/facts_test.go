@@ -2,7 +2,6 @@ package advice
 
 import (
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"infer/internal/host"
@@ -13,6 +12,7 @@ import (
 	"infer/model/engine/enginetest"
 	"infer/model/onnx"
 	"infer/model/onnx/static"
+	"infer/model/tensor"
 	"infer/model/trace"
 	"infer/report"
 )
@@ -40,7 +40,7 @@ func ran(t *testing.T, m *model.Model, c engine.Config) *Facts {
 		t.Fatal(err)
 	}
 	for range tracedRuns + 1 {
-		if err := s.Run(t.Context(), in, slices.Clone(in[:0:0])); err != nil {
+		if err := s.Run(t.Context(), in, make([]tensor.Tensor, len(s.Outputs()))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -19,7 +19,7 @@ const (
 // machineRules are about the machine and what else it does.
 func machineRules() []Rule {
 	return []Rule{{
-		ID: "CPU-OVERSUB", Voids: true, Check: checkOversub,
+		ID: "CPU-OVERSUB", Voids: true, Needs: []Need{needSession}, Check: checkOversub,
 		Trigger: "more threads than CPUs that the process may really use (affinity and the quota of every ancestor cgroup)",
 		Advice:  "as many threads as usable CPUs: the others spin on the CPUs that the working ones need",
 	}, {
@@ -35,11 +35,11 @@ func machineRules() []Rule {
 		Trigger: "the timed runs vary by more than 2.5 % about their median, threads waited for a CPU, or the hypervisor took time",
 		Advice:  "measure longer or on a quieter machine before comparing figures",
 	}, {
-		ID: "SMT", Needs: []Need{needCores}, Check: checkSMT,
+		ID: "SMT", Needs: []Need{needSession, needCores}, Check: checkSMT,
 		Trigger: "more threads than physical cores on a machine whose cores run two threads",
 		Advice:  "try one thread a physical core: two that multiply matrices on one core share its arithmetic",
 	}, {
-		ID: "NUMA", Needs: []Need{needNodes}, Check: checkNUMA,
+		ID: "NUMA", Needs: []Need{needSession, needNodes}, Check: checkNUMA,
 		Trigger: "more threads than one NUMA node has CPUs, and none is bound to a CPU",
 		Advice:  "one instance a NUMA node, or bind threads with session.intra_op_thread_affinities",
 	}, {
@@ -197,7 +197,7 @@ func checkVNNI(f *Facts) *report.Advice {
 	return &report.Advice{
 		What: "the CPU has no instruction for 8-bit dot products, and the model computes in int8",
 		Evidence: []string{count(ops, "node") + " of the model quantize or compute in 8 bits",
-			strings.TrimSpace(f.Machine.CPUModel + ": " + strings.Join(f.Machine.ISA, " "))},
+			"instruction sets: " + strings.Join(f.Machine.ISA, " ")},
 		Try: "compare it with the float model on this machine; quantize with --target cpu:avx2, where sums of 8-bit products cannot overflow",
 	}
 }

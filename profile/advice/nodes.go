@@ -105,7 +105,7 @@ func checkMemory(f *Facts) *report.Advice {
 		Evidence: append([]string{f.time(s)}, f.longest(s)...),
 	}
 	if c := f.Details.Ceilings; c != nil && c.Memory != nil {
-		a.Evidence = append(a.Evidence, fmt.Sprintf("memory moves at most %s/s here (n=%d)", bytes(int64(c.Memory.Value)), c.Memory.N))
+		a.Evidence = append(a.Evidence, fmt.Sprintf("memory moves at most %s/s here (n=%d)", size(int64(c.Memory.Value)), c.Memory.N))
 	}
 	part := 0.0
 	if all > 0 {
@@ -143,7 +143,7 @@ func checkGemv(f *Facts) *report.Advice {
 		weights += *r.WeightBytes
 	}
 	a := &report.Advice{
-		What: fmt.Sprintf("%s read %s of weights a run for at most %d rows of activations each", count(s.nodes, "product"), bytes(int64(weights)), fewRows),
+		What: fmt.Sprintf("%s read %s of weights a run for at most %d rows of activations each", count(s.nodes, "product"), size(int64(weights)), fewRows),
 		Evidence: append(append([]string{f.time(s)}, f.longest(s)...),
 			"the bound is that of 8-bit weights read at the same rate"),
 		Bound:   Bound(f.ofRun(s.share), f.narrowing()),

@@ -20,15 +20,15 @@ func sessionRules() []Rule {
 		Trigger: "the runtime's arena holds more than 3 times the bytes that were ever in use, and 32 MiB or more",
 		Advice:  "keep initializers out of the arena, shrink or cap it, or disable it where memory is short",
 	}, {
-		ID: "PAR-EXEC", Needs: []Need{needTimes, needTrace}, Check: checkParallel,
+		ID: "PAR-EXEC", Needs: []Need{needSession, needTimes, needTracedRun}, Check: checkParallel,
 		Trigger: "--inter-threads above 1, and the nodes of a run hardly overlap",
 		Advice:  "run sequentially: the parallel executor costs hand-overs between threads and gains nothing without branches",
 	}, {
-		ID: "OPT-LEVEL", Check: checkLevel,
+		ID: "OPT-LEVEL", Needs: []Need{needSession}, Check: checkLevel,
 		Trigger: "the runtime was told to optimize less than it can",
 		Advice:  "measure with everything optimized, unless the graph was optimized before",
 	}, {
-		ID: "PREPACK-OFF", Check: checkPrepack,
+		ID: "PREPACK-OFF", Needs: []Need{needSession}, Check: checkPrepack,
 		Trigger: "session.disable_prepacking is set",
 		Advice:  "leave it unset where a session runs often; a process that runs once starts faster with it",
 	}, {
@@ -45,16 +45,16 @@ func checkArena(f *Facts) *report.Advice {
 		return nil
 	}
 	return &report.Advice{
-		What: fmt.Sprintf("the runtime's arena holds %s and never used more than %s", bytes(a.Held), bytes(a.PeakInUse)),
+		What: fmt.Sprintf("the runtime's arena holds %s and never used more than %s", size(a.Held), size(a.PeakInUse)),
 		Evidence: []string{fmt.Sprintf("held over in use: %s, limit %s", times(ratio), times(heldLimit)),
-			"initializers: " + bytes(f.Details.Memory.Initializers)},
+			"initializers: " + size(f.Details.Memory.Initializers)},
 		Try:     "allocate initializers outside of the arena; where memory is short, shrink it between runs or disable it",
 		Command: f.profile("--session-config session.use_device_allocator_for_initializers=1"),
 	}
 }
 
 func checkParallel(f *Facts) *report.Advice {
-	run := f.Details.Trace.Run
+	run := f.tracedRun()
 	if f.Config.InterThreads < 2 || run.Value <= 0 {
 		return nil
 	}
@@ -75,6 +75,17 @@ func checkParallel(f *Facts) *report.Advice {
 			seconds(all), interval(report.Time, run), times(all/run.Value), times(sideBySide))},
 		Try: "run sequentially, and give all threads to the nodes", Command: f.profile("--inter-threads 1"),
 	}
+}
+
+// tracedRun is how long a run took while it was traced; the zero value where nobody knows.
+func (f *Facts) tracedRun() report.Interval {
+	if t := f.Details.Trace; t != nil && t.Run.Value > 0 {
+		return t.Run
+	}
+	if c := f.Details.Correction; c != nil {
+		return c.Traced
+	}
+	return report.Interval{}
 }
 
 func checkLevel(f *Facts) *report.Advice {

@@ -21,7 +21,7 @@ func threadRules() []Rule {
 		Trigger: "in parallel nodes the calling thread waits for the others more than 25 % of the time",
 		Advice:  "hand out smaller pieces of work (session.dynamic_block_base=4), or run fewer threads",
 	}, {
-		ID: "SERIAL-OPS", Needs: []Need{needTimes, needSpread}, Check: checkSerial,
+		ID: "SERIAL-OPS", Needs: []Need{needSession, needTimes, needSpread}, Check: checkSerial,
 		Trigger: "nodes that run on one thread although the session has several take more than 30 % of the time of all nodes",
 		Advice:  "more instances with fewer threads rather than more threads",
 	}, {
@@ -59,7 +59,7 @@ func checkSerial(f *Facts) *report.Advice {
 	if f.threads() < 2 {
 		return nil
 	}
-	s := f.those(func(r report.Share) bool { return r.Parallel != nil && *r.Parallel < 0.5 })
+	s := f.those(func(r report.Share) bool { return r.Parallel != nil && *r.Parallel < 0.5 && r.Share > 0 })
 	if s.share <= serialShare {
 		return nil
 	}
@@ -114,7 +114,7 @@ func (f *Facts) borders(copies sum) []string {
 			line = r.Op + " of tensor " + t
 		}
 		if r.Bytes != nil && !math.IsNaN(*r.Bytes) {
-			line += ", " + bytes(int64(*r.Bytes/2)) // read on one side, written on the other
+			line += ", " + size(int64(*r.Bytes/2)) // read on one side, written on the other
 		}
 		lines = append(lines, strings.TrimSpace(line+" "+shapes(r)))
 	}

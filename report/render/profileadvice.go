@@ -4,40 +4,45 @@ import (
 	"infer/report"
 )
 
-// adviceSections lays out what to do: a row a finding, the command below it, and the evidence to unfold. Of
-// --list-advice there is the list alone.
+// adviceSections lays out what to do: for each rule that applies the finding, what it can gain, and a command to copy,
+// then the evidence of all, to unfold. Of --list-advice there is the list alone.
 func adviceSections(p report.ProfileDetails) []section {
 	if len(p.Rules) > 0 {
 		return []section{ruleList(p.Rules)}
 	}
-	if len(p.Advice) == 0 {
-		return nil
-	}
-	t := &table{cols: []column{{head: "rule", lead: true}, {head: "at most", lead: true}, {head: "finding"}, {head: "what to do", note: true}, {head: "command", note: true}}}
-	proof := section{title: "The evidence", fold: true, long: true, table: &table{cols: []column{{head: "rule"}, {head: "figures"}}}}
-	for _, a := range p.Advice {
-		t.rows = append(t.rows, []cell{code(a.Rule), str(boundText(a)), str(a.What), str(a.Try), {text: a.Command, code: true, tone: good}})
+	var ss []section
+	proof := &table{cols: []column{{head: "rule"}, {head: "figures"}}}
+	for i, a := range p.Advice {
+		s := section{facts: []fact{{a.Rule, a.What}}}
+		if i == 0 {
+			s.title = "What to do"
+		}
+		if b := boundText(a); b != "" {
+			s.facts = append(s.facts, fact{"gain", b})
+		}
+		s.facts = append(s.facts, fact{"try", a.Try})
+		if a.Command != "" {
+			s.code = []string{a.Command}
+		}
+		ss = append(ss, s)
 		for i, e := range a.Evidence {
 			name := cell{}
 			if i == 0 {
 				name = code(a.Rule)
 			}
-			proof.table.rows = append(proof.table.rows, []cell{name, str(e)})
+			proof.rows = append(proof.rows, []cell{name, str(e)})
 		}
 	}
-	s := section{title: "What to do", table: t.compact()}
-	if len(p.Advice) > 0 {
-		s.lines = []cell{faint("\"at most\" is Amdahl's bound for a run, not a promise")}
-	}
-	return []section{s, proof}
+	return append(ss, section{title: "Evidence for what to do", fold: true, long: true, table: proof})
 }
 
-// boundText is how much faster a run can become at most, "" where the rule is not about speed or nobody knows.
+// boundText is how much faster a run can become at most, "" where the rule is not about speed, or it would be nothing
+// that anybody can measure.
 func boundText(a report.Advice) string {
-	if a.Bound <= 1 {
+	if a.Bound < 1.005 {
 		return ""
 	}
-	return report.FormatValue(report.Factor, a.Bound)
+	return "at most " + report.FormatValue(report.Factor, a.Bound) + " as fast: a bound by Amdahl's law, not a promise"
 }
 
 // ruleList is the table of all rules.

@@ -18,7 +18,7 @@ import (
 )
 
 // FromTrace fills d with what a trace tells alone: nothing is run, so node times are as traced. m is the model of the
-// traced session, for names and costs; it may be nil.
+// traced session, for names and costs; it may be nil. o.TracePath is the file that the trace was read from.
 func FromTrace(t *trace.Trace, m *model.Model, o Options, d *report.Document) error {
 	if t.Whole == 0 || len(t.Nodes) == 0 {
 		return fault.New(fault.Usage, "trace a session that runs at least once, and close it: the runtime writes the trace then", "the trace holds no whole run of a node")
@@ -46,7 +46,7 @@ func FromTrace(t *trace.Trace, m *model.Model, o Options, d *report.Document) er
 	}
 	x.By, x.Top, x.ProfiledRuns = o.By, o.Top, t.Whole
 	x.Residual = outside(t)
-	x.Trace = TraceInfo(t, "")
+	x.Trace = TraceInfo(t, o.TracePath)
 	if t.PeakInUse > 0 {
 		x.Memory = cmp.Or(x.Memory, &report.Memory{})
 		x.Memory.Allocator = &report.Allocator{PeakInUse: t.PeakInUse, Held: t.ArenaHeld}
@@ -152,8 +152,17 @@ func fits(declared []onnx.Dim, s []int64) bool {
 func TraceInfo(t *trace.Trace, path string) *report.TraceInfo {
 	return &report.TraceInfo{
 		Path: path, Format: t.Format, Events: t.Events, Runs: t.Whole, Skipped: t.Skipped, Repaired: t.Repaired, Capped: t.Capped,
-		Cut: t.Cut, Run: interval(mean(t.RunSeconds)), Notes: t.Notes, Fences: t.Fences, Parallel: t.Threads,
+		Cut: t.Cut, Run: interval(meanRun(t)), Notes: t.Notes, Fences: t.Fences, Parallel: t.Threads,
 	}
+}
+
+// meanRun is the mean traced run. The t interval of a few wild runs may reach below zero; no mean lies below the quickest.
+func meanRun(t *trace.Trace) stats.Estimate {
+	e := mean(t.RunSeconds)
+	if e.OK {
+		e.Lo = max(e.Lo, slices.Min(t.RunSeconds))
+	}
+	return e
 }
 
 // outside returns the share of the runs outside of all nodes; nil where nodes ran beside each other, or where the runs
@@ -194,7 +203,7 @@ func addTraced(d *report.Document, t *trace.Trace) {
 		}
 		d.Add(m)
 	}
-	add("latency_mean", "t", s.Mean())
+	add("latency_mean", "t", meanRun(t))
 	for _, q := range percentiles() {
 		add(q.name, "order-statistic", s.Quantile(q.p))
 	}

@@ -92,9 +92,12 @@ func runProfile(ctx context.Context, a *app, args []string, f profileFlags) erro
 	if err := f.checkExports(); err != nil {
 		return err
 	}
+	if err := f.checkAdviceGates(); err != nil {
+		return err
+	}
 	switch {
 	case f.listAdvice:
-		return runListAdvice(a)
+		return runListAdvice(a, f.output)
 	case f.diff != "":
 		return runProfileDiff(ctx, a, args, f)
 	case f.fromTrace != "":

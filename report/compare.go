@@ -139,6 +139,11 @@ type ExplainRow struct {
 	Lo     *float64 `json:"lo,omitempty"` // 95 % interval of Change
 	Hi     *float64 `json:"hi,omitempty"` //
 	Share  float64  `json:"share"`        // of the sum of all changes in its direction
+
+	Differs     []DiffRow `json:"differs,omitempty"`          // of a node on both sides: shapes, inputs, dtype, provider, calls, MACs
+	Below       bool      `json:"below_resolution,omitempty"` // on a side too short to be told from the tracing
+	PAdjusted   *float64  `json:"p_adjusted,omitempty"`       // of a difference of profiles: that the node moved as the others did, after Holm's correction
+	Significant bool      `json:"significant,omitempty"`      // PAdjusted says that it did not
 }
 
 // CompareAccuracy is what both models answered to the same labelled rows.

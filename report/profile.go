@@ -28,19 +28,20 @@ type Correction struct {
 }
 
 // Ceilings are the best rates that this machine was seen to reach through the same runtime and threads: the roofs of a
-// roofline. Absent ones are nil.
+// roofline. Absent ones are nil. Of each the Value is the best of N blocks, Lo and Hi are the interval of their median.
 type Ceilings struct {
-	Float32  *Interval `json:"float32,omitempty"` // floating-point operations a second, 2 a multiply-accumulate
-	Int8     *Interval `json:"int8,omitempty"`    // operations a second of 8-bit integers, 2 a multiply-accumulate
-	Memory   *Interval `json:"memory,omitempty"`  // bytes a second from and to memory
-	Cache    *Interval `json:"cache,omitempty"`   // bytes a second from and to the last cache that a core shares
-	Threads  int       `json:"threads"`
-	Provider string    `json:"provider"`
-	Measured string    `json:"measured"`    // when, RFC 3339
-	Age      float64   `json:"age_seconds"` // since then
-	Cached   bool      `json:"cached"`      // read from the cache, not measured by this profile
-	Probes   []Probe   `json:"probes,omitempty"`
-	Notes    []string  `json:"notes,omitempty"`
+	Float32    *Interval `json:"float32,omitempty"`     // floating-point operations a second, 2 a multiply-accumulate
+	Int8       *Interval `json:"int8,omitempty"`        // operations a second of 8-bit integers, 2 a multiply-accumulate
+	Memory     *Interval `json:"memory,omitempty"`      // bytes a second from and to memory
+	Cache      *Interval `json:"cache,omitempty"`       // bytes a second from and to the last cache that a core shares
+	CacheBytes float64   `json:"cache_bytes,omitempty"` // a node of so many bytes or fewer is held against Cache, another one against Memory
+	Threads    int       `json:"threads"`
+	Provider   string    `json:"provider"`
+	Measured   string    `json:"measured"`    // when, RFC 3339
+	Age        float64   `json:"age_seconds"` // since then
+	Cached     bool      `json:"cached"`      // read from the cache, not measured by this profile
+	Probes     []Probe   `json:"probes,omitempty"`
+	Notes      []string  `json:"notes,omitempty"`
 }
 
 // Probe is one measurement behind a ceiling.
@@ -135,6 +136,8 @@ type ProfileDiff struct {
 	Added   int             `json:"added"`               // nodes that only head has
 	Removed int             `json:"removed"`             // nodes that only base has
 	Changed int             `json:"significant_changes"` // matched nodes whose change is beyond noise, after Holm's correction
+	Common  *Interval       `json:"common,omitempty"`    // the factor by which the nodes that are alike moved, their median, and N of them; nil: there are too few
+	Spread  float64         `json:"spread,omitempty"`    // standard deviation of the logarithm of a node's factor around Common, which noise between two runs explains
 }
 
 // Idle is what a session costs while nobody asks it, from gaps after a run. Times are seconds, medians over the gaps.

@@ -44,7 +44,9 @@ var (
 	needSpread = Need{"the trace does not tell how nodes were spread over threads", func(f *Facts) bool {
 		return slices.ContainsFunc(f.Details.ByNode, func(r report.Share) bool { return r.Parallel != nil })
 	}}
-	needCorrection = Need{"node times are as traced: tracing was not calibrated", func(f *Facts) bool { return f.Details.Correction != nil }}
+	needCorrection = Need{"node times are as traced: tracing was not calibrated", func(f *Facts) bool {
+		return f.Details.Correction != nil && f.Details.Correction.Calibrated != ""
+	}}
 	needRan        = Need{"the graph that the runtime ran is not known", func(f *Facts) bool { return f.Ran != nil && f.Ran.Graph != nil }}
 	needModel      = Need{"the model is not known", func(f *Facts) bool { return f.Model != nil }}
 	needCold       = Need{"no fresh process was started: --cold was 0", func(f *Facts) bool { return len(f.Details.Cold) > 0 && f.p50() > 0 }}
@@ -161,6 +163,22 @@ func (f *Facts) those(pick func(report.Share) bool) sum {
 			s.nodes += r.Count
 			s.share += r.Share
 			s.second += r.Seconds
+		}
+	}
+	return s
+}
+
+// ofOps adds up the nodes of the operators that pick takes. The sum is that of the table by operator: a row of the table
+// by node may hold several nodes of one name, and then has no operator.
+func (f *Facts) ofOps(pick func(op string) bool) sum {
+	s := f.those(func(r report.Share) bool { return pick(r.Op) })
+	if len(f.Details.ByOp) == 0 {
+		return s
+	}
+	s.nodes, s.share, s.second = 0, 0, 0
+	for _, r := range f.Details.ByOp {
+		if pick(r.Name) {
+			s.nodes, s.share, s.second = s.nodes+r.Count, s.share+r.Share, s.second+r.Seconds
 		}
 	}
 	return s

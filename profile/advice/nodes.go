@@ -69,7 +69,7 @@ func checkOverhead(f *Facts) *report.Advice {
 func moves(op string) bool { return op == "Transpose" || strings.HasPrefix(op, "Reorder") }
 
 func checkLayout(f *Facts) *report.Advice {
-	s := f.those(func(r report.Share) bool { return moves(r.Op) })
+	s := f.ofOps(moves)
 	if s.share <= layoutShare {
 		return nil
 	}

@@ -76,7 +76,7 @@ func checkFallback(f *Facts) *report.Advice {
 	if !f.accelerated() {
 		return nil
 	}
-	copies := f.those(func(r report.Share) bool { return strings.HasPrefix(r.Op, "Memcpy") })
+	copies := f.ofOps(func(op string) bool { return strings.HasPrefix(op, "Memcpy") })
 	cpu := f.those(func(r report.Share) bool {
 		return r.Provider == "CPUExecutionProvider" && !strings.HasPrefix(r.Op, "Memcpy")
 	})

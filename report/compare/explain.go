@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"infer/internal/stats"
@@ -18,6 +19,15 @@ const maxExplained = 100
 // intervals tell of the noise within the two profiles and not of that between runs of the program. Nil where a side has
 // no nodes, or figures that no node can have.
 func ExplainNodes(base, head []report.Share) *report.CompareExplain {
+	x := ExplainAll(base, head)
+	if x != nil {
+		fold(x)
+	}
+	return x
+}
+
+// ExplainAll is ExplainNodes with a row for every node, however many there are. It takes rows by operator, too.
+func ExplainAll(base, head []report.Share) *report.CompareExplain {
 	b, h := nodesTogether(base), nodesTogether(head)
 	if len(base) == 0 || len(head) == 0 || !sound(b) || !sound(h) {
 		return nil
@@ -29,7 +39,6 @@ func ExplainNodes(base, head []report.Share) *report.CompareExplain {
 	x.Total = rowOf("all nodes", &b, &h)
 	shares(x)
 	x.Reading = readNodes(x)
-	fold(x)
 	return x
 }
 
@@ -95,7 +104,38 @@ func nodeRow(b, h *report.Share) report.ExplainRow {
 	if h.Op != b.Op {
 		r.Op, r.State = b.Op+" → "+h.Op, "changed operator"
 	}
+	r.Differs, r.Below = nodeDiffers(b, h), b.Below || h.Below
 	return r
+}
+
+// nodeDiffers returns in what a node is another one in head, as far as both sides tell.
+func nodeDiffers(b, h *report.Share) []report.DiffRow {
+	var out []report.DiffRow
+	add := func(what, x, y string) {
+		if x != y && x != "" && y != "" {
+			out = append(out, report.DiffRow{What: what, Base: x, Head: y})
+		}
+	}
+	number := func(v *float64) string {
+		if v == nil {
+			return ""
+		}
+		return strconv.FormatFloat(*v, 'g', -1, 64)
+	}
+	add("nodes", strconv.Itoa(b.Count), strconv.Itoa(h.Count))
+	add("shapes", b.Shapes, h.Shapes)
+	add("inputs", b.Inputs, h.Inputs)
+	add("dtype", b.DType, h.DType)
+	add("provider", b.Provider, h.Provider)
+	add("calls", number(calls(b)), number(calls(h)))
+	add("MACs", number(b.MACs), number(h.MACs))
+	return out
+}
+
+// calls of a node a run, of which the usual one is not written.
+func calls(s *report.Share) *float64 {
+	n := max(s.Calls, 1)
+	return &n
 }
 
 // The states of a row that only one side has.

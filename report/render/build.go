@@ -429,7 +429,7 @@ type layout struct {
 func layDetails(d *report.Document, o Options) (layout, error) {
 	switch d.Kind {
 	case "profile":
-		return decoded(d.Details, func(p report.ProfileDetails) layout { return layout{sections: profileSections(p, o), next: p.Next} })
+		return decoded(d.Details, func(p report.ProfileDetails) layout { return layout{title: deltaTitle(p), summary: deltaSummary(p), sections: profileSections(p, o), next: p.Next} })
 	case "inspect":
 		return decoded(d.Details, func(i report.InspectDetails) layout { return layout{sections: inspectSections(i, o), next: i.Next} })
 	case "predict":

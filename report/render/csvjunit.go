@@ -13,10 +13,14 @@ import (
 )
 
 // writeCSV writes one metric a row (RFC 4180). Numbers are in base units and in full; what is missing is empty. The
-// points of a latency-throughput curve and the configurations of a decision are metrics with labels. A comparison has other columns: both sides of a metric.
+// points of a latency-throughput curve and the configurations of a decision are metrics with labels. A comparison has other columns: both sides of a metric, or
+// of the nodes of two profiles.
 func writeCSV(w io.Writer, d *report.Document) error {
 	if c, err := compareDetails(d); d.Kind == "compare" && err == nil {
 		return writeCompareCSV(w, c)
+	}
+	if x := diffOf(d); x != nil {
+		return writeDeltaCSV(w, x)
 	}
 	c := stdcsv.NewWriter(w)
 	c.UseCRLF = true

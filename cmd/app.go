@@ -117,6 +117,7 @@ func (a *app) prepare(c *cobra.Command, _ []string) error {
 	a.log = term.NewLogger(a.std.Err, level, a.out.logFormat, around)
 	if cfg.path != "" {
 		a.log.Debug("configuration", "file", cfg.path)
+		cfg.warnElsewhere(a.log)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type config struct {
 const defaultConfig = "infer.yaml"
 
 // fileKeys are the keys at the top of the file that are no flag.
-var fileKeys = []string{"model", "target"}
+var fileKeys = []string{"model", "target", tunedOn}
 
 // sectionKeys are the keys of a section that are no flag.
 var sectionKeys = map[string][]string{"serve": {"models"}}

@@ -229,7 +229,15 @@ func (a *app) open(ctx context.Context, args []string, e engineFlags, b bindFlag
 	return o, nil
 }
 
-func (o *opened) fill(ctx context.Context, a *app, args []string, e engineFlags, b bindFlags, d dataFlags) (err error) {
+func (o *opened) fill(ctx context.Context, a *app, args []string, e engineFlags, b bindFlags, d dataFlags) error {
+	if err := o.load(a, args, e, b, d); err != nil {
+		return err
+	}
+	return o.start(ctx, a, e)
+}
+
+// load opens what needs no runtime.
+func (o *opened) load(a *app, args []string, e engineFlags, b bindFlags, d dataFlags) (err error) {
 	if o.config, err = e.config(); err != nil {
 		return err
 	}
@@ -239,9 +247,12 @@ func (o *opened) fill(ctx context.Context, a *app, args []string, e engineFlags,
 	if o.model, err = loadModel(o.path); err != nil {
 		return err
 	}
-	if o.data, err = openData(o.model, d, b); err != nil {
-		return err
-	}
+	o.data, err = openData(o.model, d, b)
+	return err
+}
+
+// start loads the runtime.
+func (o *opened) start(ctx context.Context, a *app, e engineFlags) (err error) {
 	if o.runtime, o.library, err = a.openRuntime(ctx, e); err != nil {
 		return err
 	}

@@ -109,6 +109,9 @@ func runExample(t *testing.T, line string) {
 	if args[0] == "quantize" { // whether it pays is not for a test machine to say
 		args = append(args, "--race-time", "100ms", "--allow-slower")
 	}
+	if args[0] == "tune" {
+		args = append(args, "--max-time", "1s")
+	}
 	if args[0] == "loadtest" {
 		args = shortLoad(t, args)
 	}
@@ -123,7 +126,7 @@ func runExample(t *testing.T, line string) {
 		}
 	}
 	// A shared machine may be too noisy for --strict (4); the gates themselves must hold.
-	loads := args[0] == "loadtest" || args[0] == "report" || args[0] == "compare" // a shared machine may be too noisy for these as well, or too slow for their objectives
+	loads := args[0] == "loadtest" || args[0] == "report" || args[0] == "compare" || args[0] == "tune" // a shared machine may be too noisy for these as well, or too slow for their objectives
 	if r := infer(t, passedOn(), args...); r.code != 0 && !(r.code == 4 && strings.Contains(line, "--strict")) && !(loads && (r.code == 3 || r.code == 4)) {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}

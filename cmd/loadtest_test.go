@@ -322,6 +322,12 @@ func interruptedAfter(t *testing.T, d time.Duration, args ...string) (out, errs 
 	t.Helper()
 	c, stdout, stderr := startInfer(t, args...)
 	time.Sleep(d)
+	return interrupt(t, c, stdout, stderr)
+}
+
+// interrupt sends a started program what Ctrl-C does, and waits for its end.
+func interrupt(t *testing.T, c *exec.Cmd, stdout, stderr *bytes.Buffer) (out, errs string, code int) {
+	t.Helper()
 	if err := c.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}

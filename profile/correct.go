@@ -74,7 +74,7 @@ func (a *alternated) nodeTimes() []nodeTime {
 	}
 	times := make([]nodeTime, len(a.trace.Nodes))
 	for i, n := range a.trace.Nodes {
-		times[i] = nodeTime{Node: n, calls: callsOf(n, a.trace.Runs)}
+		times[i] = nodeTime{Node: n, calls: perRun(n.Calls, 1, a.trace), inside: perRun(n.Inside, 0, a.trace)}
 		for _, runs := range blocks {
 			sum := 0.0
 			for _, r := range runs {
@@ -90,17 +90,17 @@ func (a *alternated) nodeTimes() []nodeTime {
 func tracedTimes(t *trace.Trace) []nodeTime {
 	times := make([]nodeTime, len(t.Nodes))
 	for i, n := range t.Nodes {
-		times[i] = nodeTime{Node: n, calls: callsOf(n, t.Runs), traced: n.Seconds, corrected: slices.Clone(n.Seconds)}
+		times[i] = nodeTime{Node: n, calls: perRun(n.Calls, 1, t), inside: perRun(n.Inside, 0, t), traced: n.Seconds, corrected: slices.Clone(n.Seconds)}
 	}
 	return times
 }
 
-// callsOf returns how often a node is called a run.
-func callsOf(n *trace.Node, runs int) float64 {
-	if n.Calls == 0 || runs == 0 {
-		return 1
+// perRun turns a count over all runs of a trace into one a run; unknown stands for a count of none.
+func perRun(count int, unknown float64, t *trace.Trace) float64 {
+	if count == 0 || t.Whole == 0 {
+		return unknown
 	}
-	return float64(n.Calls) / float64(runs)
+	return float64(count) / float64(t.Whole)
 }
 
 // sharesOnly is the inflation from which times of nodes say more of the tracing than of the nodes.

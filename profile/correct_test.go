@@ -15,7 +15,7 @@ func made(kernel []float64, floor, outside, framework, noise float64, blocks int
 	r := rand.New(rand.NewPCG(1, 2))
 	near := func(v float64) float64 { return v * math.Exp(noise*r.NormFloat64()) }
 	const runs = 12
-	a := &alternated{trace: &trace.Trace{Runs: blocks * (runs + 1)}}
+	a := &alternated{trace: &trace.Trace{Runs: blocks * (runs + 1), Whole: blocks * (runs + 1), Each: 1}}
 	for i := range kernel {
 		a.trace.Nodes = append(a.trace.Nodes, &trace.Node{Name: fmt.Sprint("n", i), Op: "Op", Calls: a.trace.Runs, Seconds: make([]float64, a.trace.Runs)})
 	}
@@ -101,6 +101,25 @@ func TestCorrectInflated(t *testing.T) {
 	}
 	if got := mean(times[0].corrected).Value / sum; math.Abs(got-0.6) > 0.02 {
 		t.Errorf("the first node has %g of the time, want 0.6", got)
+	}
+}
+
+// TestCorrectLoop: a node that holds others has what their tracing costs outside of their own times in its own time.
+func TestCorrectLoop(t *testing.T) {
+	const floor, outside, calls = 4e-6, 2e-6, 50
+	a := made([]float64{1e-3, 5e-3}, floor, outside, 0, 0.001, 8)
+	loop, body := a.trace.Nodes[0], a.trace.Nodes[1]
+	loop.Inside, body.Calls = calls*a.trace.Whole, calls*a.trace.Whole
+	for i := range loop.Seconds {
+		loop.Seconds[i] += calls * outside
+		body.Seconds[i] += (calls - 1) * floor
+	}
+	times := a.nodeTimes()
+	correct(times, a, &overhead{known(floor), known(floor + outside)})
+	for i, want := range []float64{1e-3, 5e-3} {
+		if got := mean(times[i].corrected).Value; math.Abs(got/want-1) > 0.01 {
+			t.Errorf("node %d is told to take %g s, it took %g", i, got, want)
+		}
 	}
 }
 

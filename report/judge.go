@@ -97,13 +97,13 @@ func (g Gate) holds(v float64) bool {
 // Judge evaluates gates into d.Gates and settles d.Verdict; call it once, when all metrics and checks are there.
 // The first that applies wins:
 //
-//  1. interrupted, not_comparable, regressed, and invalid (except in a profile), when the verb has set them
+//  1. interrupted, not_comparable, regressed, and invalid (except in a profile and a tune), when the verb has set them
 //  2. failed_gate: a gate failed
 //  3. invalid: the validity of the document is, or the verb has said so
 //  4. inconclusive: a gate is
 //  5. the verdict that the verb has set
 //
-// A profile is different in rule 1 because its invalidity is only a warning without --strict:
+// A profile and a tune are different in rule 1 because their invalidity is only a warning without --strict:
 // a missed gate must still be seen.
 func (d *Document) Judge(gates []Gate) {
 	for _, g := range gates {
@@ -113,7 +113,7 @@ func (d *Document) Judge(gates []Gate) {
 	case Interrupted, NotComparable, Regressed:
 		return
 	case Invalid:
-		if d.Kind != "profile" {
+		if !d.warns() {
 			return
 		}
 	}
@@ -130,9 +130,12 @@ func (d *Document) Judge(gates []Gate) {
 	}
 }
 
+// warns reports whether the invalidity of d is only a warning without --strict.
+func (d *Document) warns() bool { return d.Kind == "profile" || d.Kind == "tune" }
+
 // ExitCode maps the outcome of d to the exit code of the program:
-// 0 ok, 3 failed_gate and regressed, 4 not_comparable and invalid, 130 interrupted. An invalid profile and an
-// inconclusive document are 0, under strict 4; under strict a profile that is invalid and missed a gate is 4, too.
+// 0 ok, 3 failed_gate and regressed, 4 not_comparable and invalid, 130 interrupted. An invalid profile or
+// tune and an inconclusive document are 0, under strict 4; under strict one that is invalid and missed a gate is 4, too.
 func ExitCode(d *Document, strict bool) int {
 	untrusted := d.Verdict == Invalid || d.Validity.Verdict == NotValid
 	switch {
@@ -140,7 +143,7 @@ func ExitCode(d *Document, strict bool) int {
 		return 130
 	case d.Verdict == NotComparable:
 		return 4
-	case untrusted && strict, d.Verdict == Invalid && d.Kind != "profile":
+	case untrusted && strict, d.Verdict == Invalid && !d.warns():
 		return 4
 	case d.Verdict == FailedGate || d.Verdict == Regressed:
 		return 3

@@ -38,22 +38,23 @@ type TunePruned struct {
 
 // TuneTrial is one setting and what was measured of it.
 type TuneTrial struct {
-	Setting    map[string]string `json:"setting"`             // the knobs that differ from the default; empty: the default
-	P50        Interval          `json:"latency_p50"`         //
-	P99        *Interval         `json:"latency_p99"`         // nil: too few runs
-	Throughput Interval          `json:"throughput"`          // rows a second
-	Gain       *Interval         `json:"gain,omitempty"`      // objective / the default's, over the rounds that both took part in; above 1 is better
-	PeakRSS    float64           `json:"peak_rss,omitempty"`  // bytes that its sessions added
-	CPU        float64           `json:"cpu,omitempty"`       // cores that were busy
-	SLO        string            `json:"slo,omitempty"`       // "pass", "fail" or "inconclusive"; "" without an SLO
-	Rounds     int               `json:"rounds"`              //
-	Runs       int               `json:"runs"`                //
-	Outcome    string            `json:"outcome"`             // "chosen", "default", "finalist", "eliminated" or "failed"
-	Why        string            `json:"why,omitempty"`       // of an elimination or a failure
-	Phase      string            `json:"phase,omitempty"`     // in which it ended: "screen", "race", "refine" or "confirm"
-	Validity   []string          `json:"disturbed,omitempty"` // checks that failed while it was measured
-	Accuracy   *Interval         `json:"accuracy,omitempty"`  // of its model on the labelled rows
-	FirstRun   float64           `json:"first_run,omitempty"` // seconds
+	Setting    map[string]string `json:"setting"`                    // the knobs that differ from the default; empty: the default
+	P50        Interval          `json:"latency_p50"`                //
+	P99        *Interval         `json:"latency_p99"`                // nil: too few runs
+	Throughput Interval          `json:"throughput"`                 // rows a second
+	Gain       *Interval         `json:"gain,omitempty"`             // objective / the default's, over the rounds that both took part in; above 1 is better
+	PeakRSS    float64           `json:"peak_rss,omitempty"`         // bytes that its sessions added
+	CPU        float64           `json:"cpu,omitempty"`              // cores that were busy
+	SLO        string            `json:"slo,omitempty"`              // "pass", "fail" or "inconclusive"; "" without an SLO
+	Rounds     int               `json:"rounds"`                     //
+	Runs       int               `json:"runs"`                       //
+	Outcome    string            `json:"outcome"`                    // "chosen", "default", "finalist", "eliminated" or "failed"
+	Why        string            `json:"why,omitempty"`              // of an elimination or a failure
+	Phase      string            `json:"phase,omitempty"`            // in which it ended: "screen", "race", "refine" or "confirm"
+	Validity   []string          `json:"disturbed,omitempty"`        // checks that failed while it was measured
+	Disturbed  int               `json:"disturbed_blocks,omitempty"` // blocks, one a round, in which one did
+	Accuracy   *Interval         `json:"accuracy,omitempty"`         // of its model on the labelled rows
+	FirstRun   float64           `json:"first_run,omitempty"`        // seconds
 	Init       float64           `json:"session_init,omitempty"`
 }
 

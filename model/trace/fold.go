@@ -149,6 +149,7 @@ func (f *fold) nest(calls []call) {
 		}
 		if p := f.parent(calls, c); p >= 0 {
 			f.self[p] -= c.dur
+			f.nodes[calls[p].node].Inside++
 		}
 		f.nesting = append(f.nesting, i)
 	}

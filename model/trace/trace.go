@@ -18,6 +18,7 @@ type Node struct {
 	Seconds                    []float64 // self time a run: without the nodes of its own subgraphs
 	Total                      []float64 // time a run with the nodes of its subgraphs; nil for a node without
 	Calls                      int       // over all runs
+	Inside                     int       // calls of the nodes of its subgraphs, over all runs
 	Inputs, Outputs            []Tensor  // of its first call; constants that the runtime packed are not among the inputs
 	Scheduled                  int       // calls of which the trace tells how they were spread over threads
 	Parallel                   int       // of those, calls that were

@@ -35,7 +35,7 @@ func ran(t *testing.T, m *model.Model, c engine.Config) *Facts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := dataset.Random(m, bound, 1)
+	in, _, err := dataset.Random(m, bound.Shapes, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

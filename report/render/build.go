@@ -196,12 +196,12 @@ func hostText(m report.Manifest) string {
 	return strings.Join(parts, ", ")
 }
 
-// metrics is the table of all metrics but those of a sweep.
+// metrics is the table of all metrics but those of a sweep and of stages.
 func metrics(d *report.Document) section {
 	labelled := false
 	var ms []report.Metric
 	for _, m := range d.Metrics {
-		if !swept(m) {
+		if !swept(m) && !staged(m) {
 			ms = append(ms, m)
 			labelled = labelled || len(m.Labels) > 0
 		}
@@ -429,7 +429,7 @@ type layout struct {
 func layDetails(d *report.Document, o Options) (layout, error) {
 	switch d.Kind {
 	case "profile":
-		return decoded(d.Details, func(p report.ProfileDetails) layout { return layout{title: deltaTitle(p), summary: deltaSummary(p), sections: profileSections(p, o), next: p.Next} })
+		return decoded(d.Details, func(p report.ProfileDetails) layout { return layProfile(d, p, o) })
 	case "inspect":
 		return decoded(d.Details, func(i report.InspectDetails) layout { return layout{sections: inspectSections(i, o), next: i.Next} })
 	case "predict":
@@ -445,7 +445,7 @@ func layDetails(d *report.Document, o Options) (layout, error) {
 	case "compare":
 		return decoded(d.Details, func(c report.CompareDetails) layout { return layCompare(d, c, o) })
 	case "tune":
-		return decoded(d.Details, func(x report.TuneDetails) layout { return layout{sections: tuneSections(x, o), next: x.Next} })
+		return decoded(d.Details, func(x report.TuneDetails) layout { return layTune(x, o) })
 	case "report":
 		return decoded(d.Details, func(x report.DecisionDetails) layout { return layDecision(d, x, o) })
 	case "deploy":

@@ -27,7 +27,7 @@ func writeCSV(w io.Writer, d *report.Document) error {
 	if err := c.Write([]string{"name", "labels", "value", "unit", "lo", "hi", "confidence", "n", "method"}); err != nil {
 		return err
 	}
-	for _, m := range slices.Concat(d.Metrics, loadMetrics(d), decisionMetrics(d)) {
+	for _, m := range slices.Concat(d.Metrics, loadMetrics(d), decisionMetrics(d), tuneMetrics(d)) {
 		confidence := ""
 		if m.Confidence != 0 {
 			confidence = inFull(&m.Confidence)

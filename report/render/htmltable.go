@@ -79,7 +79,7 @@ func (t *table) htmlCell(b *strings.Builder, i int, names bool, x cell) {
 	inner := htmlCell(x)
 	switch {
 	case c.bar:
-		inner = htmlBar(x.bar, x.ghost)
+		inner = htmlBar(x.from, x.bar, x.ghost)
 	case c.strip && x.strip != nil:
 		inner = x.strip.svg()
 	}
@@ -110,8 +110,8 @@ func htmlCell(c cell) string {
 	return text
 }
 
-// htmlBar draws part, in [0, 1], as an inline picture, before a ghost of what it was before.
-func htmlBar(part, ghost float64) string {
+// htmlBar draws part, in [0, 1], as an inline picture from from on, before a ghost of what it was before.
+func htmlBar(from, part, ghost float64) string {
 	part, ghost = min(max(part, 0), 1), min(max(ghost, 0), 1)
 	was := ""
 	if ghost > 0 {
@@ -121,6 +121,9 @@ func htmlBar(part, ghost float64) string {
 		}
 	}
 	bar := fmt.Sprintf(`<rect width="%.1f" height="8"/>`, 100*part)
+	if from > 0 {
+		bar = fmt.Sprintf(`<rect x="%.1f" width="%.1f" height="8"/>`, 100*from, max(100*part, 0.5)) // be it ever so short, its place tells
+	}
 	if ghost < part {
 		bar, was = was, bar // the mark of what it was stands before the bar
 	}

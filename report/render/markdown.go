@@ -148,7 +148,7 @@ func markdownTable(b *strings.Builder, t *table) {
 			text = markdownText(text)
 			switch {
 			case t.cols[i].bar:
-				text = bars.bar(x.bar, 10)
+				text = strings.ReplaceAll(bars.bar(x.from, x.bar, 10), " ", "\u00a0") // a cell loses blanks before its text
 			case x.code && x.text != "":
 				text = markdownCode(x.text)
 			case x.tone == bad:

@@ -88,6 +88,7 @@ type cell struct {
 	sub     string   // what HTML sets small below it, and text has elsewhere
 	key     *float64 // what HTML sorts it by, nil: its text
 	bar     float64
+	from    float64 // of a bar: where it begins, in [0, 1]
 	ghost   float64 // of a bar: what it was before, in [0, 1]; 0: not known
 	strip   *strip
 }

@@ -20,11 +20,15 @@ func rowsToShow(n, asked int, o Options) int {
 	return min(n, top)
 }
 
-func profileSections(p report.ProfileDetails, o Options) []section {
+func layProfile(d *report.Document, p report.ProfileDetails, o Options) layout {
+	return layout{title: deltaTitle(p), summary: deltaSummary(p), sections: profileSections(d, p, o), next: p.Next}
+}
+
+func profileSections(d *report.Document, p report.ProfileDetails, o Options) []section {
 	if p.Diff != nil {
 		return deltaSections(p.Diff, o)
 	}
-	ss := slices.Concat(adviceSections(p), shareSections(p, o), correctionSections(p), rooflineSections(p, o), startSections(p), traceSections(p.Trace))
+	ss := slices.Concat(adviceSections(p), shareSections(p, o), correctionSections(p), rooflineSections(p, o), startSections(d, p), traceSections(p.Trace))
 	return append(ss, coldSection(p), memorySection(p.Memory, o), failedBatches(p), measuredSection(p))
 }
 
@@ -168,33 +172,6 @@ func coldSection(p report.ProfileDetails) section {
 		t.rows = append(t.rows, []cell{str(fmt.Sprint(i + 1)), str(seconds(c.LibraryLoad)), str(seconds(c.SessionInit)), str(seconds(c.FirstRun)), str(bytesText(c.PeakRSS))})
 	}
 	return section{title: "Cold starts, each in a fresh process", table: t}
-}
-
-func memorySection(m *report.Memory, o Options) section {
-	if m == nil {
-		return section{}
-	}
-	s := section{title: "Memory"}
-	add := func(name string, n int64, note string) {
-		if n > 0 {
-			s.facts = append(s.facts, fact{name, bytesText(n) + note})
-		}
-	}
-	add("initializers", m.Initializers, "")
-	note := ""
-	if m.PeakNode != "" {
-		note = ", reached at " + m.PeakNode
-	}
-	if m.Unknown > 0 {
-		note += fmt.Sprintf("; %s of unknown size not counted", plural(m.Unknown, "tensor"))
-	}
-	add("activations, at least", m.ActivationLowerBound, note)
-	add("process before", m.BaseRSS, "")
-	add("process at its peak", m.PeakRSS, "")
-	if len(m.AlivePeak) > 0 {
-		s.table = sizes("alive at the peak", m.AlivePeak, min(5, rowsToShow(len(m.AlivePeak), 0, o)))
-	}
-	return s
 }
 
 // sizes is a table of the first n named sizes.

@@ -167,15 +167,17 @@ func wrap(s string, first, rest int) []string {
 	return append(lines, line)
 }
 
-// bar draws part, in [0, 1], in n columns.
-func (t *textWriter) bar(part float64, n int) string {
+// bar draws part, in [0, 1], in n columns, from from on.
+func (t *textWriter) bar(from, part float64, n int) string {
 	if !(part > 0) {
 		return ""
 	}
 	part = min(part, 1)
+	before := strings.Repeat(" ", min(max(int(from*float64(n)+0.5), 0), n-1))
+	left := n - len(before)
 	if t.o.ASCII {
-		return strings.Repeat("#", max(1, int(part*float64(n)+0.5)))
+		return before + strings.Repeat("#", min(left, max(1, int(part*float64(n)+0.5))))
 	}
-	units := max(1, int(part*float64(n)*8+0.5))
-	return strings.Repeat("█", units/8) + eighths[units%8]
+	units := min(8*left, max(1, int(part*float64(n)*8+0.5)))
+	return before + strings.Repeat("█", units/8) + eighths[units%8]
 }

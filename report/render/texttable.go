@@ -32,7 +32,7 @@ func (t *textWriter) table(tab *table) {
 			case c >= len(row):
 				return "", plain
 			case tab.cols[c].bar:
-				return t.bar(row[c].bar, width[c]), plain
+				return t.bar(row[c].from, row[c].bar, width[c]), plain
 			case c == last && wraps:
 				return wrapped[0], row[c].tone
 			}

@@ -187,24 +187,7 @@ func attentionFormulas(m map[string]formula) {
 		c.macs(t, plus(c.vol(0), c.vol(y)))
 		c.softmax(times(c.at(0, 0), heads, c.at(0, -2), t))
 	}
-	m[ms+"Attention"] = func(c *costCall) {
-		b, s, d, all := c.at(0, 0), c.at(0, 1), c.at(0, 2), c.at(1, 1)
-		dq, dv := all/3, all/3
-		if sizes := c.node.Ints("qkv_hidden_sizes"); len(sizes) == 3 {
-			dq, dv = max(sizes[0], 0), max(sizes[2], 0)
-		}
-		t := s
-		switch {
-		case c.node.Int("past_present_share_buffer", 0) == 1:
-			t = c.told(6)
-			t = plus(t, s)
-		case c.has(4):
-			t = plus(s, c.at(4, 3))
-		}
-		c.macs(b, s, d, all)
-		c.macs(b, s, t, plus(dq, dv))
-		c.softmax(times(b, c.node.Int("num_heads", 1), s, t))
-	}
+	m[ms+"Attention"], m[ms+"QAttention"] = packedAttention(4), packedAttention(8)
 	m[ms+"MultiHeadAttention"] = multiHeadFormula
 	m[ms+"GroupQueryAttention"] = func(c *costCall) {
 		b, s, dq := c.at(0, 0), c.at(0, 1), c.at(y, 2)
@@ -224,6 +207,29 @@ func attentionFormulas(m map[string]formula) {
 	}
 	rotary := func(c *costCall) { c.per(y, 3, 0) } // x·cos + x'·sin
 	m["RotaryEmbedding"], m[ms+"RotaryEmbedding"] = rotary, rotary
+}
+
+// packedAttention is the Attention of com.microsoft, whose one weight projects to queries, keys and values; past is the
+// input of those of earlier calls.
+func packedAttention(past int) formula {
+	return func(c *costCall) {
+		b, s, d, all := c.at(0, 0), c.at(0, 1), c.at(0, 2), c.at(1, 1)
+		dq, dv := all/3, all/3
+		if sizes := c.node.Ints("qkv_hidden_sizes"); len(sizes) == 3 {
+			dq, dv = max(sizes[0], 0), max(sizes[2], 0)
+		}
+		t := s
+		switch {
+		case c.node.Int("past_present_share_buffer", 0) == 1:
+			t = c.told(6)
+			t = plus(t, s)
+		case c.has(past):
+			t = plus(s, c.at(past, 3))
+		}
+		c.macs(b, s, d, all)
+		c.macs(b, s, t, plus(dq, dv))
+		c.softmax(times(b, c.node.Int("num_heads", 1), s, t))
+	}
 }
 
 func multiHeadFormula(c *costCall) {

@@ -123,11 +123,11 @@ func formulas() map[string]formula {
 		"GatherND", "Concat", "Slice", "Split", "Pad", "Expand", "Tile", "Cast", "CastLike", "BitCast", "DepthToSpace", "SpaceToDepth",
 		"Constant", "ConstantOfShape", "Shape", "Size", "Range", "Dropout", "Crop", "EyeLike", "OneHot", "Trilu",
 		"ReverseSequence", "Col2Im", "CenterCropPad", ms+"QLinearConcat", "com.microsoft.nchwc:ReorderInput", "com.microsoft.nchwc:ReorderOutput",
-		"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike")
+		"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "MemcpyFromHost", "MemcpyToHost")
 	simple(1, 0, "Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Relu", "Ceil", "Floor", "Round", "Sign", "Not", "And",
 		"Or", "Xor", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Where", "Reciprocal", "IsNaN", "IsInf",
 		"BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "Max", "Min", "Sum", "Mean", ms+"QLinearAdd",
-		ms+"QLinearMul", ms+"BiasAdd")
+		ms+"QLinearMul", ms+"QLinearWhere", ms+"BiasAdd")
 	simple(2, 0, "Clip", "LeakyRelu", "PRelu", "ThresholdedRelu", "Affine", "ImageScaler", "Shrink", ms+"QLinearLeakyRelu")
 	simple(3, 0, "HardSigmoid", "Softsign")
 	simple(4, 0, "HardSwish")
@@ -138,9 +138,10 @@ func formulas() map[string]formula {
 	simple(5, 1, "Gelu", ms+"Gelu", ms+"FastGelu")
 	simple(6, 1, ms+"BiasGelu")
 	simple(4, 1, "Softmax", "LogSoftmax", ms+"QLinearSoftmax")
+	simple(5, 1, ms+"BiasSoftmax")
 	simple(8, 0, "LayerNormalization", "InstanceNormalization", "GroupNormalization", ms+"GroupNorm", "LRN",
-		"MeanVarianceNormalization", "LpNormalization", ms+"EmbedLayerNormalization")
-	simple(9, 0, ms+"SkipLayerNormalization")
+		"MeanVarianceNormalization", "LpNormalization", ms+"EmbedLayerNormalization", ms+"QEmbedLayerNormalization")
+	simple(9, 0, ms+"SkipLayerNormalization", ms+"SkipGroupNorm")
 	simple(4, 0, "RMSNormalization", "SimplifiedLayerNormalization", ms+"SimplifiedLayerNormalization")
 	simple(5, 0, ms+"SkipSimplifiedLayerNormalization")
 	simple(2, 0, "BatchNormalization", "DequantizeLinear", ms+"DequantizeLinear")
@@ -156,11 +157,7 @@ func matrixFormulas(m map[string]formula) {
 	const ms = "com.microsoft:"
 	mm := func(extra int64) formula {
 		return func(c *costCall) {
-			k := c.at(0, -1)
-			if c.node.Int("transA", 0) == 1 && len(c.shape(0)) > 1 {
-				k = c.at(0, -2)
-			}
-			c.macs(c.vol(y), k)
+			c.macs(c.vol(y), c.contracted())
 			c.per(y, extra, 0)
 		}
 	}
@@ -186,30 +183,50 @@ func matrixFormulas(m map[string]formula) {
 		c.macs(c.vol(y), k)
 		c.work.FLOPs = plus(c.work.FLOPs, times(2, n, k))
 	}
-	m["Einsum"] = func(c *costCall) {
-		var shapes [][]dim
-		for i := range c.node.Inputs {
-			shapes = append(shapes, fixedList(c.shape(i)))
-		}
-		terms, _, ok := einsumTerms(c.node.Str("equation", ""), shapes)
-		sizes, okS := einsumSizes(terms, shapes)
-		if !ok || !okS {
-			c.lack("the equation has a form without a formula")
-			return
-		}
-		p := fixed(1)
-		for _, d := range sizes {
-			p = mul(p, d)
-		}
-		n, known := p.fixed()
-		if !known {
-			n = math.MaxInt64
-		}
-		c.macs(n)
-	}
+	m["Einsum"] = einsumFormula
 	m["LSTM"], m["GRU"], m["RNN"] = cells(9, 5), cells(7, 3), cells(2, 1)
 	m[ms+"DynamicQuantizeLSTM"] = m["LSTM"]
+	m[ms+"QGemm"] = func(c *costCall) {
+		mm(0)(c)
+		if c.has(6) {
+			c.per(y, 1, 0)
+		}
+	}
+	m[ms+"TransposeMatMul"], m[ms+"FusedMatMulActivation"], m[ms+"MatMulBnb4"] = mm(0), mm(1), m[ms+"MatMulNBits"]
 	attentionFormulas(m)
+}
+
+func einsumFormula(c *costCall) {
+	var shapes [][]dim
+	for i := range c.node.Inputs {
+		shapes = append(shapes, fixedList(c.shape(i)))
+	}
+	terms, _, ok := einsumTerms(c.node.Str("equation", ""), shapes)
+	sizes, okS := einsumSizes(terms, shapes)
+	if !ok || !okS {
+		c.lack("the equation has a form without a formula")
+		return
+	}
+	p := fixed(1)
+	for _, d := range sizes {
+		p = mul(p, d)
+	}
+	n, known := p.fixed()
+	if !known {
+		n = math.MaxInt64
+	}
+	c.macs(n)
+}
+
+// contracted returns the axis of input 0 over which a product sums.
+func (c *costCall) contracted() int64 {
+	switch n := len(c.shape(0)); {
+	case n < 2 || c.node.Int("transA", 0) == 0:
+		return c.at(0, -1)
+	case n > 2 && c.node.Int("transBatchA", 0) != 0: // (M, b0 …, K) is (b0 …, M, K) first, see transposed
+		return c.at(0, 0)
+	}
+	return c.at(0, -2)
 }
 
 // cells is T·B·(vol(W)+vol(R)) and the elementwise work of a cell.
@@ -248,6 +265,7 @@ func windowFormulas(m map[string]formula) {
 			}
 		}
 	}
+	m[ms+"NhwcConv"] = conv(1, 2, 0)
 	m["Conv"], m[ms+"FusedConv"], m[ms+"NhwcFusedConv"], m[nchwc+"Conv"] = conv(1, 2, 0), conv(1, 2, 3), conv(1, 2, 3), conv(1, 2, 3)
 	m["ConvInteger"], m["QLinearConv"], m[ms+"QLinearConv"] = conv(1, 99, 0), conv(3, 8, 0), conv(3, 8, 0)
 	m["ConvTranspose"] = func(c *costCall) {

@@ -1,0 +1,301 @@
+package tune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"infer/internal/fault"
+	"infer/internal/progress"
+	"infer/internal/stats"
+	"infer/report"
+)
+
+// The phases, as TuneTrial.Phase has them.
+const (
+	screening  = "screen"
+	racing     = "race"
+	refining   = "refine"
+	confirming = "confirm"
+)
+
+// The shares of MaxTime after which a phase begins nothing more, so that something is left to confirm what was found.
+const (
+	screenUntil = 0.4
+	refineUntil = 0.65
+)
+
+const (
+	tellable = 0.02 // noise of a block up to which two rounds are enough
+	mostHeat = 8
+	quarrel  = 5.5 // noise over which the interval of two rounds reaches where they disagree
+)
+
+// errTime ends a phase whose next round would not end in time.
+var errTime = errors.New("the time is over")
+
+// search is what Search knows.
+type search struct {
+	*lattice
+	o       Options
+	block   time.Duration // of a block
+	arms    *arms
+	journal *journal
+	base    *trial
+	trials  map[string]*trial
+	order   []*trial      // as they entered; the default first
+	spent   time.Duration // in openings and blocks, those from the journal included
+	round   int           // rounds are counted through all phases
+	resumed int
+	short   []string // what the time was too short for
+
+	fitted   *levels // to as many samples
+	fittedTo int
+	steps    []report.TuneStep
+}
+
+// The length of blocks: of as many runs of the default, and for at least some time, where the time allows.
+const (
+	blockRuns   = 8
+	leastBlock  = 150 * time.Millisecond
+	blocksInAll = 100 // that must fit into MaxTime
+)
+
+// run goes through the phases. The confirmation is nil where it did not come to one.
+func (s *search) run(ctx context.Context) (*confirmation, error) {
+	if err := s.calibrate(ctx); err != nil {
+		return nil, err
+	}
+	for _, phase := range []func(context.Context) error{s.screen, s.race, s.refine} {
+		if err := phase(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.confirm(ctx)
+}
+
+// calibrate chooses the length of blocks by a short one of the default, which says nothing else: the machine was idle.
+func (s *search) calibrate(ctx context.Context) error {
+	s.block = s.o.Block
+	most := s.o.MaxTime / blocksInAll
+	if s.block == 0 {
+		s.block = min(leastBlock, most)
+	}
+	if err := s.measure(ctx, s.base, screening, s.block); err != nil {
+		return err
+	}
+	s.round++
+	if s.o.Block == 0 {
+		run := stats.Median(seconds(s.base.samples))
+		s.block = min(max(leastBlock, time.Duration(blockRuns*run*float64(time.Second))), most)
+	}
+	return nil
+}
+
+// trial returns the trial of a point, a new one where it was not thought of before.
+func (s *search) trial(p point) *trial {
+	key := s.key(p)
+	if t := s.trials[key]; t != nil {
+		return t
+	}
+	t := &trial{at: p, key: key}
+	if s.Facts != nil {
+		t.facts = s.Facts(s.setting(p))
+	}
+	s.trials[key], s.order = t, append(s.order, t)
+	return t
+}
+
+// share is a part of MaxTime.
+func (s *search) share(x float64) time.Duration { return time.Duration(x * float64(s.o.MaxTime)) }
+
+// measure takes a block of t in the present round: from the journal, or anew. A setting that cannot be opened or run is
+// out; the default must not be. The error of a context that ended is returned as it is.
+func (s *search) measure(ctx context.Context, t *trial, phase string, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t.phase = phase
+	if e, ok := s.journal.find(s.round, t.key); ok {
+		s.resumed++
+		s.take(t, e)
+		return nil
+	}
+	e := entry{Phase: phase, Round: s.round, Setting: s.setting(t.at)}
+	var err error
+	e.Block, e.Opened, err = s.anew(ctx, t, d)
+	if ctx.Err() != nil {
+		return ctx.Err() // the block was cut
+	}
+	if err != nil {
+		if t == s.base {
+			return fault.Wrap(err, "the default, %s", t.key)
+		}
+		e.Failed = err.Error()
+	}
+	if err := s.journal.add(e); err != nil {
+		return err
+	}
+	s.take(t, e)
+	return nil
+}
+
+// anew opens t, unless it is open, and takes a block.
+func (s *search) anew(ctx context.Context, t *trial, d time.Duration) (Block, time.Duration, error) {
+	arm, opened, err := s.arms.get(ctx, t.key, s.setting(t.at))
+	if err != nil {
+		return Block{}, opened, err
+	}
+	begin := s.arms.clock()
+	b, err := arm.Block(ctx, d, rand.New(rand.NewPCG(s.o.Seed, uint64(s.round))).Uint64())
+	if b.Elapsed <= 0 {
+		b.Elapsed = s.arms.clock() - begin
+	}
+	if err == nil {
+		if why := (&entry{Setting: Setting{"": ""}, Block: b}).wrong(); why != "" {
+			err = fmt.Errorf("%s", why)
+		}
+	}
+	return b, opened, err
+}
+
+// take adds what was measured to t.
+func (s *search) take(t *trial, e entry) {
+	s.spent += e.Opened + e.Block.Elapsed
+	if e.Opened > 0 {
+		t.opened = append(t.opened, e.Opened.Seconds())
+	}
+	if e.Failed != "" {
+		t.failed = e.Failed
+		return
+	}
+	t.samples = append(t.samples, sample{s.round, e.Phase, e.Block, scoreOf(s.o.Objective, e.Block)})
+}
+
+// turn measures a round: a block of the default and of each member that is not out, in a drawn order. errTime says that
+// it would end after until.
+func (s *search) turn(ctx context.Context, phase string, members []*trial, d, until time.Duration) error {
+	in := []*trial{s.base}
+	for _, t := range members {
+		if t != s.base && t.failed == "" && t.out == "" {
+			in = append(in, t)
+		}
+	}
+	cost := time.Duration(0)
+	for _, t := range in {
+		cost += t.cost(d)
+		if len(t.samples) == 0 {
+			cost += s.opening()
+		}
+	}
+	if s.spent+cost > until {
+		return errTime
+	}
+	draw := rand.New(rand.NewPCG(s.o.Seed, uint64(s.round)))
+	for _, i := range draw.Perm(len(in)) {
+		if err := s.measure(ctx, in[i], phase, d); err != nil {
+			return err
+		}
+		s.tell(phase)
+	}
+	s.round++
+	return nil
+}
+
+// opening is how long opening a setting takes, by those so far.
+func (s *search) opening() time.Duration {
+	var all []float64
+	for _, t := range s.order {
+		all = append(all, t.opened...)
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	return time.Duration(stats.Median(all) * float64(time.Second))
+}
+
+// heat measures members in rounds, and gives up those that are clearly behind or miss an SLO, from the second round on.
+func (s *search) heat(ctx context.Context, phase string, members []*trial, rounds int, until time.Duration) error {
+	for n := 0; n < max(rounds, s.rounds()); n++ {
+		if left(members) == 0 {
+			return nil
+		}
+		if err := s.turn(ctx, phase, members, s.block, until); err != nil {
+			return err
+		}
+		s.drop(members)
+	}
+	if again := s.quarrels(members); len(again) > 0 {
+		return s.turn(ctx, phase, again, s.block, until)
+	}
+	return nil
+}
+
+// rounds is how many a setting takes part in before others come to their turn: two, and more where the noise is so large
+// that two tell little.
+func (s *search) rounds() int {
+	x := s.levels().noise / tellable
+	return min(2+int(x*x/2), max(2, min(len(s.allowed)/12, mostHeat)))
+}
+
+// quarrels returns the members that were measured twice and told two things: one more round says which is true.
+func (s *search) quarrels(members []*trial) []*trial {
+	var out []*trial
+	wide := quarrel * s.levels().noise
+	for _, t := range members {
+		if e := s.estimate(t); t != s.base && t.failed == "" && e.n == 2 && e.hi-e.lo > wide {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// heats is heat for any number of members: as many at a time as can be open beside the default.
+func (s *search) heats(ctx context.Context, phase string, members []*trial, rounds int, until time.Duration) error {
+	for len(members) > 0 {
+		n := min(len(members), s.o.MaxOpen-1)
+		if err := s.heat(ctx, phase, members[:n], rounds, until); err != nil {
+			return err
+		}
+		members = members[n:]
+	}
+	return nil
+}
+
+// left counts the members that are in the race.
+func left(members []*trial) (n int) {
+	for _, t := range members {
+		if t.failed == "" && t.out == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// step runs a phase and notes what it did. Time that is over ends the phase, not the search.
+func (s *search) step(phase string, entered []*trial, run func() error) error {
+	round, spent, known := s.round, s.spent, len(s.order)
+	err := run()
+	all := append(entered[:len(entered):len(entered)], s.order[known:]...)
+	if s.round > round {
+		s.steps = append(s.steps, report.TuneStep{Phase: phase, Entered: len(all), Left: left(all), Rounds: s.round - round, Seconds: (s.spent - spent).Seconds()})
+	}
+	if errors.Is(err, errTime) {
+		s.short = append(s.short, phase)
+		return nil
+	}
+	return err
+}
+
+func (s *search) tell(phase string) {
+	if s.o.Progress == nil {
+		return
+	}
+	note := fmt.Sprintf("%d settings", len(s.order))
+	if best := s.ranked(false)[0]; best != s.base {
+		note += fmt.Sprintf(", best so far %s: %s", s.name(best.at), percent(s.estimate(best).value))
+	}
+	s.o.Progress.Send(progress.Event{Phase: phase, Done: min(s.spent, s.o.MaxTime).Seconds(), Total: s.o.MaxTime.Seconds(), Unit: "s", Note: note})
+}

@@ -26,6 +26,18 @@ func (b *bindFlags) add(f *pflag.FlagSet) {
 	markTop(f, "shape", "dim")
 }
 
+// words are the flags as a command line has them.
+func (b *bindFlags) words() []string {
+	var words []string
+	for _, s := range b.Shapes {
+		words = append(words, "--shape", s)
+	}
+	for _, d := range b.Dims {
+		words = append(words, "--dim", d)
+	}
+	return words
+}
+
 // bindings reads the flags; what they name is checked by model.Bind.
 func (b *bindFlags) bindings() (model.Bindings, error) {
 	out := model.Bindings{Shapes: map[string]tensor.Shape{}, Dims: map[string]int64{}}

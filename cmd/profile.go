@@ -135,7 +135,7 @@ func runLiveProfile(ctx context.Context, a *app, args []string, f profileFlags) 
 	f.opts.Cache = a.libraryOptions("").CacheDir
 	spec := coldSpec{Library: o.library.Path, Model: o.path, Config: o.config, Data: f.data, Bind: f.bind}
 	target := profile.Target{
-		Model: o.model, Provider: o.provider, Config: o.config, Inputs: o.data.inputs, Progress: a.progress(), Runtime: o.library.Version,
+		Model: o.model, Provider: o.provider, Config: o.config, Inputs: o.data.inputs, Progress: a.progress(), Runtime: o.library.Version, Sizes: f.bind.words(),
 		Cold: func(ctx context.Context) *exec.Cmd { return coldStart(ctx, spec) },
 	}
 	o.data.addStages(&target)

@@ -79,7 +79,7 @@ func (r *runner) firstRuns(ctx context.Context) error {
 // advise lets the rules look at everything.
 func (r *runner) advise() {
 	f := &advice.Facts{Document: r.d, Details: &r.details, Model: r.t.Model, Config: r.t.Config, CPUs: host.EffectiveCPUs(),
-		Machine: host.Facts(), Interference: r.base.Interference, IdleCPU: -1, Path: quote(r.t.Model.Path)}
+		Machine: host.Facts(), Interference: r.base.Interference, IdleCPU: -1, Path: r.operand()}
 	if r.ran != nil {
 		f.Ran = r.ran.Proto
 	}

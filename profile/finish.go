@@ -2,6 +2,7 @@ package profile
 
 import (
 	"fmt"
+	"strings"
 
 	"infer/report"
 )
@@ -26,7 +27,6 @@ func (r *runner) finish(interrupted bool) {
 
 // next picks the first rule whose figures support a command: trust first, then speed. Nil where none does.
 func (r *runner) next() *report.NextStep {
-	path := r.t.Model.Path
 	failed := func(name string) string {
 		for _, c := range r.d.Validity.Checks {
 			if c.Name == name && !c.OK {
@@ -37,24 +37,24 @@ func (r *runner) next() *report.NextStep {
 	}
 	switch {
 	case r.t.Config.Threads > r.cpus:
-		return step(fmt.Sprintf("infer profile %s --threads %d", quote(path), r.cpus),
+		return step(fmt.Sprintf("infer profile %s --threads %d", r.operand(), r.cpus),
 			"%d threads share the %d CPUs that this process may use", r.t.Config.Threads, r.cpus)
 	case failed("cpu_throttled") != "":
 		if r.t.Config.Threads < 2 {
 			return nil // a quota below one CPU: only whoever set it can help
 		}
-		return step(fmt.Sprintf("infer profile %s --threads %d", quote(path), max(1, r.cpus/2)), "%s", failed("cpu_throttled"))
+		return step(fmt.Sprintf("infer profile %s --threads %d", r.operand(), max(1, r.cpus/2)), "%s", failed("cpu_throttled"))
 	case failed("other_load") != "" || failed("steal") != "":
 		return nil // no command helps while others use the machine; the warning says so
 	case failed("steady_state") != "":
-		return step(fmt.Sprintf("infer profile %s --duration %s", quote(path), 4*r.o.Duration), "%s", failed("steady_state"))
+		return step(fmt.Sprintf("infer profile %s --duration %s", r.operand(), 4*r.o.Duration), "%s", failed("steady_state"))
 	case r.p99Missing() && r.o.Runs > 0:
-		return step(fmt.Sprintf("infer profile %s --runs 400", quote(path)), "the p99 needs 368 runs, this sample has %d", len(r.base.Seconds))
+		return step(fmt.Sprintf("infer profile %s --runs 400", r.operand()), "the p99 needs 368 runs, this sample has %d", len(r.base.Seconds))
 	case r.gain() != nil:
 		a := r.gain()
 		return step(a.Command, "%s: %s; at most %.2f×", a.Rule, a.What, a.Bound)
 	case len(r.o.Batches) == 0 && r.batchIsFree():
-		return step(fmt.Sprintf("infer profile %s --batch 1,2,4,8", quote(path)),
+		return step(fmt.Sprintf("infer profile %s --batch 1,2,4,8", r.operand()),
 			"the batch axis is dynamic: throughput per batch size decides how to serve it")
 	}
 	return nil
@@ -91,4 +91,13 @@ func (r *runner) batchIsFree() bool {
 		}
 	}
 	return len(ins) > 0
+}
+
+// operand names the model and its sizes as a command line does.
+func (r *runner) operand() string {
+	words := []string{quote(r.t.Model.Path)}
+	for _, w := range r.t.Sizes {
+		words = append(words, quote(w))
+	}
+	return strings.Join(words, " ")
 }

@@ -86,7 +86,7 @@ func (r *runner) join(t *trace.Trace, times []nodeTime) names {
 // derived returns, by name of a node of a trace, the node of the written graph that its name is made from. The runtime
 // calls a convolution that it lays out anew after its output, with _nchwc behind that, and puts "fused " before the
 // name of a product that it merged with what follows.
-func derived(g *onnx.Graph, nodes []*trace.Node) map[string][]string {
+func derived(g *onnx.Graph, nodes []*trace.Node) map[string][]lineage.Part {
 	makers, written := map[string]string{}, map[string]bool{}
 	g.Walk(func(g *onnx.Graph) {
 		for _, n := range g.Nodes {
@@ -96,16 +96,16 @@ func derived(g *onnx.Graph, nodes []*trace.Node) map[string][]string {
 			}
 		}
 	})
-	origins := map[string][]string{}
+	origins := map[string][]lineage.Part{}
 	for _, n := range nodes {
 		if written[n.Name] {
 			continue
 		}
 		output, ok := strings.CutSuffix(n.Name, "_nchwc")
 		if from := makers[output]; ok && from != "" {
-			origins[n.Name] = []string{from}
+			origins[n.Name] = []lineage.Part{{Origin: from, Share: 1}}
 		} else if from, ok := strings.CutPrefix(n.Name, "fused "); ok && written[from] {
-			origins[n.Name] = []string{from}
+			origins[n.Name] = []lineage.Part{{Origin: from, Share: 1}}
 		}
 	}
 	return origins

@@ -1,39 +1,45 @@
 package profile
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"infer/model/onnx"
 	"infer/model/tensor"
 	"infer/model/trace"
+	"infer/profile/lineage"
 )
 
 // names calls the nodes of the graph that ran as its author called them, where that can be told.
 type names struct {
 	written map[string]bool
-	from    map[string][]string // origins by name of the node that ran
-	called  map[string][]string // origins by name in the tables
+	parts   map[string][]lineage.Part // by name of the node that ran
+	called  map[string][]string       // origins by name in the tables
 }
 
-func newNames(m *onnx.Model, origins map[string][]string) names {
-	n := names{written: map[string]bool{}, from: origins, called: map[string][]string{}}
+func newNames(m *onnx.Model, parts map[string][]lineage.Part) names {
+	n := names{written: map[string]bool{}, parts: parts, called: map[string][]string{}}
 	m.Graph.Walk(func(g *onnx.Graph) {
 		for _, x := range g.Nodes {
-			n.written[nodeName(x)] = true
+			n.written[lineage.Name(x)] = true
 		}
 	})
 	return n
 }
 
-// of returns the name of a node in the tables: its own where the author knows it, else that of the first node that it
-// computes (the fusions begin with the expensive one), else its own.
+// of returns the name of a node in the tables: its own where the author knows it, else that of the node that most of its
+// time goes to, else its own.
 func (n names) of(t *trace.Node) string {
-	from := n.from[t.Name]
-	name := t.Name
-	if !n.written[name] && len(from) > 0 {
-		name = from[0]
+	parts, name := n.parts[t.Name], t.Name
+	if len(parts) > 0 && !n.written[name] {
+		name = slices.MaxFunc(parts, func(a, b lineage.Part) int { return cmp.Compare(a.Share, b.Share) }).Origin
 	}
-	if len(from) > 1 || len(from) == 1 && from[0] != name {
+	if len(parts) > 1 {
+		var from []string
+		for _, p := range parts {
+			from = append(from, p.Origin)
+		}
 		n.called[name] = from
 	}
 	return name

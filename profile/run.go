@@ -33,7 +33,8 @@ type Target struct {
 	PreCommand, PostCommand string
 	// Cold returns a fresh process that starts cold, runs once and prints a report.ColdStart; nil for none.
 	Cold     func(ctx context.Context) *exec.Cmd
-	Runtime  string // version of the runtime library, for what is kept of this machine
+	Sizes    []string // flags that bind dynamic axes, for commands that the report names: "--dim", "batch=8"
+	Runtime  string   // version of the runtime library, for what is kept of this machine
 	Progress progress.Func
 }
 

@@ -29,17 +29,20 @@ func (r *runner) shares(a *alternated, o *overhead) {
 	if c.SharesOnly {
 		r.d.Warn("tracing made a run %.1f times slower: times of single nodes are not to be quoted, shares of the time tell more", c.Inflation.Value)
 	}
-	var origins map[string][]string
+	var parts map[string][]lineage.Part
 	if r.ran != nil {
-		origins = lineage.Origins(r.t.Model.Proto, r.ran.Proto)
+		parts = lineage.Parts(lineage.Origins(r.t.Model.Proto, r.ran.Proto), r.t.Model.Proto, r.graph.shapes)
 		costs := lineage.Costs(r.ran.Proto, t.Nodes)
 		for i := range times {
 			times[i].cost = costs[times[i].Name]
 		}
 	}
-	names := newNames(r.t.Model.Proto, origins)
-	r.tables(times, names)
+	r.tables(times, newNames(r.t.Model.Proto, parts))
+	if r.ran != nil {
+		r.details.ByOrigin = table(byOrigin(times, r.t.Model.Proto, parts), func(t *nodeTime) string { return t.Name })
+	}
 	r.details.By, r.details.Top = r.o.By, r.o.Top
+	r.details.Trace = TraceInfo(t, r.o.TracePath)
 	if t.PeakInUse > 0 && r.details.Memory != nil {
 		r.details.Memory.Allocator = &report.Allocator{PeakInUse: t.PeakInUse, Held: t.ArenaHeld}
 	}

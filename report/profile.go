@@ -1,5 +1,7 @@
 package report
 
+import "strings"
+
 // Interval is a figure with its 95 % interval. Lo and Hi are nil where the sample cannot support one.
 type Interval struct {
 	Value float64  `json:"value"`
@@ -42,6 +44,7 @@ type Ceilings struct {
 	Cached     bool      `json:"cached"`      // read from the cache, not measured by this profile
 	Probes     []Probe   `json:"probes,omitempty"`
 	Notes      []string  `json:"notes,omitempty"`
+	Disturbed  []string  `json:"disturbed,omitempty"` // what else went on while they were measured: they may be too low
 }
 
 // Probe is one measurement behind a ceiling.
@@ -49,6 +52,11 @@ type Probe struct {
 	Name string   `json:"name"` // "MatMul 1024 float32"
 	Roof string   `json:"roof"` // "float32", "int8", "memory" or "cache"
 	Rate Interval `json:"rate"` // operations or bytes a second
+}
+
+// IntegerOp says that an operator does its arithmetic on 8-bit integers, so that its nodes are held against Int8.
+func IntegerOp(op string) bool {
+	return strings.HasPrefix(op, "QLinear") || strings.Contains(op, "Integer") || op == "QGemm" || op == "QAttention" || op == "DynamicQuantizeMatMul"
 }
 
 // Advice is what a rule found: evidence, the most that following it can gain, the command to try.

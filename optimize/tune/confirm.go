@@ -38,6 +38,7 @@ type confirmation struct {
 	begin   int // round
 	looks   int
 	look    int // rounds at the next look
+	looked  int // rounds at the one before
 	gains   map[*trial]stats.Estimate
 	verdict map[*trial]verdict
 }
@@ -136,7 +137,7 @@ func (c *confirmation) run(ctx context.Context) error {
 			c.look = (3*n + 1) / 2
 		}
 	}
-	if n := len(gains(c.members[0], c.base, confirming)); n > 0 && c.gains[c.members[0]].N < n {
+	if c.round-c.begin > c.looked {
 		c.judge()
 	}
 	return end
@@ -146,14 +147,21 @@ func (c *confirmation) run(ctx context.Context) error {
 // the default is claimed that is not there, and if they are as good, little is lost. Where there are SLOs a finalist that
 // is behind may be the one that holds them.
 func (c *confirmation) thin() {
-	if len(c.o.SLOs) > 0 {
+	if len(c.o.SLOs) > 0 || left(c.members) < 2 {
 		return
 	}
 	sigma := c.levels().noise
 	for _, t := range c.members {
 		for _, lead := range c.members {
 			d := gains(t, lead, "")
-			if t.out == "" && lead.out == "" && lead.failed == "" && len(d) >= leastThin && stats.Median(d) < -thinWidth*sigma*math.Sqrt(2/float64(len(d))) {
+			if t.out != "" || lead.out != "" || lead.failed != "" || len(d) < leastThin {
+				continue
+			}
+			behind := thinWidth * sigma * math.Sqrt(2/float64(len(d)))
+			if c.cheaper(t, lead) {
+				behind += math.Log1p(c.o.MinGain) // that much is no reason to pay more
+			}
+			if stats.Median(d) < -behind {
 				t.out = fmt.Sprintf("behind %s in the confirmation: %s over %d pairs of blocks", c.name(lead.at), percent(stats.Median(d)), len(d))
 			}
 		}
@@ -184,11 +192,18 @@ func (c *confirmation) wanted(rounds int) bool {
 func (c *confirmation) judge() {
 	level := c.level()
 	c.looks++
+	c.looked = c.round - c.begin
 	for _, t := range c.members {
 		if t.failed != "" || t.out != "" {
 			continue
 		}
+		if st := stand(t, c.o.SLOs); st.verdict == report.Fail {
+			t.out = st.reason
+		}
 		g := stats.SignedRank(gains(t, c.base, confirming), level)
+		if !g.OK && c.gains[t].OK {
+			continue // a look too early for its level says less than the one before
+		}
 		c.gains[t] = g
 		switch {
 		case !g.OK:
@@ -196,9 +211,6 @@ func (c *confirmation) judge() {
 			c.verdict[t] = better
 		case g.Hi < math.Log1p(c.o.MinGain):
 			c.verdict[t] = same
-		}
-		if st := stand(t, c.o.SLOs); st.verdict == report.Fail {
-			t.out = st.reason
 		}
 	}
 	c.outrun(level)

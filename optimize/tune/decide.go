@@ -62,17 +62,19 @@ func (s *search) pick(c *confirmation, base standing) *trial {
 	}
 	value := func(t *trial) float64 { return stats.SignedRank(gains(t, s.base, confirming), confidence).Value }
 	best := slices.MaxFunc(able, func(a, b *trial) int { return cmp.Compare(value(a), value(b)) })
-	if s.Cost == nil {
-		return best
-	}
 	for _, t := range able {
 		tie := stats.SignedRank(gains(t, best, confirming), confidence)
 		equal := value(t) >= value(best)-math.Log1p(s.o.MinGain) && (!tie.OK || tie.Hi >= 0)
-		if equal && s.Cost(s.setting(t.at)) < s.Cost(s.setting(best.at)) {
+		if equal && s.cheaper(t, best) {
 			best = t
 		}
 	}
 	return best
+}
+
+// cheaper says that a costs less than b, where costs are known.
+func (s *search) cheaper(a, b *trial) bool {
+	return s.Cost != nil && s.Cost(s.setting(a.at)) < s.Cost(s.setting(b.at))
 }
 
 // interval is the confirmed gain of t as a ratio.

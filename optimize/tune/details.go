@@ -27,6 +27,11 @@ func (s *search) details(c *confirmation, interrupted bool) *report.TuneDetails 
 	for _, k := range s.Knobs {
 		out.Space = append(out.Space, report.TuneKnob{Name: k.Name, Values: k.Values})
 	}
+	for _, t := range s.order {
+		if len(t.samples) == 0 && t.failed == "" {
+			out.Pruned = append(out.Pruned, report.TunePruned{Setting: s.name(t.at), Why: "not tried: the time was over"})
+		}
+	}
 	out.Trials = s.rows(c, d)
 	return out
 }

@@ -11,7 +11,8 @@ const (
 	generations = 8    // at most
 	pull        = 0.5  // rounds of no effect that every value of a knob begins with
 	hope        = 0.06 // by which a move may be better than what the knobs say alone, as they do not add up exactly
-	orderedHope = 0.2  // the same of a neighbour of an ordered knob: where the best number of threads lies depends most on the rest
+	usualSpace  = 128  // settings of a space in which all of it is hoped for
+	orderedHope = 0.22 // the same of a neighbour of an ordered knob: where the best number of threads lies depends most on the rest
 )
 
 // refine climbs from the best settings so far: it measures those one step away from them, and those that put together
@@ -68,7 +69,7 @@ func (s *search) promising(n int) []point {
 		}
 	}
 	if put != nil {
-		add(put.at, put.gain+hope)
+		add(put.at, put.gain+s.hope(put.at, put.at))
 	}
 	slices.SortStableFunc(all, func(a, b guess) int { return cmp.Compare(b.gain, a.gain) })
 	var out []point
@@ -80,14 +81,16 @@ func (s *search) promising(n int) []point {
 	return out
 }
 
-// hope is what a move from p to q may bring beyond what the knobs say.
+// hope is what a move from p to q may bring beyond what the knobs say. In a small space less is hoped for: there the time
+// of a sweep, which a search has to undercut, is short.
 func (s *search) hope(p, q point) float64 {
+	thrift := min(math.Sqrt(float64(len(s.allowed))/usualSpace), 1.2)
 	for k := range p {
 		if p[k] != q[k] && s.Knobs[k].Ordered {
-			return orderedHope
+			return thrift * orderedHope
 		}
 	}
-	return hope
+	return thrift * hope
 }
 
 // additive is what each value of each knob adds to the logarithm of the objective, the default's values nothing.

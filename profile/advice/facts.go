@@ -23,7 +23,7 @@ type Facts struct {
 	Machine      host.Machine
 	Interference host.Interference // during the untraced runs
 	IdleCPU      float64           // share of one CPU that the process used between runs; negative: not measured
-	Path         string            // of the model, quoted for a shell
+	Path         string            // of the model and flags of its sizes, quoted for a shell
 }
 
 // Need is a fact that a rule cannot do without.
@@ -47,17 +47,17 @@ var (
 	needCorrection = Need{"node times are as traced: tracing was not calibrated", func(f *Facts) bool {
 		return f.Details.Correction != nil && f.Details.Correction.Calibrated != ""
 	}}
-	needRan        = Need{"the graph that the runtime ran is not known", func(f *Facts) bool { return f.Ran != nil && f.Ran.Graph != nil }}
-	needModel      = Need{"the model is not known", func(f *Facts) bool { return f.Model != nil }}
-	needCold       = Need{"no fresh process was started: --cold was 0", func(f *Facts) bool { return len(f.Details.Cold) > 0 && f.p50() > 0 }}
-	needRuns       = Need{"no untraced runs were timed", func(f *Facts) bool { return f.Interference.Wall > 0 }}
-	needLongRuns   = Need{"the timed runs were too short for the machine's counters", func(f *Facts) bool { return f.Interference.Wall >= shortWall }}
-	needIdle       = Need{"the process was not watched between runs", func(f *Facts) bool { return f.IdleCPU >= 0 }}
-	needISA        = Need{"the instruction sets of the CPU are not known", func(f *Facts) bool { return len(f.Machine.ISA) > 0 }}
-	needCores      = Need{"the physical cores of the machine are not known", func(f *Facts) bool { return f.Machine.Cores > 0 }}
-	needNodes      = Need{"the NUMA nodes of the machine are not known", func(f *Facts) bool { return f.Machine.NUMANodes > 0 && f.Machine.Threads > 0 }}
-	needStages     = Need{"no stage before or behind the model was measured in a pipeline", func(f *Facts) bool { return f.pipelined() }}
-	needAllocator  = Need{"the trace does not tell what the allocator holds", func(f *Facts) bool {
+	needRan       = Need{"the graph that the runtime ran is not known", func(f *Facts) bool { return f.Ran != nil && f.Ran.Graph != nil }}
+	needModel     = Need{"the model is not known", func(f *Facts) bool { return f.Model != nil }}
+	needCold      = Need{"no fresh process was started: --cold was 0", func(f *Facts) bool { return len(f.Details.Cold) > 0 && f.p50() > 0 }}
+	needRuns      = Need{"no untraced runs were timed", func(f *Facts) bool { return f.Interference.Wall > 0 }}
+	needLongRuns  = Need{"the timed runs were too short for the machine's counters", func(f *Facts) bool { return f.Interference.Wall >= shortWall }}
+	needIdle      = Need{"the process was not watched between runs", func(f *Facts) bool { return f.IdleCPU >= 0 }}
+	needISA       = Need{"the instruction sets of the CPU are not known", func(f *Facts) bool { return len(f.Machine.ISA) > 0 }}
+	needCores     = Need{"the physical cores of the machine are not known", func(f *Facts) bool { return f.Machine.Cores > 0 }}
+	needNodes     = Need{"the NUMA nodes of the machine are not known", func(f *Facts) bool { return f.Machine.NUMANodes > 0 && f.Machine.Threads > 0 }}
+	needStages    = Need{"no stage before or behind the model was measured in a pipeline", func(f *Facts) bool { return f.pipelined() }}
+	needAllocator = Need{"the trace does not tell what the allocator holds", func(f *Facts) bool {
 		return f.Details.Memory != nil && f.Details.Memory.Allocator != nil && f.Details.Memory.Allocator.PeakInUse > 0
 	}}
 	needScan   = Need{"the initializers were not searched for subnormal numbers", func(f *Facts) bool { return f.Details.Denormals != nil }}

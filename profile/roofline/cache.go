@@ -21,6 +21,9 @@ import (
 // maxAge is how long ceilings are believed: drivers, firmware and neighbours change.
 const maxAge = 30 * 24 * time.Hour
 
+// disturbedAge is maxAge for ceilings that may be too low, since others were busy: long enough for some profiles in a row.
+const disturbedAge = time.Hour
+
 // probing is raised when the probes change, so that what older ones found is measured anew.
 const probing = 1
 
@@ -83,8 +86,11 @@ func (k key) parse(b []byte, now time.Time) *report.Ceilings {
 	}
 	c := s.Ceilings
 	at, err := time.Parse(time.RFC3339, c.Measured)
-	age := now.Sub(at)
-	if err != nil || age < -time.Minute || age > maxAge || !sound(c) {
+	age, limit := now.Sub(at), maxAge
+	if len(c.Disturbed) > 0 {
+		limit = disturbedAge
+	}
+	if err != nil || age < -time.Minute || age > limit || !sound(c) {
 		return nil
 	}
 	c.Age, c.Cached = max(age, 0).Seconds(), true

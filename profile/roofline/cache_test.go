@@ -29,9 +29,15 @@ func TestCache(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		age  time.Duration
+		busy bool
 		want bool
-	}{{"new", time.Hour, true}, {"old", 31 * 24 * time.Hour, false}, {"from the future", -time.Hour, false}} {
-		if err := k.save(folder, measured(now.Add(-c.age))); err != nil {
+	}{{"new", 2 * time.Hour, false, true}, {"old", 31 * 24 * time.Hour, false, false}, {"from the future", -time.Hour, false, false},
+		{"disturbed, new", time.Minute, true, true}, {"disturbed", 2 * time.Hour, true, false}, {"last", time.Hour, false, true}} {
+		written := measured(now.Add(-c.age))
+		if c.busy {
+			written.Disturbed = []string{"others used 90 % of the machine"}
+		}
+		if err := k.save(folder, written); err != nil {
 			t.Fatal(err)
 		}
 		got := k.load(folder, now)
@@ -43,7 +49,7 @@ func TestCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good = bytes.Replace(good, []byte(measured(now.Add(time.Hour)).Measured), []byte(measured(now).Measured), 1)
+	good = bytes.Replace(good, []byte(measured(now.Add(-time.Hour)).Measured), []byte(measured(now).Measured), 1)
 	if k.parse(good, now) == nil {
 		t.Fatalf("cannot read %s", good)
 	}

@@ -1,10 +1,6 @@
 package roofline
 
-import (
-	"strings"
-
-	"infer/report"
-)
+import "infer/report"
 
 // The classes of a node, as report.Share has them.
 const (
@@ -35,7 +31,7 @@ func Classify(c *report.Ceilings, row *report.Share, resolution float64) {
 		return
 	}
 	roof, bandwidth := c.Float32, c.Memory
-	if Integer(row.Op) {
+	if report.IntegerOp(row.Op) {
 		roof = c.Int8
 	}
 	if c.Cache != nil && *row.Bytes/calls <= c.CacheBytes {
@@ -55,9 +51,4 @@ func Classify(c *report.Ceilings, row *report.Share, resolution float64) {
 		row.Class = Other
 	}
 	row.Efficiency = &efficiency
-}
-
-// Integer says that an operator does its arithmetic on 8-bit integers.
-func Integer(op string) bool {
-	return strings.HasPrefix(op, "QLinear") || strings.Contains(op, "Integer") || op == "QGemm" || op == "QAttention" || op == "DynamicQuantizeMatMul"
 }

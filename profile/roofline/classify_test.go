@@ -69,10 +69,10 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-func TestInteger(t *testing.T) {
+func TestIntegerOp(t *testing.T) {
 	for op, want := range map[string]bool{"QLinearConv": true, "QLinearMatMul": true, "MatMulInteger": true, "MatMulIntegerToFloat": true, "ConvInteger": true,
 		"DynamicQuantizeMatMul": true, "QGemm": true, "MatMul": false, "Conv": false, "QuantizeLinear": false, "DequantizeLinear": false} {
-		if Integer(op) != want {
+		if report.IntegerOp(op) != want {
 			t.Errorf("%s: %t", op, !want)
 		}
 	}

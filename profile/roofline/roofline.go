@@ -24,7 +24,7 @@ type Options struct {
 }
 
 // Measure returns the ceilings, from the cache where it has them for this machine, runtime, provider and threads and
-// they are less than 30 days old, else measured, and then kept in the cache. A cache that cannot be used is no error:
+// they are less than 30 days old, or an hour where others disturbed them, else measured, and then kept in the cache. A cache that cannot be used is no error:
 // what is damaged is measured anew, and that nothing could be kept is a note.
 //
 // A ceiling is the best probe of its kind, each measured in blocks of about 5 ms: the rate of a block is that of its

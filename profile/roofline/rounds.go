@@ -25,14 +25,15 @@ const (
 // survey measures the ceilings once: it opens as many probes as the time is enough for, and runs them in rounds, a block
 // of each, so that what else goes on meets all alike.
 type survey struct {
-	o       Options
-	threads int
-	config  engine.Config
-	begin   time.Time
-	maxTime time.Duration
-	probes  []*probe
-	notes   []string
-	failed  error // of the first probe that could not be run
+	o         Options
+	threads   int
+	config    engine.Config
+	begin     time.Time
+	maxTime   time.Duration
+	probes    []*probe
+	notes     []string
+	disturbed []string
+	failed    error // of the first probe that could not be run
 }
 
 // newSurvey takes of the session's configuration what the ceilings are filed under, providers and threads, and nothing
@@ -174,6 +175,7 @@ func (s *survey) rounds(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	runtime.GC() // of what set-up left, so that it does not come between
+	before := host.Snapshot()
 	draw := rand.New(rand.NewPCG(1, 0))
 	for n := 0; n == 0 || time.Since(s.begin) < s.maxTime; n++ {
 		for _, i := range draw.Perm(len(s.probes)) {
@@ -183,7 +185,19 @@ func (s *survey) rounds(ctx context.Context) error {
 		}
 		s.tell()
 	}
+	s.judge(host.Diff(before, host.Snapshot()))
 	return nil
+}
+
+// judge notes what else went on meanwhile, by the rules for all that is timed.
+func (s *survey) judge(i host.Interference) {
+	series := &measure.Series{Interference: i}
+	names := measure.Disturbed(series)
+	for _, c := range measure.Checks(series, s.threads) {
+		if slices.Contains(names, c.Name) {
+			s.disturbed = append(s.disturbed, c.Detail)
+		}
+	}
 }
 
 func (s *survey) tell() {
@@ -192,7 +206,7 @@ func (s *survey) tell() {
 
 // ceilings takes the best probe of each roof.
 func (s *survey) ceilings() *report.Ceilings {
-	c := &report.Ceilings{Threads: s.threads, Provider: s.o.Provider.Name(), Measured: time.Now().UTC().Format(time.RFC3339), Notes: s.notes}
+	c := &report.Ceilings{Threads: s.threads, Provider: s.o.Provider.Name(), Measured: time.Now().UTC().Format(time.RFC3339), Notes: s.notes, Disturbed: s.disturbed}
 	for _, p := range s.probes {
 		if len(p.rates) == 0 {
 			continue

@@ -177,6 +177,9 @@ func tickText(q report.Quantity, v, step float64) string {
 	if step == 0 && q == report.Factor {
 		return strconv.FormatFloat(math.Round(v*1e9)/1e9, 'f', -1, 64) + "×"
 	}
+	if step == 0 && q == report.Plain {
+		return roundText(v)
+	}
 	switch q {
 	case report.Ratio:
 		times, unit = 100, " %"
@@ -191,6 +194,9 @@ func tickText(q report.Quantity, v, step float64) string {
 	decimals := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
 	return htmlText(strconv.FormatFloat(v*times, 'f', decimals, 64) + unit)
 }
+
+// roundText writes a round number without zeros at its end.
+func roundText(v float64) string { return strconv.FormatFloat(math.Round(v*1e9)/1e9, 'f', -1, 64) }
 
 // timeTick writes a round time, which has few digits but for the error of arithmetic.
 func timeTick(v float64) string {

@@ -120,7 +120,7 @@ func markdownSection(s section) string {
 func markdownTable(b *strings.Builder, t *table) {
 	var rule strings.Builder
 	for _, c := range t.cols {
-		if c.strip {
+		if c.strip || c.mark {
 			continue
 		}
 		b.WriteString("| " + markdownText(c.head) + " ")
@@ -138,7 +138,7 @@ func markdownTable(b *strings.Builder, t *table) {
 			if i < len(row) {
 				x = row[i]
 			}
-			if t.cols[i].strip {
+			if t.cols[i].strip || t.cols[i].mark {
 				continue
 			}
 			text := x.line()

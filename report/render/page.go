@@ -26,7 +26,7 @@ type section struct {
 	title string
 	cards []card
 	facts []fact
-	chart chart // HTML draws it and folds the table away; other formats have the table only
+	chart chart // HTML draws it and folds the table away; other formats have the table, text above it a chart that can be drawn there
 	table *table
 	lines []cell
 	code  []string // commands to copy
@@ -76,6 +76,7 @@ type column struct {
 	note   bool // in text a line of its own below the row
 	group  bool // what its cells say heads the rows from there on; the first column, if any
 	strip  bool // its cells are strips, which only HTML draws
+	mark   bool // its cells are marks in the chart: left out where there is none, in Markdown and narrow text
 }
 
 // cell is a text with a tone; in a bar column bar, in [0, 1], counts.

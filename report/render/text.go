@@ -117,6 +117,11 @@ func (t *textWriter) section(s section) {
 		name := shorten(t.safe(f.name), width)
 		t.hang("  "+name+strings.Repeat(" ", width-columns(name)+gap), width+2+gap, f.value, nil)
 	}
+	if c, ok := s.chart.(textChart); ok {
+		for _, parts := range c.text(t.o.Width-gap, t.o.ASCII) {
+			t.parts(parts)
+		}
+	}
 	if !s.table.empty() {
 		t.table(s.table)
 	}
@@ -126,6 +131,15 @@ func (t *textWriter) section(s section) {
 	for _, c := range s.code {
 		t.line("  " + t.style(t.o.Styles.Accent, t.safe(c)))
 	}
+}
+
+// parts writes a line that is set already, of parts with tones.
+func (t *textWriter) parts(parts []cell) {
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(t.toned(p.tone, p.text))
+	}
+	t.line("  " + b.String())
 }
 
 // cardFacts are cards in text.

@@ -109,7 +109,7 @@ func (t *textWriter) tableLine(tab *table, margin int, keep, width []int, at fun
 func (t *textWriter) fit(tab *table, cells [][]string) (keep, width []int) {
 	width = make([]int, len(tab.cols))
 	for c, col := range tab.cols {
-		if !col.note && !col.strip && !col.group {
+		if !col.note && !col.strip && !col.group && !(col.mark && t.o.Width < textChartLeast+gap) {
 			keep = append(keep, c)
 		}
 		width[c] = columns(t.safe(col.head))

@@ -125,13 +125,18 @@ func TestFromTraceModel(t *testing.T) {
 	if d.Manifest.Model == nil || d.Metric("macs", nil) == nil {
 		t.Error("nothing is told of the model")
 	}
-	names := map[string]bool{}
+	macs := map[string]float64{}
 	for _, r := range x.ByNode {
-		names[r.Name] = true
+		macs[r.Name] = 0
+		if r.MACs != nil {
+			macs[r.Name] = *r.MACs
+		}
 	}
-	for _, want := range []string{"/Relu", "/fc1/Gemm", "/LogSoftmax"} { // laid out anew, fused, as written
-		if !names[want] {
-			t.Errorf("no row of the node %q among %v", want, names)
+	for name, want := range map[string]float64{ // laid out anew, fused, as written
+		"/conv1/Conv": 8 * 26 * 26 * 9, "/conv3/Conv": 24 * 22 * 22 * 16 * 9, "/norm1/BatchNormalization": 0, "/fc1/Gemm": 11616 * 32, "/LogSoftmax": 0,
+	} {
+		if got, ok := macs[name]; !ok || got != want {
+			t.Errorf("%s: %g MACs, want %g; rows %v", name, got, want, macs)
 		}
 	}
 }

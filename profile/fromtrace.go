@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strings"
 
 	"infer/internal/fault"
 	"infer/internal/stats"
@@ -62,53 +61,27 @@ func (r *runner) join(t *trace.Trace, times []nodeTime) names {
 	r.graph = analyze(m, observed(m, t))
 	r.graph.metrics(m, r.d)
 	r.details.Memory = r.graph.peak()
-	origins := derived(m.Proto.Graph, t.Nodes)
+	nodes := namedNodes(m.Proto.Graph)
+	known, matched := newNames(m.Proto, nodes.derived(t.Nodes)), 0
 	written := make([]*trace.Node, len(t.Nodes))
-	known, matched := newNames(m.Proto, origins), 0
 	for i, n := range t.Nodes {
 		as := *n
-		as.Name = known.of(n)
+		as.Name, as.Op = known.of(n), plainOp(n.Op)
 		written[i] = &as
 		if known.written[as.Name] {
 			matched++
 		}
 	}
 	costs := lineage.Costs(m.Proto, written)
-	for i := range times {
-		times[i].cost = costs[written[i].Name]
+	for i, n := range written {
+		if of := nodes.byName[n.Name]; of != nil && of.OpType == n.Op { // else it computes something else than the node that it is called after
+			times[i].cost = costs[n.Name]
+		}
 	}
 	if matched == 0 && t.Format == trace.ONNXRuntime {
 		r.d.Warn("no node of the trace is called as one of %q: is the trace of another model?", m.Path)
 	}
 	return known
-}
-
-// derived returns, by name of a node of a trace, the node of the written graph that its name is made from. The runtime
-// calls a convolution that it lays out anew after its output, with _nchwc behind that, and puts "fused " before the
-// name of a product that it merged with what follows.
-func derived(g *onnx.Graph, nodes []*trace.Node) map[string][]lineage.Part {
-	makers, written := map[string]string{}, map[string]bool{}
-	g.Walk(func(g *onnx.Graph) {
-		for _, n := range g.Nodes {
-			written[nodeName(n)] = true
-			for _, out := range n.Outputs {
-				makers[out] = nodeName(n)
-			}
-		}
-	})
-	origins := map[string][]lineage.Part{}
-	for _, n := range nodes {
-		if written[n.Name] {
-			continue
-		}
-		output, ok := strings.CutSuffix(n.Name, "_nchwc")
-		if from := makers[output]; ok && from != "" {
-			origins[n.Name] = []lineage.Part{{Origin: from, Share: 1}}
-		} else if from, ok := strings.CutPrefix(n.Name, "fused "); ok && written[from] {
-			origins[n.Name] = []lineage.Part{{Origin: from, Share: 1}}
-		}
-	}
-	return origins
 }
 
 // observed returns the shapes of the model's inputs as the trace saw them: those of the first input of a node that

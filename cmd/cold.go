@@ -14,6 +14,7 @@ import (
 
 	"infer/internal/host"
 	"infer/internal/stats"
+	"infer/model"
 	"infer/model/engine"
 	"infer/model/engine/ort"
 	"infer/model/tensor"
@@ -82,34 +83,44 @@ func runCold(ctx context.Context, a *app) error {
 		return err
 	}
 	t.step("make the inputs")
-	var result report.ColdStart
-	rt, err := ort.Load(ort.LoadOptions{Path: spec.Library})
+	result, err := t.start(ctx, spec, m, in)
 	if err != nil {
 		return err
+	}
+	return json.NewEncoder(a.std.Out).Encode(result)
+}
+
+// start loads the library, makes a session of the model and runs it until it is steady.
+func (t *timeline) start(ctx context.Context, spec coldSpec, m *model.Model, in []tensor.Tensor) (*report.ColdStart, error) {
+	result := &report.ColdStart{}
+	rt, err := ort.Load(ort.LoadOptions{Path: spec.Library})
+	if err != nil {
+		return nil, err
 	}
 	result.LibraryLoad = t.step("load the library")
 	p, err := rt.Provider(spec.Config.Providers[0].Name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	result.BaseRSS = float64(host.ProcessMemory().RSS)
 	t.skip()
 	s, err := p.Open(ctx, m, spec.Config)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.Close()
 	result.SessionInit = t.step("create the session")
-	if err := s.Run(ctx, in, make([]tensor.Tensor, len(s.Outputs()))); err != nil {
-		return err
+	run := func() error { return s.Run(ctx, in, make([]tensor.Tensor, len(s.Outputs()))) }
+	if err := run(); err != nil {
+		return nil, err
 	}
 	result.FirstRun = t.step("first run")
-	if err := t.later(&result, func() error { return s.Run(ctx, in, make([]tensor.Tensor, len(s.Outputs()))) }); err != nil {
-		return err
+	if err := t.later(result, run); err != nil {
+		return nil, err
 	}
 	result.Spans = t.spans
 	result.PeakRSS = float64(host.ProcessMemory().PeakRSS)
-	return json.NewEncoder(a.std.Out).Encode(result)
+	return result, nil
 }
 
 // The runs after the first one: enough to see it settle and for memory to reach its peak, few enough to start often.
@@ -163,10 +174,14 @@ func (t *timeline) later(c *report.ColdStart, run func() error) error {
 	}
 	limit := settled * stats.Median(c.Later[len(c.Later)/2:])
 	first := slices.IndexFunc(c.Later, func(s float64) bool { return s <= limit })
+	between := "third run"
+	if first > 2 {
+		between = fmt.Sprintf("runs 3 to %d, until it is steady", first+1)
+	}
 	for _, part := range []struct {
 		name     string
 		from, to int
-	}{{"second run", 0, 1}, {fmt.Sprintf("runs 3 to %d, until it is steady", first+1), 1, first}, {"a steady run", max(first, 1), max(first, 1) + 1}} {
+	}{{"second run", 0, 1}, {between, 1, first}, {"a steady run", max(first, 1), max(first, 1) + 1}} {
 		if part.from < part.to && part.to < len(ends) {
 			t.spans = append(t.spans, report.Span{Name: part.name, Begin: ends[part.from].Sub(t.zero).Seconds(), End: ends[part.to].Sub(t.zero).Seconds()})
 		}

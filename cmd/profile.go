@@ -47,10 +47,15 @@ Latency comes from an unprofiled steady-state run: warm-up ends where a change-p
 percentile has an order-statistic interval, and one that the sample cannot support is left out. Shares by operator
 come from a separate profiled pass, cold start from fresh processes.
 
+The commands of --pre and --post stand for the work before and behind the model. One that goes on reading gets a line, the
+number of the run, for each run and answers with a line; one that ends is started anew for each run. Each is measured
+alone and in turn with the model.
+
 MODEL may come from model: in infer.yaml, or be the only .onnx file of the folder.`,
 		Example: `  infer profile model.onnx
   infer profile model.onnx --dim batch=8 --threads 2 --runs 400
   infer profile model.onnx --batch 1,2,4,8 --report profile.json --report profile.md
+  infer profile model.onnx --pre 'while read run; do echo ready; done' --post 'sleep 0.01'
   infer profile model.onnx --gate 'latency_p99<20ms' --strict`,
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return run(c.Context(), a, args, f) },
@@ -71,8 +76,8 @@ MODEL may come from model: in infer.yaml, or be the only .onnx file of the folde
 	fs.StringArrayVar(&f.exports, "export", nil, "write the profile for another tool, `FORMAT=FILE`: "+strings.Join(exportNames(), ", ")+"; repeatable")
 	fs.StringVar(&f.fromTrace, "from-trace", "", "read the trace in `FILE` in place of running anything; MODEL, where given, tells what its nodes compute")
 	fs.StringVar(&f.diff, "diff", "", "compare the profile or trace in `BASE` with the one that the operand names, node by node")
-	fs.StringVar(&f.pre, "pre", "", "`COMMAND` that stands for what comes before the model, measured alone and in a pipeline with it")
-	fs.StringVar(&f.post, "post", "", "`COMMAND` that stands for what comes after the model")
+	fs.StringVar(&f.pre, "pre", "", "`COMMAND` that stands for what comes before the model: it reads a line and writes one for each run, or is started anew for each")
+	fs.StringVar(&f.post, "post", "", "`COMMAND` that stands for what comes after the model, likewise")
 	fs.StringArrayVar(&f.adviceGates, "advice-gate", nil, "exit 3 when the advice `RULE` applies, such as LAYOUT; repeatable")
 	fs.BoolVar(&f.listAdvice, "list-advice", false, "list the rules of the advice and end")
 	fs.StringArrayVar(&f.gates, "gate", nil, "threshold that must hold, such as 'latency_p99<20ms'; repeatable; exit 3 when missed")

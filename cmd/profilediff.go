@@ -1,8 +1,11 @@
 package cmd
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"io"
+	"os"
 
 	"infer/internal/fault"
 	"infer/model"
@@ -65,9 +68,16 @@ func (f *profileFlags) checkDiff(args []string) error {
 	return nil
 }
 
-// readProfile reads one side: a result of infer profile.
+// readProfile reads one side: a result of infer profile, or a trace.
 func readProfile(path string, o profile.Options) (delta.Side, error) {
-	d, _, err := readResult(path)
+	read := func(path string) (*report.Document, error) {
+		d, _, err := readResult(path)
+		return d, err
+	}
+	if isTrace(path) {
+		read = func(path string) (*report.Document, error) { return readTraced(path, o) }
+	}
+	d, err := read(path)
 	if err != nil {
 		return delta.Side{}, err
 	}
@@ -82,6 +92,31 @@ func readProfile(path string, o profile.Options) (delta.Side, error) {
 		return delta.Side{}, fault.New(fault.Usage, "give the profiles that it compares: "+x.Diff.Base+" and "+x.Diff.Head, "%q is a difference of two profiles", path)
 	}
 	return delta.Side{Path: path, Document: d, Details: &x}, nil
+}
+
+// isTrace reports whether a file is no result but may be a trace: a list of events, an object that holds one, or packed.
+func isTrace(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 1<<12))
+	if err != nil {
+		return false
+	}
+	b = bytes.TrimSpace(b)
+	return bytes.HasPrefix(b, []byte("[")) || bytes.HasPrefix(b, []byte("\x1f\x8b")) || bytes.HasPrefix(b, []byte("{")) && !bytes.Contains(b, []byte(`"schema"`))
+}
+
+// readTraced makes a document of what a trace tells. It has no manifest: nobody knows where the trace is from.
+func readTraced(path string, o profile.Options) (*report.Document, error) {
+	t, err := readTrace(path, o.WarmUp)
+	if err != nil {
+		return nil, err
+	}
+	d := report.New("profile")
+	return d, fault.Wrap(profile.FromTrace(t, nil, o, d), "trace %q", path)
 }
 
 // modelDiff compares the models of two results where both files are still there as they were; nil where one is not.

@@ -227,7 +227,7 @@ func interval(e stats.Estimate) report.Interval {
 	return i
 }
 
-// ratio is the mean ratio of pairs of blocks, on a logarithmic scale.
+// ratio is the mean ratio of pairs of blocks, on a logarithmic scale. Two pairs have no interval worth printing.
 func ratio(a, b []float64) report.Interval {
 	logs := make([]float64, 0, len(a))
 	for i := range min(len(a), len(b)) {
@@ -236,6 +236,7 @@ func ratio(a, b []float64) report.Interval {
 		}
 	}
 	e := mean(logs)
+	e.OK = e.OK && e.N > 2
 	e.Value, e.Lo, e.Hi = math.Exp(e.Value), math.Exp(e.Lo), math.Exp(e.Hi)
 	return interval(e)
 }

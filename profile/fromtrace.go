@@ -36,6 +36,7 @@ func FromTrace(t *trace.Trace, m *model.Model, o Options, d *report.Document) er
 		names = r.join(t, times)
 	}
 	r.tables(times, names)
+	names.timeline(t)
 	x := &r.details
 	for i := range x.ByDType {
 		x.ByDType[i].Name = cmp.Or(x.ByDType[i].Name, "not told")

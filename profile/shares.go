@@ -37,7 +37,9 @@ func (r *runner) shares(a *alternated, o *overhead) {
 			times[i].cost = costs[times[i].Name]
 		}
 	}
-	r.tables(times, newNames(r.t.Model.Proto, parts))
+	names := newNames(r.t.Model.Proto, parts)
+	r.tables(times, names)
+	names.timeline(t)
 	if r.ran != nil {
 		r.details.ByOrigin = table(byOrigin(times, r.t.Model.Proto, parts), func(t *nodeTime) string { return t.Name })
 	}

@@ -233,6 +233,9 @@ func TestShell(t *testing.T) {
 // TestNotStarted: what is no program is a usage error that says which.
 func TestNotStarted(t *testing.T) {
 	for _, command := range []string{"", "  ", "no-such-program-of-infer {port}", filepath.Join(t.TempDir(), "run")} {
+		if err := (Spec{Command: strings.TrimSuffix(command, " {port}")}).Validate(); fault.KindOf(err) != fault.Usage {
+			t.Errorf("%q: %v", command, err)
+		}
 		_, err := Start(t.Context(), Spec{Command: command})
 		if fault.KindOf(err) != fault.Usage || fault.HintOf(err) == "" {
 			t.Errorf("%q: %v", command, err)

@@ -68,6 +68,19 @@ func newCmd(command string, s Spec) (*exec.Cmd, error) {
 	return c, nil
 }
 
+// Validate returns the error of Start for a command without a program, or with one that is not there. What a shell would not
+// find is not seen.
+func (s Spec) Validate() error {
+	c, err := newCmd(s.Command, s)
+	if err == nil {
+		_, err = exec.LookPath(c.Args[0])
+	}
+	if err == nil {
+		return nil
+	}
+	return notStarted(s.Command, err)
+}
+
 // needsShell reports whether a shell would do more with command than split it into words.
 func needsShell(words []string, command string) bool {
 	if len(shell()) == 0 {

@@ -29,7 +29,11 @@ func (s Source) samples() []sample {
 // so that no block has the name of a node.
 func (s Source) stack(n *report.Share) []string {
 	frames := []string{s.model()}
-	path := strings.Trim(n.Name, "/")
+	path := n.Name
+	if _, output, ok := strings.Cut(path, " → "); ok {
+		path = output // a node without a name goes by its operator and its output
+	}
+	path = strings.Trim(path, "/")
 	for i, c := range path {
 		if c == '/' && path[i-1] != '/' {
 			frames = append(frames, plain(path[:i+1]))

@@ -50,6 +50,7 @@ func runFromTrace(_ context.Context, a *app, args []string, f profileFlags) erro
 	if err != nil {
 		return err
 	}
+	f.opts.TracePath = f.fromTrace
 	if err := profile.FromTrace(t, m, f.opts, d); err != nil {
 		return fault.Wrap(err, "trace %q", f.fromTrace)
 	}
@@ -67,7 +68,7 @@ func (f *profileFlags) checkFromTrace() error {
 		})
 	}
 	if len(idle) > 0 {
-		return fault.New(fault.Usage, "leave it out, or leave out --from-trace", "--from-trace runs nothing, and %s says how to", strings.Join(idle, ", "))
+		return fault.New(fault.Usage, "leave it out, or leave out --from-trace", "--from-trace runs nothing: %s has no use with it", strings.Join(idle, ", "))
 	}
 	if f.opts.By == "origin" {
 		return fault.New(fault.Usage, "use --by node, or profile the model itself", "--by origin needs the graph that the runtime ran, which a trace does not hold")

@@ -210,7 +210,12 @@ func middles(blocks [][]float64) []float64 {
 	return out
 }
 
-func mean(x []float64) stats.Estimate { return stats.Mean(x, measure.Confidence) }
+func mean(x []float64) stats.Estimate {
+	if len(x) == 1 { // a value without an interval is one all the same
+		return stats.Estimate{Value: x[0], N: 1}
+	}
+	return stats.Mean(x, measure.Confidence)
+}
 
 // interval turns an estimate into what a report holds of it.
 func interval(e stats.Estimate) report.Interval {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strings"
 
 	"infer/internal/fault"
 	"infer/internal/stats"
@@ -18,7 +17,7 @@ import (
 )
 
 // FromTrace fills d with what a trace tells alone: nothing is run, so node times are as traced. m is the model of the
-// traced session, for names and costs; it may be nil.
+// traced session, for names and costs; it may be nil. o.TracePath is the file that the trace was read from.
 func FromTrace(t *trace.Trace, m *model.Model, o Options, d *report.Document) error {
 	if t.Whole == 0 || len(t.Nodes) == 0 {
 		return fault.New(fault.Usage, "trace a session that runs at least once, and close it: the runtime writes the trace then", "the trace holds no whole run of a node")
@@ -47,7 +46,7 @@ func FromTrace(t *trace.Trace, m *model.Model, o Options, d *report.Document) er
 	}
 	x.By, x.Top, x.ProfiledRuns = o.By, o.Top, t.Whole
 	x.Residual = outside(t)
-	x.Trace = TraceInfo(t, "")
+	x.Trace = TraceInfo(t, o.TracePath)
 	if t.PeakInUse > 0 {
 		x.Memory = cmp.Or(x.Memory, &report.Memory{})
 		x.Memory.Allocator = &report.Allocator{PeakInUse: t.PeakInUse, Held: t.ArenaHeld}
@@ -63,53 +62,27 @@ func (r *runner) join(t *trace.Trace, times []nodeTime) names {
 	r.graph = analyze(m, observed(m, t))
 	r.graph.metrics(m, r.d)
 	r.details.Memory = r.graph.peak()
-	origins := derived(m.Proto.Graph, t.Nodes)
+	nodes := namedNodes(m.Proto.Graph)
+	known, matched := newNames(m.Proto, nodes.derived(t.Nodes)), 0
 	written := make([]*trace.Node, len(t.Nodes))
-	known, matched := newNames(m.Proto, origins), 0
 	for i, n := range t.Nodes {
 		as := *n
-		as.Name = known.of(n)
+		as.Name, as.Op = known.of(n), plainOp(n.Op)
 		written[i] = &as
 		if known.written[as.Name] {
 			matched++
 		}
 	}
 	costs := lineage.Costs(m.Proto, written)
-	for i := range times {
-		times[i].cost = costs[written[i].Name]
+	for i, n := range written {
+		if of := nodes.byName[n.Name]; of != nil && of.OpType == n.Op { // else it computes something else than the node that it is called after
+			times[i].cost = costs[n.Name]
+		}
 	}
 	if matched == 0 && t.Format == trace.ONNXRuntime {
 		r.d.Warn("no node of the trace is called as one of %q: is the trace of another model?", m.Path)
 	}
 	return known
-}
-
-// derived returns, by name of a node of a trace, the node of the written graph that its name is made from. The runtime
-// calls a convolution that it lays out anew after its output, with _nchwc behind that, and puts "fused " before the
-// name of a product that it merged with what follows.
-func derived(g *onnx.Graph, nodes []*trace.Node) map[string][]lineage.Part {
-	makers, written := map[string]string{}, map[string]bool{}
-	g.Walk(func(g *onnx.Graph) {
-		for _, n := range g.Nodes {
-			written[nodeName(n)] = true
-			for _, out := range n.Outputs {
-				makers[out] = nodeName(n)
-			}
-		}
-	})
-	origins := map[string][]lineage.Part{}
-	for _, n := range nodes {
-		if written[n.Name] {
-			continue
-		}
-		output, ok := strings.CutSuffix(n.Name, "_nchwc")
-		if from := makers[output]; ok && from != "" {
-			origins[n.Name] = []lineage.Part{{Origin: from, Share: 1}}
-		} else if from, ok := strings.CutPrefix(n.Name, "fused "); ok && written[from] {
-			origins[n.Name] = []lineage.Part{{Origin: from, Share: 1}}
-		}
-	}
-	return origins
 }
 
 // observed returns the shapes of the model's inputs as the trace saw them: those of the first input of a node that
@@ -153,8 +126,17 @@ func fits(declared []onnx.Dim, s []int64) bool {
 func TraceInfo(t *trace.Trace, path string) *report.TraceInfo {
 	return &report.TraceInfo{
 		Path: path, Format: t.Format, Events: t.Events, Runs: t.Whole, Skipped: t.Skipped, Repaired: t.Repaired, Capped: t.Capped,
-		Cut: t.Cut, Run: interval(mean(t.RunSeconds)), Notes: t.Notes, Fences: t.Fences, Parallel: t.Threads,
+		Cut: t.Cut, Run: interval(meanRun(t)), Notes: t.Notes, Fences: t.Fences, Parallel: t.Threads,
 	}
+}
+
+// meanRun is the mean traced run. The t interval of a few wild runs may reach below zero; no mean lies below the quickest.
+func meanRun(t *trace.Trace) stats.Estimate {
+	e := mean(t.RunSeconds)
+	if e.OK {
+		e.Lo = max(e.Lo, slices.Min(t.RunSeconds))
+	}
+	return e
 }
 
 // outside returns the share of the runs outside of all nodes; nil where nodes ran beside each other, or where the runs
@@ -195,7 +177,7 @@ func addTraced(d *report.Document, t *trace.Trace) {
 		}
 		d.Add(m)
 	}
-	add("latency_mean", "t", s.Mean())
+	add("latency_mean", "t", meanRun(t))
 	for _, q := range percentiles() {
 		add(q.name, "order-statistic", s.Quantile(q.p))
 	}

@@ -2,6 +2,8 @@ package trace
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"strings"
 
 	"infer/internal/fault"
@@ -30,6 +32,7 @@ func read(w *window, skip int) (*Trace, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.Cut = t.Cut || errors.Is(w.err, io.ErrUnexpectedEOF) // of a packed file
 	switch {
 	case t.Format == Nsight:
 	case r.ort.found:
@@ -47,7 +50,7 @@ func read(w *window, skip int) (*Trace, error) {
 
 // nothing says that a file that looked like a trace holds no event.
 func (r *reader) nothing() error {
-	if r.t.Cut {
+	if r.t.Cut && r.dropped == 0 {
 		return fault.New(fault.Usage, hint, "it ends before its first event is whole")
 	}
 	return fault.New(fault.Usage, hint, "it holds no event of a trace")
@@ -175,19 +178,34 @@ func (r *reader) events(end byte) {
 func (r *reader) element() {
 	for {
 		n, out := r.event.scan(r.w.buf[r.w.pos:])
-		switch {
-		case out == complete:
+		if out == short && r.w.more() {
+			continue
+		}
+		if out != complete || r.goesOn(n) {
+			if r.repair() {
+				return
+			}
+			n, out = r.event.scan(r.w.buf[r.w.pos:]) // the search for a repair has moved what was scanned
+		}
+		switch out {
+		case complete:
 			r.w.pos += n
 			r.take(false)
-			return
-		case out == invalid:
-			r.repair()
-			return
-		case !r.w.more(): // the file ends within the event, or a quote that is not escaped makes it look so
-			r.repair()
-			return
+		case short:
+			r.w.pos = len(r.w.buf)
+			r.t.Cut = true
+		default:
+			r.line()
 		}
+		return
 	}
+}
+
+// goesOn reports whether the line of an event that ONNX Runtime wrote does not end where the event, of n bytes, seems
+// to: there are braces in its name.
+func (r *reader) goesOn(n int) bool {
+	rest := bytes.TrimLeft(r.w.buf[r.w.pos+n:], ", \r")
+	return r.event.native && len(rest) > 0 && rest[0] != '\n' && rest[0] != ']'
 }
 
 // take hands an event on. raw is true where its name has been repaired.

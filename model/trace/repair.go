@@ -10,32 +10,28 @@ import (
 const longestLine = 1 << 20
 
 // repair reads the next event by what ONNX Runtime writes around its name, which it does not escape: quotes and line
-// ends make the event invalid, or make it seem to go on. What cannot be repaired is passed over up to the line's end;
-// at the end of the file it is a line that was cut.
-func (r *reader) repair() {
-	line, last := r.record()
+// ends make the event invalid, or make it seem to go on or to end early. It returns false, and uses nothing, where that
+// does not help.
+func (r *reader) repair() bool {
+	line := r.record()
 	name, begin, end, ok := rawName(line)
-	if ok {
-		fixed := slices.Concat(line[:begin], line[end:])
-		if n, out := r.event.scan(fixed); out == complete && len(bytes.Trim(fixed[n:], " \t\r\n,]")) == 0 {
-			r.w.pos += len(line)
-			r.event.name = name
-			r.t.Repaired++
-			r.take(true)
-			return
-		}
+	if !ok {
+		return false
 	}
-	if last {
-		r.w.pos = len(r.w.buf)
-		r.t.Cut = true
-		return
+	fixed := slices.Concat(line[:begin], line[end:])
+	if n, out := r.event.scan(fixed); out != complete || len(bytes.Trim(fixed[n:], " \t\r\n,]")) > 0 {
+		return false
 	}
-	r.line()
+	r.w.pos += len(line)
+	r.event.name = name
+	r.t.Repaired++
+	r.take(true)
+	return true
 }
 
-// record returns the text of the next event: up to the first line end that stands behind its closing brace. last is
-// true where the file ends first; what comes then is all that is left.
-func (r *reader) record() (text []byte, last bool) {
+// record returns the text of the next event: up to the first line end that stands behind its closing braces, or all that
+// is left of the file.
+func (r *reader) record() []byte {
 	from := 0
 	for {
 		b := r.w.buf[r.w.pos:]
@@ -46,14 +42,14 @@ func (r *reader) record() (text []byte, last bool) {
 			}
 			from += i + 1
 			if line := bytes.TrimRight(b[:from], " \t\r\n,"); bytes.HasSuffix(line, []byte("}}")) {
-				return b[:from], false
+				return b[:from]
 			}
 		}
 		if len(b) > longestLine {
-			return b[:bytes.IndexByte(b, '\n')+1], false
+			return b[:bytes.IndexByte(b, '\n')+1]
 		}
 		if !r.w.more() {
-			return r.w.buf[r.w.pos:], true
+			return r.w.buf[r.w.pos:]
 		}
 	}
 }

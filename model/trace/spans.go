@@ -124,7 +124,7 @@ func (f *spanFold) span(e *event) span {
 // shows that it is PyTorch's trace.
 func (f *spanFold) role(cat string, name []byte) role {
 	step := bytes.HasPrefix(name, []byte("ProfilerStep#"))
-	if step || bytes.HasPrefix(name, []byte("aten::")) {
+	if step || cat == "" && bytes.HasPrefix(name, []byte("aten::")) {
 		f.torch = true
 	}
 	switch cat {

@@ -136,6 +136,7 @@ func correct(times []nodeTime, a *alternated, o *overhead) *report.Correction {
 		}
 	}
 	c.BelowTime = split(times)
+	keepSome(times)
 	c.SharesOnly = c.Inflation.Value > sharesOnly
 	reconcile(times, c, o)
 	return c
@@ -169,6 +170,17 @@ func split(times []nodeTime) float64 {
 		}
 	}
 	return total
+}
+
+// keepSome gives the nodes what the trace tells where nothing is left of any of them: the tracing cost more at the chain
+// than here. Their shares are still worth telling, and reconcile scales them to the untraced run.
+func keepSome(times []nodeTime) {
+	if slices.ContainsFunc(times, func(t nodeTime) bool { return mean(t.corrected).Value > 0 }) {
+		return
+	}
+	for i := range times {
+		times[i].corrected = slices.Clone(times[i].traced)
+	}
 }
 
 // reconcile compares the sum of the corrected times with an untraced run. Where it is longer, tracing slowed the nodes

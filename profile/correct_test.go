@@ -123,6 +123,20 @@ func TestCorrectLoop(t *testing.T) {
 	}
 }
 
+// TestCorrectTooMuch: where tracing cost less than at the chain, the nodes keep their shares and sum to the untraced run.
+func TestCorrectTooMuch(t *testing.T) {
+	a := made([]float64{3e-6, 1e-6}, 1e-6, 1e-6, 0, 0.001, 8)
+	times := a.nodeTimes()
+	c := correct(times, a, &overhead{known(20e-6), known(30e-6)})
+	sum := mean(times[0].corrected).Value + mean(times[1].corrected).Value
+	if math.Abs(sum/c.Untraced.Value-1) > 1e-6 {
+		t.Errorf("the nodes sum to %g s, the run took %g", sum, c.Untraced.Value)
+	}
+	if got := mean(times[0].corrected).Value / sum; math.Abs(got-2./3) > 0.05 {
+		t.Errorf("the first node has %g of the time, want two thirds: as traced", got)
+	}
+}
+
 // TestCorrectWithoutCalibration: then times stay as traced.
 func TestCorrectWithoutCalibration(t *testing.T) {
 	a := made([]float64{5e-3}, 0, 0, 1e-3, 0.01, 4)

@@ -96,7 +96,7 @@ func TestAdviceCommands(t *testing.T) {
 	bad := func(threads int) *advice.Facts {
 		return &advice.Facts{
 			Path: "'my model.onnx'", Config: engine.Config{Threads: threads, InterThreads: 2, OptLevel: engine.OptBasic, Entries: map[string]string{"session.disable_prepacking": "1"}},
-			CPUs: host.CPUs{Count: 8, Affinity: 8}, IdleCPU: 1, Interference: host.Interference{Wall: 5, ThrottledCount: 9, OtherCPU: 0.5, Steal: 9},
+			CPUs: host.CPUs{Count: 8, Affinity: 8}, Interference: host.Interference{Wall: 5, ThrottledCount: 9, OtherCPU: 0.5, Steal: 9},
 			Machine: host.Machine{SMT: true, Cores: 4, Threads: 8, NUMANodes: 4},
 			Details: &report.ProfileDetails{
 				ByNode: []report.Share{
@@ -104,6 +104,7 @@ func TestAdviceCommands(t *testing.T) {
 					{Name: "m", Op: "MatMul", Count: 1, Share: 0.6, Seconds: 2, Class: "memory", Parallel: &x, Wait: &x, Shapes: "float 1x8", Bytes: &x, WeightBytes: &x},
 				},
 				Correction: &report.Correction{Untraced: report.Interval{Value: 9}, Traced: report.Interval{Value: 9}, Residual: 6, Nodes: 2, Below: 1, Calibrated: "so"},
+				Idle:       &report.Idle{Share: 1, CPU: 9, Spin: 9, N: 5},
 				Memory:     &report.Memory{Allocator: &report.Allocator{PeakInUse: 1, Held: 1 << 30}}, Trace: &report.TraceInfo{Capped: true, Runs: 9},
 			},
 		}

@@ -79,12 +79,9 @@ func (r *runner) firstRuns(ctx context.Context) error {
 // advise lets the rules look at everything.
 func (r *runner) advise() {
 	f := &advice.Facts{Document: r.d, Details: &r.details, Model: r.t.Model, Config: r.t.Config, CPUs: host.EffectiveCPUs(),
-		Machine: host.Facts(), Interference: r.base.Interference, IdleCPU: -1, Path: r.operand()}
+		Machine: host.Facts(), Interference: r.base.Interference, Path: r.operand()}
 	if r.ran != nil {
 		f.Ran = r.ran.Proto
-	}
-	if i := r.details.Idle; i != nil {
-		f.IdleCPU = i.Share
 	}
 	r.details.Options = &report.RunOptions{Threads: r.t.Config.Threads, InterThreads: r.t.Config.InterThreads, Entries: r.t.Config.Entries}
 	r.details.Advice, r.details.Unjudged = advice.Check(f), advice.Unjudged(f)

@@ -22,7 +22,6 @@ type Facts struct {
 	CPUs         host.CPUs
 	Machine      host.Machine
 	Interference host.Interference // during the untraced runs
-	IdleCPU      float64           // share of one CPU that the process used between runs; negative: not measured
 	Path         string            // of the model and flags of its sizes, quoted for a shell
 }
 
@@ -53,7 +52,7 @@ var (
 	needCold      = Need{"no fresh process was started: --cold was 0", func(f *Facts) bool { return len(f.Details.Cold) > 0 && f.p50() > 0 }}
 	needRuns      = Need{"no untraced runs were timed", func(f *Facts) bool { return f.Interference.Wall > 0 }}
 	needLongRuns  = Need{"the timed runs were too short for the machine's counters", func(f *Facts) bool { return f.Interference.Wall >= shortWall }}
-	needIdle      = Need{"the process was not watched between runs", func(f *Facts) bool { return f.IdleCPU >= 0 }}
+	needIdle      = Need{"the process was not watched between runs", func(f *Facts) bool { return f.Details.Idle != nil }}
 	needISA       = Need{"the instruction sets of the CPU are not known", func(f *Facts) bool { return len(f.Machine.ISA) > 0 }}
 	needCores     = Need{"the physical cores of the machine are not known", func(f *Facts) bool { return f.Machine.Cores > 0 }}
 	needNodes     = Need{"the NUMA nodes of the machine are not known", func(f *Facts) bool { return f.Machine.NUMANodes > 0 && f.Machine.Threads > 0 }}

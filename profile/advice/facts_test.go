@@ -56,7 +56,7 @@ func ran(t *testing.T, m *model.Model, c engine.Config) *Facts {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { left.Close() })
-	f := &Facts{Model: m, Ran: left.Proto, Config: c, Path: "model.onnx", IdleCPU: -1, CPUs: host.CPUs{Count: max(1, c.Threads), Source: "affinity"}}
+	f := &Facts{Model: m, Ran: left.Proto, Config: c, Path: "model.onnx", CPUs: host.CPUs{Count: max(1, c.Threads), Source: "affinity"}}
 	f.Details = &report.ProfileDetails{ProfiledRuns: tr.Runs, ByNode: rows(tr, m.Proto), Trace: &report.TraceInfo{Run: mean(tr.RunSeconds), Runs: tr.Runs}}
 	return f
 }

@@ -23,6 +23,9 @@ func histogram(n int, lo, hi float64) *stats.Histogram {
 	return h
 }
 
+// spinning lets the threads spin for longer than the run took.
+func spinning(f *Facts) { f.Details.Idle.Spin, f.Details.Idle.CPU = 0.05, 0.045 }
+
 // quiet are the facts of a profile in which nothing is wrong: two threads on two CPUs, nobody else, all that can be
 // measured was.
 func quiet() *Facts {
@@ -31,7 +34,7 @@ func quiet() *Facts {
 	p50.Value, p50.N = ptr(0.010), 500
 	d.Add(p50)
 	return &Facts{
-		Document: d, Path: "model.onnx", Config: engine.Config{Threads: 2}, IdleCPU: 0.01, Model: quantized("Sin"),
+		Document: d, Path: "model.onnx", Config: engine.Config{Threads: 2}, Model: quantized("Sin"),
 		CPUs:         host.CPUs{Count: 2, Affinity: 2, Source: "affinity"},
 		Machine:      host.Machine{Cores: 2, Threads: 2, NUMANodes: 1, ISA: []string{"avx2", "avx512_vnni"}},
 		Interference: host.Interference{Wall: 5, SelfCPU: 9.9, RunQueueDelay: 0.01},
@@ -48,6 +51,7 @@ func quiet() *Facts {
 			Memory:    &report.Memory{Initializers: 10 << 20, Allocator: &report.Allocator{PeakInUse: 30 << 20, Held: 60 << 20}},
 			Trace:     &report.TraceInfo{Run: report.Interval{Value: 0.011, N: 20}, Runs: 20, Events: 1000},
 			Denormals: &report.Denormals{Scanned: 2, Elements: 1000},
+			Idle:      &report.Idle{Share: 0.9, Spin: 0.005, CPU: 0.0045, Gap: 0.2, N: 5}, // less than the run itself
 			Batches:   []report.BatchRow{{Batch: 4, Latency: histogram(50, 0.04, 0.041), FirstRun: 0.05}},
 		},
 		Ran: enginetest.Identity(1, 4).Proto,
@@ -81,7 +85,7 @@ func TestTrouble(t *testing.T) {
 		{"SMT", func(f *Facts) { f.Machine.SMT, f.Machine.Cores = true, 1 }, "2 threads on 1 physical core", "infer profile model.onnx --threads 1", 0},
 		{"NUMA", func(f *Facts) { f.Machine.NUMANodes = 2 }, "one NUMA node of 1 CPU", "infer profile model.onnx --threads 1", 0},
 		{"NO-VNNI", func(f *Facts) { f.Machine.ISA = []string{"avx2"} }, "8-bit dot products", "", 0},
-		{"SPIN-IDLE", func(f *Facts) { f.IdleCPU = 0.9 }, "90 % of a CPU while nothing runs", "infer profile model.onnx --session-config session.intra_op.allow_spinning=0", 0},
+		{"SPIN-IDLE", spinning, "45.0 ms of CPU time, a run takes 10.0 ms", "infer profile model.onnx --session-config session.intra_op.allow_spinning=0", 0},
 		// The pipeline takes 6 + 10 ms; as fast as alone it would take 2 + 10: 16/12 = 1.33.
 		{"SPIN-PREPOST", func(f *Facts) { f.Details.Stages[1].Latency = histogram(50, 0.0060, 0.0061) }, "pre takes 2.9", "infer profile model.onnx --session-config session.intra_op.allow_spinning=0", 1.33},
 		// Half of a run is outside of nodes: without it twice as fast.
@@ -129,9 +133,10 @@ func TestSilent(t *testing.T) {
 		not  func(f *Facts)
 	}{
 		{"idle without spinning", func(f *Facts) {
-			f.IdleCPU, f.Config.Entries = 0.9, map[string]string{"session.intra_op.allow_spinning": "0"}
+			spinning(f)
+			f.Config.Entries = map[string]string{"session.intra_op.allow_spinning": "0"}
 		}},
-		{"one thread does not spin", func(f *Facts) { f.IdleCPU, f.Config.Threads = 0.9, 1 }},
+		{"one thread does not spin", func(f *Facts) { spinning(f); f.Config.Threads = 1 }},
 		{"bound threads", func(f *Facts) {
 			f.Machine.NUMANodes, f.Config.Entries = 2, map[string]string{"session.intra_op_thread_affinities": "1"}
 		}},
@@ -178,7 +183,7 @@ func TestMemoryOfWeights(t *testing.T) {
 
 // TestNothingKnown: without facts nothing is said, and what is missing is.
 func TestNothingKnown(t *testing.T) {
-	f := &Facts{IdleCPU: -1}
+	f := &Facts{}
 	if got := Check(f); len(got) > 0 {
 		t.Errorf("it says %+v", got)
 	}
@@ -192,7 +197,8 @@ func TestNothingKnown(t *testing.T) {
 // TestOrder: what voids the figures comes first, then the largest bound.
 func TestOrder(t *testing.T) {
 	f := quiet()
-	f.Config.Threads, f.IdleCPU = 4, 0.9
+	f.Config.Threads = 4
+	spinning(f)
 	f.Details.ByNode[0].Class, f.Details.ByNode[0].Wait = "memory", ptr(0.4)
 	var got []string
 	for _, a := range Check(f) {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	idleLimit  = 0.20 // of one CPU between runs: what a process that waits for work is far below
+	idleLimit  = 0.20 // of one CPU after a run: what a process that waits for work is far below
 	stageLimit = 1.10 // a stage that takes so much longer beside the session than alone: below it is within what caches cost
 	noSpinning = "--session-config session.intra_op.allow_spinning=0"
 	pipelined  = " pipelined" // behind the name of a stage that was run after the stage before it
@@ -20,7 +20,7 @@ const (
 func spinRules() []Rule {
 	return []Rule{{
 		ID: "SPIN-IDLE", Needs: []Need{needIdle}, Check: checkIdle,
-		Trigger: "the process uses more than 20 % of a CPU between runs, and its threads spin",
+		Trigger: "its threads spin after a run, use more than 20 % of a CPU while they do, and longer than the run took",
 		Advice:  "turn spinning off where requests are rare or the machine is shared; a run then begins some microseconds later",
 	}, {
 		ID: "SPIN-PREPOST", Needs: []Need{needStages}, Check: checkPrePost,
@@ -30,14 +30,17 @@ func spinRules() []Rule {
 }
 
 func checkIdle(f *Facts) *report.Advice {
-	if f.IdleCPU <= idleLimit || !f.spins() {
+	// Every session of several threads spins; it is worth a word where that costs more than the work.
+	i := f.Details.Idle
+	if i.Share <= idleLimit || i.CPU <= f.p50() || !f.spins() {
 		return nil
 	}
 	return &report.Advice{
-		What:     fmt.Sprintf("the process uses %s of a CPU while nothing runs", percent(f.IdleCPU)),
-		Evidence: []string{fmt.Sprintf("%d threads spin while they wait for work, limit %s", f.threads(), percent(idleLimit))},
-		Try:      "turn spinning off, and look at what it does to the latency",
-		Command:  f.profile(noSpinning),
+		What: fmt.Sprintf("after a run its threads spin for %s: %s of CPU time, a run takes %s", seconds(i.Spin), seconds(i.CPU), seconds(f.p50())),
+		Evidence: []string{fmt.Sprintf("%d threads wait for work with %s of a CPU, limit %s (median of %d gaps of %s)",
+			f.threads(), percent(i.Share), percent(idleLimit), i.N, seconds(i.Gap))},
+		Try:     "turn spinning off, and look at what it does to the latency",
+		Command: f.profile(noSpinning),
 	}
 }
 

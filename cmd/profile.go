@@ -137,7 +137,7 @@ func runLiveProfile(ctx context.Context, a *app, args []string, f profileFlags) 
 	if err := a.manifest(d, o); err != nil {
 		return err
 	}
-	f.opts.Cache = a.libraryOptions("").CacheDir
+	f.opts.Cache = a.libraryOptions("").Cache()
 	spec := coldSpec{Library: o.library.Path, Model: o.path, Config: o.config, Data: f.data, Bind: f.bind}
 	target := profile.Target{
 		Model: o.model, Provider: o.provider, Config: o.config, Inputs: o.data.inputs, Progress: a.progress(), Runtime: o.library.Version, Sizes: f.bind.words(),

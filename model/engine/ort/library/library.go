@@ -65,6 +65,9 @@ func OptionsFromEnv() Options {
 	return Options{Path: os.Getenv("INFER_ORT_LIBRARY"), Offline: offline != "" && offline != "0"}
 }
 
+// Cache returns the folder for what is kept between commands: libraries, and what was measured once; "" for none.
+func (o Options) Cache() string { return o.withDefaults().CacheDir }
+
 // Library is one copy of ONNX Runtime on this machine.
 type Library struct {
 	Path      string   `json:"path"`

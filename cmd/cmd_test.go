@@ -287,7 +287,7 @@ func TestProfile(t *testing.T) {
 
 func TestProfileSmallSample(t *testing.T) {
 	needEngine(t)
-	r := infer(t, passedOn(), "profile", digits, "--runs", "30", "--cold", "0", "--format", "json")
+	r := infer(t, passedOn(), "profile", digits, "--runs", "30", "--warm-up", "3", "--cold", "0", "--format", "json")
 	d := r.document(t)
 	if p := d.Metric("latency_p99", nil); p == nil || p.Value != nil || p.N != 30 {
 		t.Errorf("latency_p99 of 30 runs is %+v", p)
@@ -299,7 +299,7 @@ func TestProfileSmallSample(t *testing.T) {
 
 func TestProfileGateMissed(t *testing.T) {
 	needEngine(t)
-	r := infer(t, passedOn(), "profile", digits, "--runs", "50", "--cold", "0", "--gate", "latency_p50<1ns", "--format", "json")
+	r := infer(t, passedOn(), "profile", digits, "--runs", "50", "--warm-up", "3", "--cold", "0", "--gate", "latency_p50<1ns", "--format", "json")
 	d := r.document(t)
 	if r.code != 3 || d.Verdict != report.FailedGate || d.Gates[0].Verdict != "fail" {
 		t.Errorf("exit %d, verdict %s, gates %+v", r.code, d.Verdict, d.Gates)

@@ -133,7 +133,7 @@ func TestDecide(t *testing.T) {
 	file := func(name string) string { return filepath.Join(dir, name+".json") }
 	for _, args := range [][]string{
 		append([]string{"quantize", digits, "--mode", "static", "--calib", calib, "--data", test, "-o", small, "--report", file("quantize")}, quickly...),
-		{"profile", small, "--runs", "400", "--cold", "1", "--report", file("profile")},
+		{"profile", small, "--runs", "400", "--warm-up", "3", "--cold", "1", "--report", file("profile")},
 		{"predict", digits, "--input", test, "-o", filepath.Join(dir, "answers"), "--report", file("predict")},
 		append(quick(digits, "--rps", "100", "--slo", "p99<5s"), "--report", file("fp32")),
 		append(quick(small, "--rps", "100", "--slo", "p99<5s"), "--report", file("int8")),

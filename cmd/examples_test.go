@@ -97,8 +97,11 @@ func runExample(t *testing.T, line string) {
 		t.Fatalf("%q does not start with infer", line)
 	}
 	args = args[1:]
-	if args[0] == "profile" && !strings.Contains(line, "--runs") { // the timed phase is shortened, nothing else
-		args = append(args, "--duration", "100ms", "--cold", "1")
+	if args[0] == "profile" {
+		args = shortProfile(line, args)
+	}
+	if args[0] == "optimize" {
+		args = append(args, "--race-time", "300ms")
 	}
 	if args[0] == "serve" && !strings.Contains(line, "--check") { // it would never end; TestServe runs it for real
 		args = append(args, "--check")
@@ -130,6 +133,20 @@ func runExample(t *testing.T, line string) {
 	if r := infer(t, passedOn(), args...); r.code != 0 && !(r.code == 4 && strings.Contains(line, "--strict")) && !(loads && (r.code == 3 || r.code == 4)) {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}
+}
+
+// shortProfile makes the timed phase of a profile short; one that only reads runs nothing.
+func shortProfile(line string, args []string) []string {
+	for _, reads := range []string{"--from-trace", "--diff", "--list-advice"} {
+		if strings.Contains(line, reads) {
+			return args
+		}
+	}
+	args = append(args, "--warm-up", "3")
+	if !strings.Contains(line, "--runs") {
+		args = append(args, "--duration", "100ms", "--cold", "1")
+	}
+	return args
 }
 
 // shortLoad starts the server that an example loads, and makes the load short.
@@ -164,7 +181,7 @@ func shortComparison(t *testing.T, args []string) []string {
 			arg = "http://" + address
 		}
 		if strings.HasSuffix(arg, ".json") {
-			if r := infer(t, passedOn(), "profile", "model.onnx", "--runs", "400", "--cold", "0", "--format", "json", "-o", arg); r.code != 0 {
+			if r := infer(t, passedOn(), "profile", "model.onnx", "--runs", "400", "--warm-up", "3", "--cold", "0", "--profiled-runs", "0", "--roofline", "off", "--format", "json", "-o", arg); r.code != 0 {
 				t.Fatal(r.err)
 			}
 		}

@@ -79,7 +79,7 @@ func TestJudgeAdvice(t *testing.T) {
 // TestAdviceGate: a rule that a setting alone makes apply.
 func TestAdviceGate(t *testing.T) {
 	needEngine(t)
-	r := infer(t, passedOn(), "profile", digits, "--runs", "20", "--cold", "0", "--roofline", "off", "--profiled-runs", "0", "--threads", "1",
+	r := infer(t, passedOn(), "profile", digits, "--runs", "20", "--warm-up", "3", "--cold", "0", "--roofline", "off", "--profiled-runs", "0", "--threads", "1",
 		"--session-config", "session.disable_prepacking=1", "--advice-gate", "PREPACK-OFF", "--advice-gate", "LAYOUT", "--format", "json")
 	d := r.document(t)
 	if r.code != 3 || d.Verdict != report.FailedGate || !strings.Contains(r.err, "a gate was missed: advice PREPACK-OFF (") {

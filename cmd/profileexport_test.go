@@ -35,7 +35,7 @@ func TestExportRefused(t *testing.T) {
 func profiledTo(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	args = append([]string{"profile", digits, "--runs", "40", "--cold", "0", "--roofline", "off", "--format", "json", "-o", path}, args...)
+	args = append([]string{"profile", digits, "--runs", "40", "--warm-up", "3", "--cold", "0", "--roofline", "off", "--format", "json", "-o", path}, args...)
 	if r := infer(t, passedOn(), args...); r.code != 0 {
 		t.Fatalf("exit %d: %s", r.code, r.err)
 	}

@@ -16,7 +16,7 @@ func TestProfileCommands(t *testing.T) {
 		t.Skip("no /bin/sh")
 	}
 	needEngine(t)
-	r := infer(t, passedOn(), "profile", digits, "--runs", "50", "--duration", "50ms", "--cold", "2", "--profiled-runs", "0", "--roofline", "off",
+	r := infer(t, passedOn(), "profile", digits, "--runs", "50", "--warm-up", "3", "--duration", "50ms", "--cold", "2", "--profiled-runs", "0", "--roofline", "off",
 		"--pre", "while read n; do echo $n; done", "--post", "true", "--format", "json")
 	if r.code != 0 {
 		t.Fatalf("exit %d: %s", r.code, r.err)

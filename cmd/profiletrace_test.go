@@ -118,7 +118,7 @@ func TestFromTraceModel(t *testing.T) {
 		t.Skip("no folder shared/models beside the checkout")
 	}
 	path := filepath.Join(t.TempDir(), "trace.json")
-	if r := infer(t, nil, "profile", model, "--runs", "10", "--profiled-runs", "5", "--cold", "0", "--roofline", "off", "--trace", path); r.code != 0 {
+	if r := infer(t, nil, "profile", model, "--runs", "10", "--warm-up", "3", "--profiled-runs", "5", "--cold", "0", "--roofline", "off", "--trace", path); r.code != 0 {
 		t.Skipf("no trace on this machine: %s", r.err)
 	}
 	d, x := fromTrace(t, path, model)

@@ -20,7 +20,7 @@ func TestCustomOps(t *testing.T) {
 	if err := enginetest.Twice().Save(path, model.SaveOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	r := infer(t, nil, "profile", path, "--runs", "5", "--cold", "1", "--profiled-runs", "1", "--by", "node", "--custom-ops", library, "--format", "json")
+	r := infer(t, nil, "profile", path, "--runs", "5", "--warm-up", "3", "--cold", "1", "--profiled-runs", "1", "--by", "node", "--custom-ops", library, "--format", "json")
 	if r.code != 0 {
 		t.Fatalf("exit %d: %s", r.code, r.err)
 	}
@@ -31,7 +31,7 @@ func TestCustomOps(t *testing.T) {
 	if !strings.Contains(string(d.Details), "Twice") {
 		t.Error("the node is not in the details")
 	}
-	r = infer(t, nil, "profile", path, "--runs", "5", "--cold", "0")
+	r = infer(t, nil, "profile", path, "--runs", "5", "--warm-up", "3", "--cold", "0")
 	if r.code != 1 || !strings.Contains(r.err, `operator Twice of domain "infer.test"`) || !strings.Contains(r.err, "hint: pass the library that has it with --custom-ops LIB") {
 		t.Errorf("without the library: exit %d: %s", r.code, r.err)
 	}
@@ -77,16 +77,16 @@ func TestProviderThatIsNotHere(t *testing.T) {
 	for name, value := range map[string]string{"XDG_CACHE_HOME": t.TempDir(), "INFER_ORT_LIBRARY": "", "LD_LIBRARY_PATH": "", "VIRTUAL_ENV": "", "PATH": ""} {
 		t.Setenv(name, value)
 	}
-	r := infer(t, nil, "profile", digits, "--runs", "5", "--cold", "0", "--provider", "openvino")
+	r := infer(t, nil, "profile", digits, "--runs", "5", "--warm-up", "3", "--cold", "0", "--provider", "openvino")
 	if r.code != 1 || !strings.Contains(r.err, "has the openvino provider") || !strings.Contains(r.err, "infer runtime install --flavor openvino") {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}
 	// a library that is named is used, and then it is the session that says what it lacks
-	r = infer(t, nil, "profile", digits, "--runs", "5", "--cold", "0", "--provider", "cuda", "--ort-library", lib)
+	r = infer(t, nil, "profile", digits, "--runs", "5", "--warm-up", "3", "--cold", "0", "--provider", "cuda", "--ort-library", lib)
 	if r.code != 1 || !strings.Contains(r.err, "the cuda provider is not in this build") {
 		t.Errorf("a named library: exit %d: %s", r.code, r.err)
 	}
-	r = infer(t, nil, "profile", digits, "--runs", "5", "--cold", "0", "--provider", "cuda", "--provider", "cpu", "--ort-library", lib, "--format", "json")
+	r = infer(t, nil, "profile", digits, "--runs", "5", "--warm-up", "3", "--cold", "0", "--provider", "cuda", "--provider", "cpu", "--ort-library", lib, "--format", "json")
 	if r.code != 0 || !strings.Contains(strings.Join(r.document(t).Warnings, "\n"), "cuda") {
 		t.Errorf("with cpu after it: exit %d: %s", r.code, r.err)
 	}

@@ -162,7 +162,7 @@ func writeJSON(t *testing.T, text string) string {
 func acceptedEverywhere(t *testing.T, file string) {
 	t.Helper()
 	for _, args := range [][]string{
-		{"profile", digits, "--runs", "20", "--cold", "0", "--roofline", "off", "--profiled-runs", "0"},
+		{"profile", digits, "--runs", "20", "--warm-up", "3", "--cold", "0", "--roofline", "off", "--profiled-runs", "0"},
 		{"serve", digits, "--check", "--http", "127.0.0.1:0", "--grpc", "off", "--metrics", "off"},
 		{"loadtest", digits, "--rps", "50", "--duration", "300ms", "--warm-up", "0s", "--floor", "off"},
 	} {

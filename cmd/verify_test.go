@@ -98,7 +98,7 @@ func TestVerifyModels(t *testing.T) {
 	var runs []string
 	for _, name := range []string{"a", "b"} {
 		run := filepath.Join(dir, name+".json")
-		r := infer(t, passedOn(), "profile", digits, "--runs", "400", "--cold", "1", "--batch", "2", "--gate", "latency_p50<1h", "--format", "json", "-o", run)
+		r := infer(t, passedOn(), "profile", digits, "--runs", "400", "--warm-up", "3", "--cold", "1", "--batch", "2", "--gate", "latency_p50<1h", "--format", "json", "-o", run)
 		if r.code != 0 {
 			t.Fatalf("exit %d: %s", r.code, r.err)
 		}
@@ -112,7 +112,7 @@ func TestVerifyModels(t *testing.T) {
 	verifies(t, "latency_p99", merged)
 	verifies(t, "latency_mean", merged, runs[1], runs[0])
 	other := filepath.Join(dir, "other.json")
-	infer(t, passedOn(), "profile", digits, "--runs", "40", "--cold", "0", "--profiled-runs", "0", "--threads", "1", "--format", "json", "-o", other)
+	infer(t, passedOn(), "profile", digits, "--runs", "40", "--warm-up", "3", "--cold", "0", "--profiled-runs", "0", "--threads", "1", "--format", "json", "-o", other)
 	if r := infer(t, nil, "report", "--merge", runs[0], other); r.code != 2 || !strings.Contains(r.err, "option threads differs") {
 		t.Errorf("other options: exit %d: %s", r.code, r.err)
 	}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,6 +79,32 @@ func TestFromTraceCut(t *testing.T) {
 func TestFromTraceGate(t *testing.T) {
 	r := infer(t, nil, "profile", "--from-trace", traces+"ort-1.30-loop.json", "--gate", "latency_max<1us")
 	if r.code != 3 {
+		t.Errorf("exit %d: %s", r.code, r.err)
+	}
+}
+
+// TestFromTraceAdvice: the rules that need nothing but a trace look at it, the others are named.
+func TestFromTraceAdvice(t *testing.T) {
+	line := func(name, op string, ts, dur int) string {
+		return fmt.Sprintf(`{"cat":"Node","pid":1,"tid":1,"dur":%d,"ts":%d,"ph":"X","name":"%s_kernel_time","args":{"op_name":"%s","provider":"CPUExecutionProvider"}},`+"\n", dur, ts, name, op)
+	}
+	text := "[\n"
+	for run := range 3 {
+		text += line("turn", "Transpose", 1000*run, 400) + line("conv", "Conv", 1000*run+400, 600) +
+			fmt.Sprintf(`{"cat":"Session","pid":1,"tid":1,"dur":1000,"ts":%d,"ph":"X","name":"model_run","args":{}},`+"\n", 1000*run)
+	}
+	path := filepath.Join(t.TempDir(), "layout.json")
+	if err := os.WriteFile(path, []byte(text+"{}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, x := fromTrace(t, path)
+	if len(x.Advice) != 1 || x.Advice[0].Rule != "LAYOUT" || x.Advice[0].Bound < 1.5 {
+		t.Errorf("advice %+v", x.Advice)
+	}
+	if len(x.Unjudged) < 5 {
+		t.Errorf("only %d rules could not be judged", len(x.Unjudged))
+	}
+	if r := infer(t, nil, "profile", "--from-trace", path, "--advice-gate", "LAYOUT"); r.code != 3 {
 		t.Errorf("exit %d: %s", r.code, r.err)
 	}
 }

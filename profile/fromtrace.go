@@ -12,6 +12,7 @@ import (
 	"infer/model/onnx"
 	"infer/model/tensor"
 	"infer/model/trace"
+	"infer/profile/advice"
 	"infer/profile/lineage"
 	"infer/report"
 )
@@ -52,6 +53,13 @@ func FromTrace(t *trace.Trace, m *model.Model, o Options, d *report.Document) er
 		x.Memory.Allocator = &report.Allocator{PeakInUse: t.PeakInUse, Held: t.ArenaHeld}
 	}
 	addTraced(d, t)
+	if t.Format == trace.ONNXRuntime {
+		f := &advice.Facts{Document: d, Details: x, Model: m}
+		if m != nil {
+			f.Path = r.operand()
+		}
+		x.Advice, x.Unjudged = advice.Check(f), advice.Unjudged(f)
+	}
 	return d.SetDetails(x)
 }
 

@@ -120,6 +120,6 @@ func TestVerifyModels(t *testing.T) {
 	infer(t, nil, "compare", runs[0], runs[1], "--format", "json", "-o", compared)
 	verifies(t, "latency_p50", compared, runs[1], runs[0])
 	live := filepath.Join(dir, "live.json")
-	infer(t, passedOn(), "compare", "--a", digits, "--b", digits, "--block", "50ms", "--max-time", "2s", "--format", "json", "-o", live)
+	infer(t, passedOn(), "compare", "--a", digits, "--b", digits, "--block", "50ms", "--pairs", "6", "--max-time", "5s", "--format", "json", "-o", live)
 	verifies(t, "latency_p50", live)
 }

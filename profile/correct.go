@@ -142,34 +142,42 @@ func correct(times []nodeTime, a *alternated, o *overhead) *report.Correction {
 	return c
 }
 
-// split gives the nodes below the resolution their parts of the time that they have together, and returns its mean.
+// split gives the nodes below the resolution their parts of the time that they have together, and returns its mean. The
+// parts are the same in all blocks, so that none is negative and every grouping of nodes adds up to the same.
 func split(times []nodeTime) float64 {
-	var together, weights []float64
+	var together []float64
+	weights := 0.0
 	for _, t := range times {
 		if !t.below {
 			continue
 		}
 		if together == nil {
-			together, weights = make([]float64, len(t.corrected)), make([]float64, len(t.corrected))
+			together = make([]float64, len(t.corrected))
 		}
-		for b := range t.corrected {
-			together[b] += t.corrected[b]
-			weights[b] += t.traced[b]
+		for b, v := range t.corrected {
+			together[b] += v
 		}
+		weights += mean(t.traced).Value
 	}
-	total := max(0, mean(together).Value)
+	total := mean(together).Value
+	if !(total > 0) || weights == 0 {
+		together, total = make([]float64, len(together)), 0
+	}
 	for _, t := range times {
 		for b := range t.corrected {
-			switch {
-			case !t.below:
-			case total == 0 || weights[b] == 0:
-				t.corrected[b] = 0
-			default:
-				t.corrected[b] = together[b] * t.traced[b] / weights[b]
+			if t.below {
+				t.corrected[b] = together[b] * part(mean(t.traced).Value, weights)
 			}
 		}
 	}
 	return total
+}
+
+func part(v, whole float64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return v / whole
 }
 
 // keepSome gives the nodes what the trace tells where nothing is left of any of them: the tracing cost more at the chain

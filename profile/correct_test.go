@@ -104,6 +104,38 @@ func TestCorrectInflated(t *testing.T) {
 	}
 }
 
+// TestGroupingsAddUp: whatever the nodes are grouped by, the groups sum to the same, and none is negative.
+func TestGroupingsAddUp(t *testing.T) {
+	var kernel []float64
+	for i := range 60 {
+		kernel = append(kernel, []float64{0.1e-6, 0.4e-6, 30e-6}[i%3])
+	}
+	a := made(kernel, 4e-6, 2e-6, 5e-6, 0.5, 8)
+	times := a.nodeTimes()
+	correct(times, a, &overhead{known(4e-6), known(6e-6)})
+	sum := func(key func(*nodeTime) string) (s float64) {
+		for _, row := range table(times, key) {
+			if row.Seconds < 0 {
+				t.Errorf("%s took %g s", row.Name, row.Seconds)
+			}
+			s += row.Seconds
+		}
+		return s
+	}
+	nodes := sum(func(t *nodeTime) string { return t.Name })
+	for _, n := range []int{1, 2, 7} {
+		groups := sum(func(t *nodeTime) string { return fmt.Sprint(len(t.Name)%n, t.Name[len(t.Name)-1:]) })
+		if math.Abs(groups/nodes-1) > 1e-9 {
+			t.Errorf("the groups sum to %g s, the nodes to %g", groups, nodes)
+		}
+	}
+	for _, x := range times {
+		if mean(x.corrected).Value < 0 {
+			t.Errorf("%s took %g s", x.Name, mean(x.corrected).Value)
+		}
+	}
+}
+
 // TestCorrectLoop: a node that holds others has what their tracing costs outside of their own times in its own time.
 func TestCorrectLoop(t *testing.T) {
 	const floor, outside, calls = 4e-6, 2e-6, 50

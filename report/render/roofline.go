@@ -28,9 +28,9 @@ type roof struct {
 }
 
 // at returns the roof over an intensity.
-func (r roof) at(x float64) float64 { return min(r.rate, r.bandwidth*x) }
+func (f roof) at(x float64) float64 { return min(f.rate, f.bandwidth*x) }
 
-func (r roof) ridge() float64 { return r.rate / r.bandwidth }
+func (f roof) ridge() float64 { return f.rate / f.bandwidth }
 
 // roofNode is a node in the picture.
 type roofNode struct {

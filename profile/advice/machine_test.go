@@ -85,7 +85,7 @@ func TestTrouble(t *testing.T) {
 		{"SMT", func(f *Facts) { f.Machine.SMT, f.Machine.Cores = true, 1 }, "2 threads on 1 physical core", "infer profile model.onnx --threads 1", 0},
 		{"NUMA", func(f *Facts) { f.Machine.NUMANodes = 2 }, "one NUMA node of 1 CPU", "infer profile model.onnx --threads 1", 0},
 		{"NO-VNNI", func(f *Facts) { f.Machine.ISA = []string{"avx2"} }, "8-bit dot products", "", 0},
-		{"SPIN-IDLE", spinning, "45.0 ms of CPU time, a run takes 10.0 ms", "infer profile model.onnx --session-config session.intra_op.allow_spinning=0", 0},
+		{"SPIN-IDLE", spinning, "45 ms of CPU time, a run takes 10 ms", "infer profile model.onnx --session-config session.intra_op.allow_spinning=0", 0},
 		// The pipeline takes 6 + 10 ms; as fast as alone it would take 2 + 10: 16/12 = 1.33.
 		{"SPIN-PREPOST", func(f *Facts) { f.Details.Stages[1].Latency = histogram(50, 0.0060, 0.0061) }, "pre takes 2.9", "infer profile model.onnx --session-config session.intra_op.allow_spinning=0", 1.33},
 		// Half of a run is outside of nodes: without it twice as fast.

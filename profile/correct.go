@@ -115,11 +115,15 @@ const sharesOnly = 1.5
 func correct(times []nodeTime, a *alternated, o *overhead) *report.Correction {
 	untraced, traced := middles(a.untraced), middles(a.traced)
 	c := &report.Correction{Untraced: interval(mean(untraced)), Traced: interval(mean(traced)), Inflation: ratio(traced, untraced), Scale: 1}
+	for _, t := range times {
+		c.Nodes += int(math.Round(t.calls))
+	}
 	floor, outside := 0.0, 0.0
 	if o != nil {
+		o = o.here(untraced, traced, c.Nodes)
 		floor, outside = max(0, o.floor.Value), max(0, o.perNode.Value-o.floor.Value)
 		c.Floor, c.PerNode = interval(o.floor), interval(o.perNode)
-		c.Calibrated = "a chain of tiny nodes, traced and untraced in turn"
+		c.Calibrated = "a chain of tiny nodes and this graph, traced and untraced in turn"
 	}
 	c.Resolution = 3 * floor
 	for i := range times {
@@ -130,16 +134,42 @@ func correct(times []nodeTime, a *alternated, o *overhead) *report.Correction {
 		for b, v := range t.traced {
 			t.corrected[b] = v - cost
 		}
-		c.Nodes += int(math.Round(t.calls))
 		if t.below {
 			c.Below += int(math.Round(t.calls))
 		}
 	}
 	c.BelowTime = split(times)
-	keepSome(times)
 	c.SharesOnly = c.Inflation.Value > sharesOnly
 	reconcile(times, c, o)
 	return c
+}
+
+// here joins what the chain tells with what this graph tells itself: traced runs are longer by a node's cost for each of
+// its calls, of which the chain tells how much lies inside of the node. Each counts as much as it is sure: the graph of
+// many short nodes tells more, the one of a few long nodes next to nothing.
+func (o *overhead) here(untraced, traced []float64, calls int) *overhead {
+	if !(o.perNode.Value > 0) || !o.floor.OK || calls == 0 {
+		return o
+	}
+	inside := min(1, o.floor.Value/o.perNode.Value)
+	var own []float64
+	for b := range min(len(untraced), len(traced)) {
+		own = append(own, (traced[b]-untraced[b])/float64(calls)*inside)
+	}
+	e := mean(own)
+	halfChain, halfOwn := (o.floor.Hi-o.floor.Lo)/2, (e.Hi-e.Lo)/2
+	if !e.OK || e.N < 3 || e.Value <= 0 || halfChain == 0 || halfOwn == 0 {
+		return o
+	}
+	chain, graph := 1/(halfChain*halfChain), 1/(halfOwn*halfOwn)
+	joined := *o
+	joined.floor.Value = (chain*o.floor.Value + graph*e.Value) / (chain + graph)
+	half := 1 / math.Sqrt(chain+graph)
+	joined.floor.Lo, joined.floor.Hi = joined.floor.Value-half, joined.floor.Value+half
+	scale := joined.floor.Value / o.floor.Value
+	p := &joined.perNode
+	p.Value, p.Lo, p.Hi = p.Value*scale, p.Lo*scale, p.Hi*scale
+	return &joined
 }
 
 // split gives the nodes below the resolution their parts of the time that they have together, and returns its mean. The
@@ -180,17 +210,6 @@ func part(v, whole float64) float64 {
 	return v / whole
 }
 
-// keepSome gives the nodes what the trace tells where nothing is left of any of them: the tracing cost more at the chain
-// than here. Their shares are still worth telling, and reconcile scales them to the untraced run.
-func keepSome(times []nodeTime) {
-	if slices.ContainsFunc(times, func(t nodeTime) bool { return mean(t.corrected).Value > 0 }) {
-		return
-	}
-	for i := range times {
-		times[i].corrected = slices.Clone(times[i].traced)
-	}
-}
-
 // reconcile compares the sum of the corrected times with an untraced run. Where it is longer, tracing slowed the nodes
 // by more than it costs where nothing else runs (caches, spinning threads), and all of them are scaled down alike.
 func reconcile(times []nodeTime, c *report.Correction, o *overhead) {
@@ -210,16 +229,34 @@ func reconcile(times []nodeTime, c *report.Correction, o *overhead) {
 	}
 	c.Sum = interval(sum)
 	c.Residual = c.Untraced.Value - sum.Value
-	if c.Residual >= 0 || sum.Value <= 0 {
-		return
+	switch {
+	case sum.Value <= 0: // all are below the resolution: their shares are as traced, of the time that is left, which is the run
+		for i := range times {
+			times[i].corrected = slices.Clone(times[i].traced)
+		}
+		scale(times, c.Untraced.Value)
+	case c.Residual < 0:
+		c.Scale = scale(times, c.Untraced.Value)
+		c.BelowTime *= c.Scale
 	}
-	c.Scale = c.Untraced.Value / sum.Value
+}
+
+// scale multiplies the times so that they sum to total, and returns by what.
+func scale(times []nodeTime, total float64) float64 {
+	sum := 0.0
+	for _, t := range times {
+		sum += mean(t.corrected).Value
+	}
+	if sum <= 0 {
+		return 1
+	}
+	by := total / sum
 	for _, t := range times {
 		for b := range t.corrected {
-			t.corrected[b] *= c.Scale
+			t.corrected[b] *= by
 		}
 	}
-	c.BelowTime *= c.Scale
+	return by
 }
 
 func middles(blocks [][]float64) []float64 {

@@ -21,8 +21,12 @@ func correctionSections(p report.ProfileDetails) []section {
 	}
 	add("untraced run", c.Untraced, "")
 	add("traced run", c.Traced, fmt.Sprintf(", %s as long", withInterval(c.Inflation, factor)))
-	add("all nodes, corrected", c.Sum, fmt.Sprintf(", %s of %s a run", percent(part(c.Sum.Value, c.Untraced.Value)), plural(c.Nodes, "call")))
+	if c.Sum.Value > 0 {
+		add("all nodes, corrected", c.Sum, fmt.Sprintf(", %s of %s a run", percent(part(c.Sum.Value, c.Untraced.Value)), plural(c.Nodes, "call")))
+	}
 	switch {
+	case c.Sum.Value <= 0:
+		s.facts = append(s.facts, fact{"all nodes", "below what can be told from the tracing: shares are as traced, and nobody knows how much of the run lies outside of nodes"})
 	case c.Residual >= 0:
 		s.facts = append(s.facts, fact{"outside of nodes", fmt.Sprintf("%s, %s: the runtime's own work between them", seconds(c.Residual), percent(part(c.Residual, c.Untraced.Value)))})
 	default:
@@ -34,7 +38,7 @@ func correctionSections(p report.ProfileDetails) []section {
 	}
 	add("tracing, in a node", c.Floor, "")
 	add("tracing, a node in all", c.PerNode, "")
-	if c.Below > 0 {
+	if c.Below > 0 && c.Sum.Value > 0 {
 		s.facts = append(s.facts, fact{"below resolution", fmt.Sprintf("%s shorter than %s, %s together (%s)", plural(c.Below, "call"), seconds(c.Resolution),
 			seconds(c.BelowTime), percent(part(c.BelowTime, c.Untraced.Value)))})
 	}

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -115,19 +116,38 @@ func TestExpect(t *testing.T) {
 	}
 }
 
-// TestRefusedInTheMiddle sends a body over the limit to its end, as simple clients do: the answer arrives all the same.
+// TestRefusedInTheMiddle sends a body over the limit to its end, as simple clients do: the answer arrives all the same. It
+// is sent by hand, since net/http's client at times tells of its own broken write in place of the answer that it got.
 func TestRefusedInTheMiddle(t *testing.T) {
 	_, address := sums(t, Options{MaxBody: 1 << 20})
-	for range 5 {
-		a := ask(t, "POST", "http://"+address+"/v2/models/sum/infer", make([]byte, 8<<20))
-		if a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "1048576") {
-			t.Errorf("%d %s", a.status, a.body)
-		}
-		a = ask(t, "POST", "http://"+address+"/v2/models/sum/infer", io.LimitReader(endless{}, 8<<20)) // in chunks
-		if a.status != http.StatusRequestEntityTooLarge {
-			t.Errorf("in chunks: %d %s", a.status, a.body)
+	const size = 8 << 20
+	for _, c := range []struct {
+		name, header string
+		body         func(w io.Writer) error
+	}{
+		{"whole", fmt.Sprintf("Content-Length: %d", size), func(w io.Writer) error { return send(w, size) }},
+		{"in chunks", "Transfer-Encoding: chunked", func(w io.Writer) error {
+			chunks := httputil.NewChunkedWriter(w)
+			return errors.Join(send(chunks, size), chunks.Close())
+		}},
+	} {
+		for range 5 {
+			conn := dialed(t, address)
+			fmt.Fprintf(conn, "POST /v2/models/sum/infer HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n", c.header)
+			if err := c.body(conn); err != nil {
+				t.Errorf("%s: the body was not taken to its end: %v", c.name, err)
+			}
+			a := respond(t, bufio.NewReader(conn), "POST")
+			if a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "1048576") {
+				t.Errorf("%s: %d %s", c.name, a.status, a.body)
+			}
 		}
 	}
+}
+
+func send(w io.Writer, n int64) error {
+	_, err := io.CopyN(w, endless{}, n)
+	return err
 }
 
 // endless reads spaces.

@@ -136,6 +136,19 @@ func TestGroupingsAddUp(t *testing.T) {
 	}
 }
 
+// TestOriginTable: what is not named one by one is counted together.
+func TestOriginTable(t *testing.T) {
+	a := made(make([]float64, mostOrigins+30), 4e-6, 0, 0, 0, 2)
+	rows := originTable(tracedTimes(a.trace))
+	sum := 0.0
+	for _, r := range rows {
+		sum += r.Share
+	}
+	if last := rows[len(rows)-1]; len(rows) != mostOrigins+1 || last.Name != "(others)" || last.Count != 30 || math.Abs(sum-1) > 1e-9 {
+		t.Errorf("%d rows, the last %+v, shares sum to %g", len(rows), last, sum)
+	}
+}
+
 // TestCorrectLoop: a node that holds others has what their tracing costs outside of their own times in its own time.
 func TestCorrectLoop(t *testing.T) {
 	const floor, outside, calls = 4e-6, 2e-6, 50

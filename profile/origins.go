@@ -4,7 +4,28 @@ import (
 	"infer/model/onnx"
 	"infer/model/trace"
 	"infer/profile/lineage"
+	"infer/report"
 )
+
+// mostOrigins bounds the table of nodes as written, which is the longer one of the two that a page holds.
+const mostOrigins = 200
+
+// originTable has the times of the nodes as written; what else is known of a node stands in the table of nodes that ran.
+func originTable(times []nodeTime) []report.Share {
+	var rows []report.Share
+	for i, r := range table(times, func(t *nodeTime) string { return t.Name }) {
+		if i < mostOrigins {
+			rows = append(rows, report.Share{Name: r.Name, Op: r.Op, Count: r.Count, Seconds: r.Seconds, Share: r.Share, Lo: r.Lo, Hi: r.Hi, Below: r.Below})
+			continue
+		}
+		if i == mostOrigins {
+			rows = append(rows, report.Share{Name: "(others)"})
+		}
+		rest := &rows[mostOrigins]
+		rest.Count, rest.Seconds, rest.Share = rest.Count+r.Count, rest.Seconds+r.Seconds, rest.Share+r.Share
+	}
+	return rows
+}
 
 // byOrigin gives the time of each node that ran to the nodes of the graph as written that it computes. One that the
 // runtime added itself keeps its own.

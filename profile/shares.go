@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"infer/internal/atomicfile"
@@ -41,7 +42,7 @@ func (r *runner) shares(a *alternated, o *overhead) {
 	r.tables(times, names)
 	names.timeline(t)
 	if r.ran != nil {
-		r.details.ByOrigin = table(byOrigin(times, r.t.Model.Proto, parts), func(t *nodeTime) string { return t.Name })
+		r.details.ByOrigin = originTable(byOrigin(times, r.t.Model.Proto, parts))
 	}
 	r.details.By, r.details.Top = r.o.By, r.o.Top
 	r.details.Trace = TraceInfo(t, r.o.TracePath)
@@ -159,9 +160,10 @@ func (g *grouped) share() report.Share {
 	m := mean(g.series)
 	row.Seconds = max(0, m.Value)
 	if m.OK {
-		lo, hi := max(m.Lo, 0), max(m.Hi, 0)
+		lo, hi := digits(max(m.Lo, 0)), digits(max(m.Hi, 0))
 		row.Lo, row.Hi = &lo, &hi
 	}
+	row.Traced, row.Total = digits(row.Traced), digits(row.Total)
 	row.Below = g.below == row.Count
 	if row.Count == 1 && g.spread.calls != 1 {
 		row.Calls = g.spread.calls
@@ -180,10 +182,19 @@ func (g *grouped) share() report.Share {
 		row.Parallel = &parallel
 	}
 	if busy := g.spread.run + g.spread.wait; busy > 0 {
-		wait := g.spread.wait / busy
+		wait := digits(g.spread.wait / busy)
 		row.Wait = &wait
 	}
 	return row
+}
+
+// digits keeps six digits: more than a trace of whole microseconds tells, and a page of many nodes stays small.
+func digits(v float64) float64 {
+	short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 6, 64), 64)
+	if err != nil {
+		return v
+	}
+	return short
 }
 
 // block returns the part of the model that a node belongs to by its name: the first two parts of a path such as

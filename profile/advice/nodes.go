@@ -23,7 +23,7 @@ const (
 func nodeRules() []Rule {
 	return []Rule{{
 		ID: "OVERHEAD-BOUND", Needs: []Need{needTimes, needCorrection}, Check: checkOverhead,
-		Trigger: "more than 30 % of the nodes are too short to measure, and more than 20 % of a run is outside of all nodes",
+		Trigger: "more than 30 % of the nodes are too short to measure, and more than 20 % of a run is outside of all nodes, by the upper end of what they take",
 		Advice:  "fewer, larger nodes: fold and fuse, drop Cast and Reshape, run larger batches; on a GPU a CUDA graph",
 	}, {
 		ID: "LAYOUT", Needs: []Need{needTimes}, Check: checkLayout,
@@ -42,11 +42,15 @@ func nodeRules() []Rule {
 
 func checkOverhead(f *Facts) *report.Advice {
 	c := f.Details.Correction
-	if c.Nodes == 0 || c.Untraced.Value <= 0 {
-		return nil
+	if c.Nodes == 0 || c.Untraced.Value <= 0 || c.Sum.Value <= 0 {
+		return nil // nothing is known of the nodes, so nothing of what lies outside of them
+	}
+	most := c.Sum.Value
+	if c.Sum.Hi != nil {
+		most = *c.Sum.Hi
 	}
 	short, outside := float64(c.Below)/float64(c.Nodes), c.Residual/c.Untraced.Value
-	if short <= shortNodes || outside <= framework {
+	if short <= shortNodes || 1-most/c.Untraced.Value <= framework {
 		return nil
 	}
 	a := &report.Advice{

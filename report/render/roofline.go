@@ -42,7 +42,7 @@ type roofNode struct {
 }
 
 // mostNodes bounds the nodes of a picture, so that a page stays small.
-const mostNodes = 200
+const mostNodes = 50
 
 // newRoofline puts rows, of which the table shows some, under the roofs. The first ones get letters for marks.
 func newRoofline(c *report.Ceilings, rows []report.Share, shown int) roofline {

@@ -89,7 +89,10 @@ func TestTrouble(t *testing.T) {
 		// The pipeline takes 6 + 10 ms; as fast as alone it would take 2 + 10: 16/12 = 1.33.
 		{"SPIN-PREPOST", func(f *Facts) { f.Details.Stages[1].Latency = histogram(50, 0.0060, 0.0061) }, "pre takes 2.9", "infer profile model.onnx --session-config session.intra_op.allow_spinning=0", 1.33},
 		// Half of a run is outside of nodes: without it twice as fast.
-		{"OVERHEAD-BOUND", func(f *Facts) { c := f.Details.Correction; c.Nodes, c.Below, c.Residual, c.Sum.Value = 10, 4, 0.00505, 0.00505 }, "50 % of a run is spent between", "infer optimize model.onnx --level full", 2},
+		{"OVERHEAD-BOUND", func(f *Facts) {
+			c := f.Details.Correction
+			c.Nodes, c.Below, c.Residual, c.Sum.Value = 10, 4, 0.00505, 0.00505
+		}, "50 % of a run is spent between", "infer optimize model.onnx --level full", 2},
 		// 80 % of the node time, 79.2 % of the run, at half the bytes: 1/(1 - 0.792/2) = 1.66.
 		{"MEM-BOUND", func(f *Facts) { f.Details.ByNode[0].Class = "memory" }, "100 % of the time", "infer optimize model.onnx --level full", 1.98},
 		// Of 80 % of the nodes' time 40 % is waiting; 99 % of a run is in nodes: 1/(1 - 0.317) = 1.46.

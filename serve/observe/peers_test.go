@@ -107,15 +107,19 @@ type vector struct {
 	}
 }
 
-// TestPrometheus lets the real one scrape a server, evaluate the rules, and answer every question of the dashboard.
-func TestPrometheus(t *testing.T) {
-	prometheus, err := exec.LookPath("prometheus")
+// scraper is a real Prometheus that scrapes a server five times a second.
+type scraper struct {
+	t   *testing.T
+	api string
+}
+
+// scraping starts Prometheus on the configuration that infer deploys, pointed at the server.
+func scraping(t *testing.T, server string) scraper {
+	t.Helper()
+	program, err := exec.LookPath("prometheus")
 	if err != nil {
 		t.Skip("prometheus is not installed")
 	}
-	b := fed(t, time.Now(), false)
-	server := httptest.NewServer(b.Handler())
-	defer server.Close()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, configs.Monitoring); err != nil {
 		t.Fatal(err)
@@ -125,12 +129,11 @@ func TestPrometheus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := strings.TrimPrefix(server.URL, "http://")
-	edited := strings.NewReplacer("5s", "200ms", "infer:8002", address).Replace(string(text))
+	edited := strings.NewReplacer("5s", "200ms", "infer:8002", strings.TrimPrefix(server, "http://")).Replace(string(text))
 	if err := os.WriteFile(file, []byte(edited), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := start(t, regexp.MustCompile(`msg="Listening on" address=(\S+)`), prometheus, "--config.file="+file,
+	m := start(t, regexp.MustCompile(`msg="Listening on" address=(\S+)`), program, "--config.file="+file,
 		"--storage.tsdb.path="+t.TempDir(), "--web.listen-address=127.0.0.1:0")
 	eventually(t, "Prometheus is ready", func() bool {
 		r, err := http.Get("http://" + m[1] + "/-/ready")
@@ -140,48 +143,44 @@ func TestPrometheus(t *testing.T) {
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
-	api := "http://" + m[1] + "/api/v1/"
-	query := func(expr string) (v vector) {
-		ask(t, api+"query?query="+url.QueryEscape(expr), &v)
-		return v
-	}
-	scrapes := func(n string) func() bool {
-		return func() bool {
-			return len(query(`count_over_time(infer_requests_total{job="infer",reason="ok",model="m"}[1h]) >= `+n).Data.Result) == 1
-		}
-	}
-	eventually(t, "two scrapes", scrapes("2"))
-	b.Reload(os.ErrInvalid) // an increase between scrapes
-	b.Request(request(time.Now()))
-	b.Run(run(time.Now()))
-	eventually(t, "five scrapes", scrapes("5"))
+	return scraper{t, "http://" + m[1] + "/api/v1/"}
+}
 
-	for _, e := range panels(t) { // a scrape that came too late on a busy machine leaves a gap
-		eventually(t, e.where+": an answer to "+e.text, func() bool { return len(query(e.text).Data.Result) > 0 })
+func (p scraper) query(expr string) (v vector) {
+	p.t.Helper()
+	ask(p.t, p.api+"query?query="+url.QueryEscape(expr), &v)
+	return v
+}
+
+// scraped reports whether the server was scraped so many times.
+func (p scraper) scraped(times string) func() bool {
+	return func() bool {
+		return len(p.query(`count_over_time(infer_requests_total{job="infer",reason="ok",model="m"}[1h]) >= `+times).Data.Result) == 1
 	}
-	states := func() map[string]string {
-		var v struct {
-			Data struct {
-				Alerts []struct {
-					Labels map[string]string
-					State  string
-				}
+}
+
+// alerts returns the state of each alert that is not silent.
+func (p scraper) alerts() map[string]string {
+	p.t.Helper()
+	var v struct {
+		Data struct {
+			Alerts []struct {
+				Labels map[string]string
+				State  string
 			}
 		}
-		ask(t, api+"alerts", &v)
-		all := map[string]string{}
-		for _, a := range v.Data.Alerts {
-			all[a.Labels["alertname"]] = a.State
-		}
-		return all
 	}
-	eventually(t, "a failed reload fires, and 95 % of the memory waits for its five minutes", func() bool {
-		s := states()
-		return s["InferReloadFailed"] == "firing" && s["InferMemoryNearLimit"] == "pending"
-	})
-	for _, silent := range []string{"InferDown", "InferModelNotReady"} {
-		eventually(t, silent+" is silent", func() bool { return states()[silent] == "" })
+	ask(p.t, p.api+"alerts", &v)
+	all := map[string]string{}
+	for _, a := range v.Data.Alerts {
+		all[a.Labels["alertname"]] = a.State
 	}
+	return all
+}
+
+// rulesAreHealthy holds that Prometheus could evaluate every rule.
+func (p scraper) rulesAreHealthy() {
+	p.t.Helper()
 	var v struct {
 		Data struct {
 			Groups []struct {
@@ -189,14 +188,39 @@ func TestPrometheus(t *testing.T) {
 			}
 		}
 	}
-	ask(t, api+"rules", &v)
+	ask(p.t, p.api+"rules", &v)
 	for _, g := range v.Data.Groups {
 		for _, r := range g.Rules {
 			if r.Health != "ok" {
-				t.Errorf("rule %s: %s %s", r.Name, r.Health, r.LastError)
+				p.t.Errorf("rule %s: %s %s", r.Name, r.Health, r.LastError)
 			}
 		}
 	}
+}
+
+// TestPrometheus lets the real one scrape a server, evaluate the rules, and answer every question of the dashboard.
+func TestPrometheus(t *testing.T) {
+	b := fed(t, time.Now(), false)
+	server := httptest.NewServer(b.Handler())
+	defer server.Close()
+	p := scraping(t, server.URL)
+	eventually(t, "two scrapes", p.scraped("2"))
+	b.Reload(os.ErrInvalid) // an increase between scrapes
+	b.Request(request(time.Now()))
+	b.Run(run(time.Now()))
+	eventually(t, "five scrapes", p.scraped("5"))
+
+	for _, e := range panels(t) { // a scrape that came too late on a busy machine leaves a gap
+		eventually(t, e.where+": an answer to "+e.text, func() bool { return len(p.query(e.text).Data.Result) > 0 })
+	}
+	eventually(t, "a failed reload fires, and 95 % of the memory waits for its five minutes", func() bool {
+		s := p.alerts()
+		return s["InferReloadFailed"] == "firing" && s["InferMemoryNearLimit"] == "pending"
+	})
+	for _, silent := range []string{"InferDown", "InferModelNotReady"} {
+		eventually(t, silent+" is silent", func() bool { return p.alerts()[silent] == "" })
+	}
+	p.rulesAreHealthy()
 }
 
 // TestJaeger sends traces to the real one and finds them through its query API. scripts/jaeger.sh builds it.

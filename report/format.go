@@ -126,6 +126,9 @@ func (m *Metric) Text() (value, interval string) {
 	}
 	v, q := *m.Value, m.QuantityOf()
 	s := scaleFor(q, v)
+	if v == 0 && m.Lo != nil && m.Hi != nil { // no change tells no unit, its interval does
+		s = scaleFor(q, max(*m.Hi, -*m.Lo))
+	}
 	if m.Lo == nil || m.Hi == nil {
 		return digits(v/s.div, 3) + suffix(v, s), ""
 	}

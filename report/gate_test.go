@@ -257,6 +257,7 @@ func TestText(t *testing.T) {
 		{measured("latency_p50", 0.0100012, 0.0100011, 0.0100013, 9), "10.0012 ms", "[10.0011, 10.0013]"},
 		{measured("latency_p50", 0.0123, 0.0119, 1.31, 9), "12.3 ms", "[11.9, 1310]"},
 		{Exact("latency_max", 0), "0 s", ""},
+		{measured("latency_p50", 0, -0.000334, 0.000334, 9), "0 µs", "[-334, 334]"},
 		{Exact("latency_max", 90), "90 s", ""},
 		{Exact("latency_max", 0.5e-9), "0.500 ns", ""},
 		{Exact("peak_rss", 1_500_000_000), "1.50 GB", ""},

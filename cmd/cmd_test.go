@@ -309,6 +309,20 @@ func TestProfileGateMissed(t *testing.T) {
 	}
 }
 
+// told runs a command that must go well, and returns the details of its result.
+func told[T any](t *testing.T, args ...string) T {
+	t.Helper()
+	r := infer(t, passedOn(), append(args, "--format", "json")...)
+	if r.code != 0 {
+		t.Fatalf("exit %d: %s", r.code, r.err)
+	}
+	x, err := detailsOf[T](r.document(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
 func TestPredict(t *testing.T) {
 	needEngine(t)
 	dir := filepath.Join(t.TempDir(), "out")

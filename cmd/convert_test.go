@@ -3,7 +3,6 @@ package cmd
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -135,15 +134,7 @@ func TestConvertRefuses(t *testing.T) {
 // converted runs infer convert without the race, and returns its details.
 func converted(t *testing.T, args ...string) report.ConvertDetails {
 	t.Helper()
-	r := infer(t, passedOn(), append([]string{"convert", "--format", "json", "--race-time", "0"}, args...)...)
-	if r.code != 0 {
-		t.Fatalf("exit %d: %s", r.code, r.err)
-	}
-	var x report.ConvertDetails
-	if err := json.Unmarshal(r.document(t).Details, &x); err != nil {
-		t.Fatal(err)
-	}
-	return x
+	return told[report.ConvertDetails](t, append([]string{"convert", "--race-time", "0"}, args...)...)
 }
 
 // TestConvert: the default name, the rows of a data set, and a model that classifies as before.

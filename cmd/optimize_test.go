@@ -14,15 +14,7 @@ import (
 // optimized runs infer optimize without the race, and returns its details.
 func optimized(t *testing.T, args ...string) report.OptimizeDetails {
 	t.Helper()
-	r := infer(t, passedOn(), append([]string{"optimize", "--format", "json", "--race-time", "0"}, args...)...)
-	if r.code != 0 {
-		t.Fatalf("exit %d: %s", r.code, r.err)
-	}
-	var x report.OptimizeDetails
-	if err := json.Unmarshal(r.document(t).Details, &x); err != nil {
-		t.Fatal(err)
-	}
-	return x
+	return told[report.OptimizeDetails](t, append([]string{"optimize", "--race-time", "0"}, args...)...)
 }
 
 // TestOptimizeRefuses: what contradicts itself or is not known is exit 2, and nothing is written.

@@ -119,7 +119,7 @@ func (t *tuner) judgeVariants(ctx context.Context, d *report.Document) error {
 		if len(base) != len(j.labels) {
 			return fault.New(fault.Usage, "the labels must be those of the rows", "--data %q: %d labels for %d rows", t.f.labelled, len(j.labels), len(base))
 		}
-		t.accuracy = intervalOf(stats.Wilson(same(base, j.labels), len(base), 0.95))
+		t.accuracy = new(report.IntervalOf(stats.Wilson(same(base, j.labels), len(base), 0.95)))
 	}
 	for _, v := range t.variants {
 		own, err := t.classes(ctx, in, v.model)
@@ -174,8 +174,8 @@ func (j *variantJudge) judge(v *variant, base, own []int64) {
 				lost++
 			}
 		}
-		v.accuracy = intervalOf(stats.Wilson(same(own, j.labels), n, 0.95))
-		v.drop = intervalOf(stats.PairedDifference(lost, gained, n, 0.95))
+		v.accuracy = new(report.IntervalOf(stats.Wilson(same(own, j.labels), n, 0.95)))
+		v.drop = new(report.IntervalOf(stats.PairedDifference(lost, gained, n, 0.95)))
 	}
 	const rounding = 1e-12
 	switch share := float64(same(base, own)) / float64(n); {
@@ -216,15 +216,6 @@ func (t *tuner) classes(ctx context.Context, in *inputs, m *model.Model) ([]int6
 		return nil, ctx.Err()
 	}
 	return predict.Predicted(r.Files)
-}
-
-// intervalOf is an estimate as a report holds it.
-func intervalOf(e stats.Estimate) *report.Interval {
-	i := &report.Interval{Value: e.Value, N: e.N}
-	if e.OK {
-		i.Lo, i.Hi = &e.Lo, &e.Hi
-	}
-	return i
 }
 
 // taking returns the names of the variants that take part.

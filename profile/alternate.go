@@ -163,21 +163,7 @@ func newLane(ctx context.Context, s engine.Session, in []tensor.Tensor) (*lane, 
 // runs times n runs in a row.
 func (s *lane) runs(ctx context.Context, n int) ([]float64, error) {
 	row := make([]float64, n)
-	for done := 0; done < n; {
-		k, err := 0, ctx.Err()
-		if s.timed != nil && err == nil {
-			k, err = s.timed(ctx, row[done:])
-		}
-		if k == 0 && err == nil {
-			begin := time.Now()
-			if err = s.run(ctx); err == nil {
-				row[done], k = time.Since(begin).Seconds(), 1
-			}
-		}
-		done, s.count = done+k, s.count+k
-		if err != nil {
-			return row[:done], err
-		}
-	}
-	return row, nil
+	done, err := measure.InARow(ctx, s.run, s.timed, row)
+	s.count += done
+	return row[:done], err
 }

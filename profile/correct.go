@@ -114,7 +114,7 @@ const sharesOnly = 1.5
 // drop what is too little of another, and make their sum too large.
 func correct(times []nodeTime, a *alternated, o *overhead) *report.Correction {
 	untraced, traced := middles(a.untraced), middles(a.traced)
-	c := &report.Correction{Untraced: interval(mean(untraced)), Traced: interval(mean(traced)), Inflation: ratio(traced, untraced), Scale: 1}
+	c := &report.Correction{Untraced: report.IntervalOf(mean(untraced)), Traced: report.IntervalOf(mean(traced)), Inflation: ratio(traced, untraced), Scale: 1}
 	for _, t := range times {
 		c.Nodes += int(math.Round(t.calls))
 	}
@@ -122,7 +122,7 @@ func correct(times []nodeTime, a *alternated, o *overhead) *report.Correction {
 	if o != nil {
 		o = o.here(untraced, traced, c.Nodes)
 		floor, outside = max(0, o.floor.Value), max(0, o.perNode.Value-o.floor.Value)
-		c.Floor, c.PerNode = interval(o.floor), interval(o.perNode)
+		c.Floor, c.PerNode = report.IntervalOf(o.floor), report.IntervalOf(o.perNode)
 		c.Calibrated = "a chain of tiny nodes and this graph, traced and untraced in turn"
 	}
 	c.Resolution = 3 * floor
@@ -227,7 +227,7 @@ func reconcile(times []nodeTime, c *report.Correction, o *overhead) {
 		half := math.Hypot((sum.Hi-sum.Lo)/2, float64(c.Nodes)*(o.floor.Hi-o.floor.Lo)/2)
 		sum.Lo, sum.Hi = sum.Value-half, sum.Value+half
 	}
-	c.Sum = interval(sum)
+	c.Sum = report.IntervalOf(sum)
 	c.Residual = c.Untraced.Value - sum.Value
 	switch {
 	case sum.Value <= 0: // all are below the resolution: their shares are as traced, of the time that is left, which is the run
@@ -274,16 +274,6 @@ func mean(x []float64) stats.Estimate {
 	return stats.Mean(x, measure.Confidence)
 }
 
-// interval turns an estimate into what a report holds of it.
-func interval(e stats.Estimate) report.Interval {
-	i := report.Interval{Value: e.Value, N: e.N}
-	if e.OK {
-		lo, hi := e.Lo, e.Hi
-		i.Lo, i.Hi = &lo, &hi
-	}
-	return i
-}
-
 // ratio is the mean ratio of pairs of blocks, on a logarithmic scale. Two pairs have no interval worth printing.
 func ratio(a, b []float64) report.Interval {
 	logs := make([]float64, 0, len(a))
@@ -295,5 +285,5 @@ func ratio(a, b []float64) report.Interval {
 	e := mean(logs)
 	e.OK = e.OK && e.N > 2
 	e.Value, e.Lo, e.Hi = math.Exp(e.Value), math.Exp(e.Lo), math.Exp(e.Hi)
-	return interval(e)
+	return report.IntervalOf(e)
 }

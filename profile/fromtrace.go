@@ -134,7 +134,7 @@ func fits(declared []onnx.Dim, s []int64) bool {
 func TraceInfo(t *trace.Trace, path string) *report.TraceInfo {
 	return &report.TraceInfo{
 		Path: path, Format: t.Format, Events: t.Events, Runs: t.Whole, Skipped: t.Skipped, Repaired: t.Repaired, Capped: t.Capped,
-		Cut: t.Cut, Run: interval(meanRun(t)), Notes: t.Notes, Fences: t.Fences, Parallel: t.Threads,
+		Cut: t.Cut, Run: report.IntervalOf(meanRun(t)), Notes: t.Notes, Fences: t.Fences, Parallel: t.Threads,
 	}
 }
 

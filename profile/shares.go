@@ -163,7 +163,6 @@ func (g *grouped) share() report.Share {
 		lo, hi := digits(max(m.Lo, 0)), digits(max(m.Hi, 0))
 		row.Lo, row.Hi = &lo, &hi
 	}
-	row.Traced, row.Total = digits(row.Traced), digits(row.Total)
 	row.Below = g.below == row.Count
 	if row.Count == 1 && g.spread.calls != 1 {
 		row.Calls = g.spread.calls

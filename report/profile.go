@@ -1,6 +1,10 @@
 package report
 
-import "strings"
+import (
+	"strings"
+
+	"infer/internal/stats"
+)
 
 // Interval is a figure with its 95 % interval. Lo and Hi are nil where the sample cannot support one.
 type Interval struct {
@@ -8,6 +12,15 @@ type Interval struct {
 	Lo    *float64 `json:"lo,omitempty"`
 	Hi    *float64 `json:"hi,omitempty"`
 	N     int      `json:"n"` // sample size
+}
+
+// IntervalOf returns an estimate as a report holds it.
+func IntervalOf(e stats.Estimate) Interval {
+	i := Interval{Value: e.Value, N: e.N}
+	if e.OK {
+		i.Lo, i.Hi = &e.Lo, &e.Hi
+	}
+	return i
 }
 
 // Correction says how the times of the nodes were freed of what tracing costs, and how their sum compares with an

@@ -202,24 +202,12 @@ func (r *race) size(least []float64, left time.Duration) {
 
 // block times n runs of entrant i.
 func (r *race) block(ctx context.Context, i, n int) ([]float64, error) {
-	e, row, done := r.entrants[i], make([]float64, n), 0
-	for done < n {
+	row := make([]float64, n)
+	if _, err := rowOf(ctx, r.entrants[i].run, r.entrants[i].timed, row, r.now); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		k, err := 0, error(nil)
-		if e.timed != nil && n > 1 {
-			k, err = e.timed(ctx, row[done:])
-		}
-		if k == 0 && err == nil {
-			begin := r.now()
-			err = e.run(ctx)
-			row[done], k = (r.now() - begin).Seconds(), 1
-		}
-		if err != nil {
-			return nil, fmt.Errorf("run of candidate %d: %w", i, err)
-		}
-		done += k
+		return nil, fmt.Errorf("run of candidate %d: %w", i, err)
 	}
 	return row, nil
 }

@@ -91,12 +91,8 @@ func ratio(e stats.Estimate) *report.Interval {
 	if e.N == 0 {
 		return nil
 	}
-	i := &report.Interval{Value: math.Exp(e.Value), N: e.N}
-	if e.OK {
-		lo, hi := math.Exp(e.Lo), math.Exp(e.Hi)
-		i.Lo, i.Hi = &lo, &hi
-	}
-	return i
+	e.Value, e.Lo, e.Hi = math.Exp(e.Value), math.Exp(e.Lo), math.Exp(e.Hi)
+	return new(report.IntervalOf(e))
 }
 
 // detectable is the smallest gain that the confirmation would have found four times in five, 0 where there was none.

@@ -70,10 +70,10 @@ func (s *search) row(t *trial, c *confirmation, d decision) report.TuneTrial {
 	st := stand(t, s.o.SLOs)
 	r := report.TuneTrial{
 		Setting: s.changes(t.at), Rounds: len(t.samples), SLO: st.verdict, PeakRSS: peak(samples), Phase: t.phase,
-		P50: interval(all["latency_p50"]), Throughput: interval(all["throughput"]), Outcome: "eliminated", Why: t.out,
+		P50: report.IntervalOf(all["latency_p50"]), Throughput: report.IntervalOf(all["throughput"]), Outcome: "eliminated", Why: t.out,
 	}
 	if p99 := all["latency_p99"]; p99.OK {
-		i := interval(p99)
+		i := report.IntervalOf(p99)
 		r.P99 = &i
 	}
 	var cores []float64
@@ -127,13 +127,4 @@ func (s *search) gain(t *trial, c *confirmation) *report.Interval {
 		}
 	}
 	return ratio(stats.SignedRank(gains(t, s.base, ""), confidence))
-}
-
-// interval is an estimate as a report has it.
-func interval(e stats.Estimate) report.Interval {
-	i := report.Interval{Value: e.Value, N: e.N}
-	if e.OK {
-		i.Lo, i.Hi = &e.Lo, &e.Hi
-	}
-	return i
 }

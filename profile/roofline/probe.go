@@ -177,24 +177,9 @@ func (p *probe) cold() int {
 
 // block measures a block of runs.
 func (p *probe) block(ctx context.Context) error {
-	row, done := make([]float64, p.cold()+p.runs()), 0
-	for done < len(row) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		k, err := 0, error(nil)
-		if p.timed != nil {
-			k, err = p.timed(ctx, row[done:])
-		}
-		if k == 0 && err == nil {
-			begin := time.Now()
-			err = p.run(ctx)
-			row[done], k = time.Since(begin).Seconds(), 1
-		}
-		if err != nil {
-			return err
-		}
-		done += k
+	row := make([]float64, p.cold()+p.runs())
+	if _, err := measure.InARow(ctx, p.run, p.timed, row); err != nil {
+		return err
 	}
 	// On a busy machine a run waits again and again for a CPU; the ceiling is what it does when it need not.
 	if fastest := slices.Min(row[p.cold():]); fastest > 0 { // a coarse clock may not see a run

@@ -117,16 +117,18 @@ func TestRealProfiles(t *testing.T) {
 		return measured(t, append([]string{"profile"}, append(more, "--runs", "100", "--cold", "0", "--threads", "1")...)...)
 	}
 	base, again, slow := profile(digits), profile(digits), profile(slowed(t))
-	valid := base.Validity.Verdict == report.Valid && again.Validity.Verdict == report.Valid && slow.Validity.Verdict == report.Valid
+	bothValid := func(a, b *report.Document) bool {
+		return a.Validity.Verdict == report.Valid && b.Validity.Verdict == report.Valid
+	}
 	d, x := compareReal(t, base, again, nil, "latency_p50<=+1000%", "model_bytes<=+0%")
 	if len(x.Differs) != 0 || x.Explain == nil || len(x.Shift) == 0 || d.Verdict == report.Regressed || d.Verdict == report.NotComparable {
 		t.Errorf("%s, differs %+v, explain %+v", d.Verdict, x.Differs, x.Explain)
 	}
-	if valid && d.Verdict != report.OK {
+	if bothValid(base, again) && d.Verdict != report.OK {
 		t.Errorf("valid profiles of one model: %s, %s", d.Verdict, x.Reason)
 	}
 	d, x = compareReal(t, base, slow, nil, "model_bytes<=+0%")
-	if valid && d.Verdict != report.Regressed || !valid && d.Verdict != report.Invalid {
+	if valid := bothValid(base, slow); valid && d.Verdict != report.Regressed || !valid && d.Verdict != report.Invalid {
 		t.Errorf("valid %v: %s, %s", valid, d.Verdict, x.Reason)
 	}
 	if x.Explain == nil || !slices.ContainsFunc(x.Explain.Rows, func(r report.ExplainRow) bool {

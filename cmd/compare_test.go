@@ -103,6 +103,9 @@ func TestCompareModels(t *testing.T) {
 	if m := x.Metrics[0]; m.Name != "latency_p50" || m.Ratio == nil || *m.Ratio < 1.1 || m.RatioLo == nil || *m.RatioLo > *m.Ratio || m.PValue == nil || *m.PValue > 0.05 {
 		t.Errorf("%+v", m)
 	}
+	if x.Explain == nil {
+		t.Fatalf("nothing is explained: %s", r.err)
+	}
 	added := 0
 	for _, row := range x.Explain.Rows {
 		if row.State == "added" && row.Op == "Sigmoid" {

@@ -136,6 +136,17 @@ func TestGroupingsAddUp(t *testing.T) {
 	}
 }
 
+// TestIntervalsHoldTheirMeans: rounding the ends moves none past the mean, of a node that took the same in all blocks too.
+func TestIntervalsHoldTheirMeans(t *testing.T) {
+	for _, seconds := range []float64{7.1234567e-6, 7.1234563e-6, 0, 1.0 / 3e6} {
+		same := []float64{seconds, seconds, seconds}
+		row := table([]nodeTime{{Node: &trace.Node{Name: "same"}, traced: same, corrected: same}}, func(t *nodeTime) string { return t.Name })[0]
+		if row.Lo == nil || *row.Lo > row.Seconds || *row.Hi < row.Seconds {
+			t.Errorf("%g s in every block: %g s from %v to %v", seconds, row.Seconds, *row.Lo, *row.Hi)
+		}
+	}
+}
+
 // TestOriginTable: what is not named one by one is counted together.
 func TestOriginTable(t *testing.T) {
 	a := made(make([]float64, mostOrigins+30), 4e-6, 0, 0, 0, 2)

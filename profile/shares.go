@@ -160,7 +160,7 @@ func (g *grouped) share() report.Share {
 	m := mean(g.series)
 	row.Seconds = max(0, m.Value)
 	if m.OK {
-		lo, hi := digits(max(m.Lo, 0)), digits(max(m.Hi, 0))
+		lo, hi := min(digits(max(m.Lo, 0)), row.Seconds), max(digits(m.Hi), row.Seconds) // rounding moves no end past the mean
 		row.Lo, row.Hi = &lo, &hi
 	}
 	row.Below = g.below == row.Count

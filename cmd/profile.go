@@ -11,7 +11,6 @@ import (
 
 	"infer/internal/fault"
 	"infer/model/measure"
-	"infer/model/trace"
 	"infer/profile"
 	"infer/report"
 )
@@ -147,27 +146,30 @@ func runLiveProfile(ctx context.Context, a *app, args []string, f profileFlags) 
 	if err := f.addCommands(&target); err != nil {
 		return err
 	}
-	t, err := profile.Run(ctx, target, f.opts, d)
+	p, err := profile.Run(ctx, target, f.opts, d)
 	if err != nil {
 		return o.data.explain(err)
 	}
-	return f.finish(a, d, t, gates)
+	return f.finish(a, d, p, gates)
 }
 
-// finish judges a profile and writes it in every form that was asked for. t may be nil: there was no traced pass.
-func (f *profileFlags) finish(a *app, d *report.Document, t *trace.Trace, gates []report.Gate) error {
+// finish judges a profile and writes it in every form that was asked for.
+func (f *profileFlags) finish(a *app, d *report.Document, p profile.Profiled, gates []report.Gate) error {
 	d.Judge(gates)
 	if err := f.judgeAdvice(d); err != nil {
 		return err
 	}
-	exported := f.export(d, t) // what was measured is told all the same
+	unwritten := f.export(d, p.Trace) // what was measured is told all the same
+	if p.Unkept != nil {
+		unwritten = fault.Wrap(p.Unkept, "--trace")
+	}
 	a.top, a.strict = f.opts.Top, f.strict
 	if err := a.emit(d, f.output); err != nil {
 		return err
 	}
 	a.github(d)
-	if exported != nil {
-		return exported
+	if unwritten != nil {
+		return unwritten
 	}
 	return outcome(d, f.strict)
 }

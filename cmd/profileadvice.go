@@ -54,7 +54,7 @@ func (f *profileFlags) judgeAdvice(d *report.Document) error {
 		return err
 	}
 	for _, id := range f.adviceGates {
-		g := report.GateResult{Expr: "advice " + id, Verdict: report.Pass, Reason: "the rule does not apply"}
+		g := report.GateResult{Expr: report.AdvicePrefix + id, Verdict: report.Pass, Reason: "the rule does not apply"}
 		fired := slices.IndexFunc(x.Advice, func(a report.Advice) bool { return a.Rule == id })
 		lacks := slices.IndexFunc(x.Unjudged, func(u report.UnjudgedRule) bool { return u.Rule == id })
 		switch {

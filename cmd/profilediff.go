@@ -50,7 +50,7 @@ func runProfileDiff(_ context.Context, a *app, args []string, f profileFlags) er
 	if err := d.SetDetails(report.ProfileDetails{By: "node", Top: f.opts.Top, Diff: x}); err != nil {
 		return err
 	}
-	return f.finish(a, d, nil, nil)
+	return f.finish(a, d, profile.Profiled{}, nil)
 }
 
 // checkDiff refuses what makes no sense with --diff.
@@ -60,12 +60,14 @@ func (f *profileFlags) checkDiff(args []string) error {
 		return fault.New(fault.Usage, "infer profile --diff BASE.json HEAD.json", "--diff %q has nothing to compare with", f.diff)
 	case f.fromTrace != "":
 		return fault.New(fault.Usage, "infer profile --diff BASE HEAD, where each may be a trace", "--diff and --from-trace do not go together")
+	case f.set != nil && f.set.Changed("by"):
+		return fault.New(fault.Usage, "leave out --by", "--diff tells of nodes and of operators: --by has no use with it")
 	case len(f.gates) > 0:
 		return fault.New(fault.Usage, "infer compare BASE.json HEAD.json --gate …; better measure both in turns: infer compare --a MODEL --b MODEL --gate …", "--gate judges a profile, --diff explains a difference")
 	case len(f.adviceGates) > 0:
 		return fault.New(fault.Usage, "pass --advice-gate where the model is profiled", "--advice-gate judges a profile, --diff explains a difference")
 	}
-	return nil
+	return f.checkIdle("--diff")
 }
 
 // readProfile reads one side: a result of infer profile, or a trace.

@@ -15,8 +15,8 @@ import (
 	"infer/report"
 )
 
-// idleWithTrace are the flags that say how to run a model, which --from-trace does not do.
-var idleWithTrace = []string{
+// runFlags are those that say how to run a model, which --from-trace and --diff do not do.
+var runFlags = []string{
 	"runs", "duration", "cold", "batch", "profiled-runs", "trace", "roofline", "pre", "post", "provider", "provider-option", "threads",
 	"inter-threads", "session-config", "custom-ops", "ort-library", "input", "seed", "shape", "dim", "io",
 }
@@ -54,24 +54,30 @@ func runFromTrace(_ context.Context, a *app, args []string, f profileFlags) erro
 	if err := profile.FromTrace(t, m, f.opts, d); err != nil {
 		return fault.Wrap(err, "trace %q", f.fromTrace)
 	}
-	return f.finish(a, d, t, gates)
+	return f.finish(a, d, profile.Profiled{Trace: t}, gates)
 }
 
-// checkFromTrace refuses what does not go with --from-trace. What a configuration file says of a run is passed over.
+// checkFromTrace refuses what does not go with --from-trace.
 func (f *profileFlags) checkFromTrace() error {
+	if f.opts.By == "origin" {
+		return fault.New(fault.Usage, "use --by node, or profile the model itself", "--by origin needs the graph that the runtime ran, which a trace does not hold")
+	}
+	return f.checkIdle("--from-trace")
+}
+
+// checkIdle refuses flags that say how to run a model, and options that are no good: mode runs nothing. What a configuration
+// file says of a run is passed over.
+func (f *profileFlags) checkIdle(mode string) error {
 	var idle []string
 	if f.set != nil {
 		f.set.Visit(func(p *pflag.Flag) {
-			if p.Changed && slices.Contains(idleWithTrace, p.Name) {
+			if p.Changed && slices.Contains(runFlags, p.Name) {
 				idle = append(idle, "--"+p.Name)
 			}
 		})
 	}
 	if len(idle) > 0 {
-		return fault.New(fault.Usage, "leave it out, or leave out --from-trace", "--from-trace runs nothing: %s has no use with it", strings.Join(idle, ", "))
-	}
-	if f.opts.By == "origin" {
-		return fault.New(fault.Usage, "use --by node, or profile the model itself", "--by origin needs the graph that the runtime ran, which a trace does not hold")
+		return fault.New(fault.Usage, "leave it out, or leave out "+mode, "%s runs nothing: %s has no use with it", mode, strings.Join(idle, ", "))
 	}
 	return f.opts.Validate()
 }

@@ -140,13 +140,14 @@ func TestFromTraceRefuses(t *testing.T) {
 
 // TestFromTraceModel: a trace that infer keeps, read again with its model, has the costs of the nodes.
 func TestFromTraceModel(t *testing.T) {
+	needEngine(t)
 	model := "../../shared/models/mnist-cnn/mnist-cnn.onnx"
 	if _, err := os.Stat(model); err != nil {
 		t.Skip("no folder shared/models beside the checkout")
 	}
 	path := filepath.Join(t.TempDir(), "trace.json")
-	if r := infer(t, nil, "profile", model, "--runs", "10", "--warm-up", "3", "--profiled-runs", "5", "--cold", "0", "--roofline", "off", "--trace", path); r.code != 0 {
-		t.Skipf("no trace on this machine: %s", r.err)
+	if r := infer(t, passedOn(), "profile", model, "--runs", "10", "--warm-up", "3", "--profiled-runs", "5", "--cold", "0", "--roofline", "off", "--trace", path); r.code != 0 {
+		t.Fatalf("exit %d: %s", r.code, r.err)
 	}
 	d, x := fromTrace(t, path, model)
 	if d.Manifest.Model == nil || d.Metric("macs", nil) == nil {

@@ -36,6 +36,11 @@ type alternated struct {
 	ranPath          string // "" where the provider cannot write the graph that ran
 }
 
+// told reports whether the trace tells the nodes of at least one run that is kept.
+func (a *alternated) told() bool {
+	return a.trace != nil && len(a.trace.Nodes) > 0 && len(a.starts) > 0 && a.starts[0] < a.trace.Runs
+}
+
 // aimBlocks pairs of blocks are run where the time allows, leastBlocks in any case.
 const (
 	aimBlocks   = 8

@@ -37,7 +37,7 @@ func (r *runner) calibrate(ctx context.Context) (*overhead, error) {
 	if err != nil {
 		return nil, fmt.Errorf("measure the cost of tracing: %w", err)
 	}
-	if a.trace == nil || a.trace.Runs == 0 || len(a.trace.Nodes) == 0 {
+	if !a.told() {
 		return nil, nil
 	}
 	return chainOverhead(a.nodeTimes(), middles(a.untraced), middles(a.traced)), nil

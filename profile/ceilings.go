@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"infer/profile/roofline"
+	"infer/report"
 )
 
 // ceilings measures the roofs of this machine, or takes them from the cache, and says of each node what limits it.
@@ -23,12 +24,20 @@ func (r *runner) ceilings(ctx context.Context) error {
 		return nil
 	}
 	r.details.Ceilings = c
-	resolution := 0.0
-	if x := r.details.Correction; x != nil {
-		resolution = x.Resolution
-	}
-	for i := range r.details.ByNode {
-		roofline.Classify(c, &r.details.ByNode[i], resolution)
-	}
+	classify(&r.details)
 	return nil
+}
+
+// classify says of each node what limits it, where the roofs are known.
+func classify(x *report.ProfileDetails) {
+	if x.Ceilings == nil {
+		return
+	}
+	resolution := 0.0
+	if x.Correction != nil {
+		resolution = x.Correction.Resolution
+	}
+	for i := range x.ByNode {
+		roofline.Classify(x.Ceilings, &x.ByNode[i], resolution)
+	}
 }

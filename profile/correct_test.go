@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"infer/internal/stats"
+	"infer/model/measure"
 	"infer/model/trace"
+	"infer/report"
 )
 
 // made is a model of n nodes of known times that is traced at a known cost, with noise of each side its own.
@@ -143,6 +146,38 @@ func TestIntervalsHoldTheirMeans(t *testing.T) {
 		row := table([]nodeTime{{Node: &trace.Node{Name: "same"}, traced: same, corrected: same}}, func(t *nodeTime) string { return t.Name })[0]
 		if row.Lo == nil || *row.Lo > row.Seconds || *row.Hi < row.Seconds {
 			t.Errorf("%g s in every block: %g s from %v to %v", seconds, row.Seconds, *row.Lo, *row.Hi)
+		}
+	}
+}
+
+// TestNothingTold: a trace without a kept run tells nothing of nodes.
+func TestNothingTold(t *testing.T) {
+	a := made([]float64{1e-3}, 4e-6, 0, 0, 0, 2)
+	if !a.told() {
+		t.Error("a whole trace is not told from none")
+	}
+	warmUp, cut, none := *a, *a, *a
+	warmUp.starts, cut.starts, none.trace = nil, []int{a.trace.Runs}, nil
+	for what, a := range map[string]*alternated{"only the warm-up": &warmUp, "a trace that ends before": &cut, "no trace": &none} {
+		if a.told() {
+			t.Errorf("%s tells of nodes", what)
+		}
+	}
+}
+
+// TestEqualRuns: whole microseconds make runs equal, and their mean is rounded to beside of them.
+func TestEqualRuns(t *testing.T) {
+	for us := range 60 {
+		for _, n := range []int{2, 3, 5, 7, 11} {
+			seconds := slices.Repeat([]float64{float64(us+1) * 1e-6}, n)
+			d := report.New("profile")
+			if e := meanRun(&trace.Trace{RunSeconds: seconds}); e.Lo > e.Value || e.Hi < e.Value {
+				t.Errorf("%d runs of %d µs: %+v", n, us+1, e)
+			}
+			addLatency(d, &measure.Series{Seconds: seconds}, 1, nil)
+			if err := d.Validate(); err != nil {
+				t.Fatalf("%d runs of %d µs: %v", n, us+1, err)
+			}
 		}
 	}
 }

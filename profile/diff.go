@@ -135,12 +135,12 @@ func capped(list []report.DiffRow) []report.DiffRow {
 	return list
 }
 
-// nodesOf describes every node by what it is, reads, writes and is set to. A node without a name of its own goes by
-// its operator and first output.
+// nodesOf describes every node, of graphs within graphs and functions too, by what it is, reads, writes and is set to. A
+// node without a name of its own goes by its operator and first output.
 func nodesOf(m *onnx.Model) map[string]map[string]string {
 	out := map[string]map[string]string{}
-	m.Graph.Walk(func(g *onnx.Graph) {
-		for _, n := range g.Nodes {
+	describe := func(nodes []*onnx.Node) {
+		for _, n := range nodes {
 			d := map[string]string{
 				"operator": strings.TrimPrefix(n.Domain+"."+n.OpType, "."),
 				"inputs":   strings.Join(n.Inputs, ", "), "outputs": strings.Join(n.Outputs, ", "),
@@ -148,14 +148,25 @@ func nodesOf(m *onnx.Model) map[string]map[string]string {
 			for _, a := range n.Attrs {
 				d["attribute "+a.Name] = attrText(a)
 			}
-			name := nodeName(n)
-			for i := 2; out[name] != nil; i++ {
-				name = fmt.Sprintf("%s (%d)", nodeName(n), i)
-			}
-			out[name] = d
+			out[freeName(out, nodeName(n))] = d
 		}
-	})
+	}
+	m.Walk(func(g *onnx.Graph) { describe(g.Nodes) })
+	for _, f := range m.Functions {
+		describe(f.Nodes)
+	}
 	return out
+}
+
+// freeName is name, or with a number where taken has it already.
+func freeName[V any](taken map[string]V, name string) string {
+	free := name
+	for i := 2; ; i++ {
+		if _, ok := taken[free]; !ok {
+			return free
+		}
+		free = fmt.Sprintf("%s (%d)", name, i)
+	}
 }
 
 // attrText writes an attribute's value; tensors by dtype, shape and a few digits of their sum, graphs by their size
@@ -181,14 +192,21 @@ func attrText(a *onnx.Attribute) string {
 	}
 	h := sha256.New()
 	fmt.Fprint(h, a.Floats, a.Strings)
-	for _, t := range a.Tensors {
+	tensors := slices.Clone(a.Tensors)
+	for _, s := range append(slices.Clone(a.Sparses), a.Sparse) {
+		if s != nil {
+			fmt.Fprint(h, s.Dims)
+			tensors = append(tensors, s.Values, s.Indices)
+		}
+	}
+	for _, t := range tensors {
 		c := fingerprint(t)
 		h.Write(c.sum[:])
 	}
-	return fmt.Sprintf("%d floats, %d strings, %d tensors %x", len(a.Floats), len(a.Strings), len(a.Tensors), h.Sum(nil)[:4])
+	return fmt.Sprintf("%d floats, %d strings, %d tensors, %d graphs %x", len(a.Floats), len(a.Strings), len(tensors), len(a.Graphs), h.Sum(nil)[:4])
 }
 
-// constants compares the initializers by name: dtype, shape and bytes.
+// constants compares the initializers of all graphs by name: dtype, shape and bytes.
 func constants(base, head *onnx.Model) []report.DiffRow {
 	b, h := fingerprints(base), fingerprints(head)
 	var out []report.DiffRow
@@ -212,9 +230,17 @@ type constant struct {
 
 func fingerprints(m *onnx.Model) map[string]constant {
 	out := map[string]constant{}
-	for _, t := range m.Graph.Initializers {
-		out[t.Name] = fingerprint(t)
-	}
+	m.Walk(func(g *onnx.Graph) {
+		for _, t := range g.Initializers {
+			out[freeName(out, t.Name)] = fingerprint(t)
+		}
+		for _, s := range g.Sparse {
+			if s.Values != nil {
+				out[freeName(out, s.Values.Name)] = fingerprint(s.Values)
+				out[freeName(out, s.Values.Name+" indices")] = fingerprint(s.Indices)
+			}
+		}
+	})
 	return out
 }
 

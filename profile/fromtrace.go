@@ -138,11 +138,11 @@ func TraceInfo(t *trace.Trace, path string) *report.TraceInfo {
 	}
 }
 
-// meanRun is the mean traced run. The t interval of a few wild runs may reach below zero; no mean lies below the quickest.
+// meanRun is the mean traced run.
 func meanRun(t *trace.Trace) stats.Estimate {
 	e := mean(t.RunSeconds)
 	if e.OK {
-		e.Lo = max(e.Lo, slices.Min(t.RunSeconds))
+		return e.AtLeast(slices.Min(t.RunSeconds))
 	}
 	return e
 }

@@ -28,7 +28,8 @@ func Details(d *report.Document) (*report.ProfileDetails, error) {
 // Merge returns one document of several profiles of the same model with the same options: the histograms of their timed
 // runs add up exactly, and the latencies follow anew from their sum. Cold starts are strung together, shares are means
 // weighted by the profiled runs. Intervals follow from how the runs differ from each other. Gates are those given, or
-// without any those of the first run. Profiles of different models, options or inputs are a fault.Usage error that names
+// without any those of the first run; gates of the advice are the worst of all runs. What only one run can tell, such as the
+// advice itself, is left out. Profiles of different models, options or inputs are a fault.Usage error that names
 // what differs; the machine is the caller's to compare.
 func Merge(docs []*report.Document, gates []report.Gate) (*report.Document, error) {
 	docs = slices.Clone(docs)
@@ -43,6 +44,7 @@ func Merge(docs []*report.Document, gates []report.Gate) (*report.Document, erro
 			return nil, err
 		}
 		m.list = append(m.list, x)
+		m.rows = cmp.Or(m.rows, rowsIn(d, x))
 	}
 	if len(gates) == 0 {
 		var err error
@@ -56,6 +58,7 @@ func Merge(docs []*report.Document, gates []report.Gate) (*report.Document, erro
 	m.out.Validity = report.Validity{Verdict: report.Valid}
 	m.details = *m.list[0]
 	m.details.Next, m.details.Runs = nil, nil
+	m.details.Advice, m.details.Unjudged, m.details.Trace, m.details.Idle = nil, nil, nil, nil // of one run alone
 	m.judgements()
 	m.latencies()
 	m.cold()
@@ -63,22 +66,46 @@ func Merge(docs []*report.Document, gates []report.Gate) (*report.Document, erro
 	m.conditions()
 	m.constants()
 	m.out.Judge(gates)
+	m.adviceGates()
 	return m.out, m.out.SetDetails(m.details)
 }
 
-// gatesOf parses the gates of a profile again.
+// gatesOf parses the gates of a profile again, but for those that ask for a rule of the advice.
 func gatesOf(d *report.Document) ([]report.Gate, error) {
 	var exprs []string
 	for _, g := range d.Gates {
-		exprs = append(exprs, g.Expr)
+		if !g.OfAdvice() {
+			exprs = append(exprs, g.Expr)
+		}
 	}
 	return report.ParseGates("profile", exprs)
+}
+
+// adviceGates takes over what the runs say of the rules that their gates ask for: the worst of them counts.
+func (m *merger) adviceGates() {
+	rank := []string{report.Pass, report.GateInconclusive, report.Fail}
+	for _, d := range m.docs {
+		for _, g := range d.Gates {
+			if !g.OfAdvice() {
+				continue
+			}
+			i := slices.IndexFunc(m.out.Gates, func(have report.GateResult) bool { return have.Expr == g.Expr })
+			switch {
+			case i < 0:
+				m.out.Gates = append(m.out.Gates, g)
+			case slices.Index(rank, g.Verdict) > slices.Index(rank, m.out.Gates[i].Verdict):
+				m.out.Gates[i] = g
+			}
+		}
+	}
+	m.out.Judge(nil) // they are judged: the verdict follows
 }
 
 // merger carries one Merge.
 type merger struct {
 	docs    []*report.Document // in the order of time
 	list    []*report.ProfileDetails
+	rows    int64 // of a run at the bound size; 0: no run tells
 	out     *report.Document
 	details report.ProfileDetails
 }
@@ -112,12 +139,13 @@ func (m *merger) fits(i int, d *report.Document, x *report.ProfileDetails) error
 		return fault.New(fault.Usage, "give each run once", "the run of %s is here twice", d.Created.Format(time.RFC3339Nano))
 	}
 	a, b := &m.docs[0].Manifest, &d.Manifest
+	rows := rowsIn(d, x)
 	for _, part := range []struct{ what, a, b string }{
 		{"model", modelText(a.Model), modelText(b.Model)},
 		{"runtime", runtimeText(a.Runtime), runtimeText(b.Runtime)},
 		{"bindings of the inputs", jsonText(a.Bindings), jsonText(b.Bindings)},
 		{"options", jsonText(a.Options), jsonText(b.Options)},
-		{"rows of a run", strconv.FormatInt(rowsIn(m.docs[0], m.list[0]), 10), strconv.FormatInt(rowsIn(d, x), 10)},
+		{"rows of a run", fmt.Sprint(cmp.Or(m.rows, rows)), fmt.Sprint(cmp.Or(rows, m.rows))},
 	} {
 		if part.a != part.b {
 			return fault.New(fault.Usage, hint, "these are not runs of one profile: %s is %s in one and %s in the other", part.what, part.a, part.b)
@@ -182,7 +210,7 @@ func (m *merger) latencies() {
 	for _, x := range m.list {
 		runs = append(runs, x.Latency)
 	}
-	m.details.Latency = addMerged(m.out, runs, rowsIn(m.docs[0], m.list[0]), nil)
+	m.details.Latency = addMerged(m.out, runs, m.rows, nil)
 	m.details.Batches, m.details.Stages = nil, nil
 	for _, row := range m.list[0].Batches {
 		m.batch(row.Batch)
@@ -236,8 +264,9 @@ func (m *merger) cold() {
 	for _, x := range m.list {
 		m.details.Cold = append(m.details.Cold, x.Cold...)
 	}
-	if len(m.details.Cold) > 0 {
+	if m.details.Timeline = nil; len(m.details.Cold) > 0 {
 		addCold(m.out, m.details.Cold)
+		m.details.Timeline = typical(m.details.Cold).Spans
 		return
 	}
 	var most *report.Metric

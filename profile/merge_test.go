@@ -43,6 +43,9 @@ func profiled(t *testing.T, k, n int, factor float64) *report.Document {
 	r.details.ByNode = []report.Share{{Name: "/a/b/Conv", Op: "Conv", Count: 1, Seconds: 0.0006 * factor, Share: 0.6}, {Name: "/a/c/Relu", Op: "Relu", Count: 1, Seconds: 0.0004 * factor, Share: 0.4}}
 	r.details.ByOp = []report.Share{{Name: "Conv", Op: "Conv", Count: 1, Seconds: 0.0006 * factor, Share: 0.6}, {Name: "Relu", Op: "Relu", Count: 1, Seconds: 0.0004 * factor, Share: 0.4}}
 	r.details.ByBlock = []report.Share{{Name: "a/b", Op: "Conv", Count: 1, Seconds: 0.0006 * factor, Share: 0.6}, {Name: "a/c", Op: "Relu", Count: 1, Seconds: 0.0004 * factor, Share: 0.4}}
+	r.details.ByProvider = []report.Share{{Name: "CPUExecutionProvider", Count: 2, Seconds: 0.001 * factor, Traced: 0.002 * factor, Share: 1}}
+	r.details.Correction = &report.Correction{Untraced: report.Interval{Value: 0.001 * factor, N: 8}, Scale: 1, Nodes: 2, SharesOnly: k == 3}
+	r.details.Advice = []report.Advice{{Rule: "LAYOUT"}}
 	r.details.WarmUp = &report.WarmUp{Runs: 5, Class: "flat"}
 	r.details.Interference = []report.Measurement{{Name: "wall", Value: 1, Unit: "s"}, {Name: "other_cpu", Value: 0.1 * float64(k), Unit: "1"}}
 	d := r.d
@@ -55,6 +58,8 @@ func profiled(t *testing.T, k, n int, factor float64) *report.Document {
 		t.Fatal(err)
 	}
 	d.Judge(gates)
+	d.Gates = append(d.Gates, report.GateResult{Expr: report.AdvicePrefix + "LAYOUT", Verdict: keepIf(k == 1, report.GateInconclusive, report.Pass)})
+	d.Judge(nil)
 	if err := d.SetDetails(r.details); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +148,13 @@ func TestMergeProfiles(t *testing.T) {
 	if d.Validity.Verdict != report.NotValid || len(d.Validity.Checks) != 3 || x.Runs[2].Valid || x.Runs[2].Why != "noise: 3 %" {
 		t.Errorf("validity %+v, runs %+v", d.Validity, x.Runs)
 	}
-	if len(d.Gates) != 2 || d.Gates[0].Verdict != report.Pass || d.Gates[1].Verdict != report.Fail || d.Verdict != report.FailedGate {
+	if s := x.ByProvider[0]; s.Seconds < 0.001099 || s.Seconds > 0.001101 || s.Traced < 0.002199 || s.Traced > 0.002201 || s.Hi == nil {
+		t.Errorf("by provider %+v", s)
+	}
+	if c := x.Correction; c == nil || c.Untraced.N != 3 || c.Untraced.Lo == nil || c.Untraced.Value < 0.00106 || c.Untraced.Value > 0.00107 || !c.SharesOnly || x.Advice != nil {
+		t.Errorf("correction %+v, advice %+v", c, x.Advice)
+	}
+	if len(d.Gates) != 3 || d.Gates[2].Verdict != report.GateInconclusive || d.Gates[0].Verdict != report.Pass || d.Gates[1].Verdict != report.Fail || d.Verdict != report.FailedGate {
 		t.Errorf("gates %+v, verdict %s", d.Gates, d.Verdict)
 	}
 }
@@ -167,6 +178,22 @@ func TestMergeProfilesWarnings(t *testing.T) {
 	if m := d.Metric("latency_p99", nil); m.Value == nil || m.N != 400 || len(d.Warnings) != 0 {
 		t.Errorf("%+v, warnings %v", m, d.Warnings)
 	}
+}
+
+// TestMergeSingleRuns: of one timed run each nobody knows how many rows it had.
+func TestMergeSingleRuns(t *testing.T) {
+	docs := []*report.Document{profiled(t, 1, 1, 1), profiled(t, 2, 1, 1)}
+	d, err := Merge(docs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Metric("latency_mean", nil).Value == nil || d.Metric("throughput", nil) != nil || d.Metric("throughput", map[string]string{"batch": "8"}) == nil {
+		t.Errorf("throughput %+v", d.Metric("throughput", nil))
+	}
+	if d, err = Merge([]*report.Document{docs[0], profiled(t, 3, 10, 1)}, nil); err != nil || d.Metric("throughput", nil) == nil {
+		t.Errorf("rows that one run tells: %v", err)
+	}
+	tamper(t, d, nil)
 }
 
 func TestMergeProfilesRefuses(t *testing.T) {

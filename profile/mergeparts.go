@@ -12,7 +12,7 @@ import (
 	"infer/report"
 )
 
-// addMerged adds the latency metrics of several runs, of rows rows each time, and returns their histogram. The mean has a
+// addMerged adds the latency metrics of several runs, of rows rows each time (0: nobody knows), and returns their histogram. The mean has a
 // t interval over the runs. A percentile has that of order statistics with the runs as sections (stats.SectionQuantile),
 // widened so that what each run says for itself lies in it: with few runs nothing else tells how they differ.
 func addMerged(d *report.Document, runs []*stats.Histogram, rows int64, labels map[string]string) *stats.Histogram {
@@ -26,7 +26,7 @@ func addMerged(d *report.Document, runs []*stats.Histogram, rows int64, labels m
 	if all.Count() > 0 {
 		add("latency_max", stats.Estimate{Value: all.Max(), Lo: math.NaN(), Hi: math.NaN(), OK: true}, "")
 	}
-	if mean.OK && mean.Value > 0 {
+	if mean.OK && mean.Value > 0 && rows > 0 {
 		r := float64(rows)
 		e := stats.Estimate{Value: r / mean.Value, Lo: r / mean.Hi, Hi: r / mean.Lo, OK: true}
 		add("throughput", e, "t over the runs")
@@ -112,11 +112,12 @@ func quantileOver(runs []*stats.Histogram, p float64) stats.Estimate {
 	return e
 }
 
-// rowsIn is how many rows a run of the bound size has: throughput over runs a second.
+// rowsIn is how many rows a run of the bound size has: throughput over runs a second. 0 where there is no throughput, as of
+// a single run.
 func rowsIn(d *report.Document, x *report.ProfileDetails) int64 {
 	t := d.Metric("throughput", nil)
 	if t == nil || t.Value == nil || x.Latency == nil || x.Latency.Count() == 0 {
-		return 1
+		return 0
 	}
 	return max(1, int64(math.Round(*t.Value*x.Latency.Sum()/float64(x.Latency.Count()))))
 }
@@ -204,6 +205,51 @@ func (m *merger) shares() {
 	m.details.ByOp = m.meanShares(func(x *report.ProfileDetails) []report.Share { return x.ByOp })
 	m.details.ByNode = m.meanShares(func(x *report.ProfileDetails) []report.Share { return x.ByNode })
 	m.details.ByBlock = m.meanShares(func(x *report.ProfileDetails) []report.Share { return x.ByBlock })
+	m.details.ByProvider = m.meanShares(func(x *report.ProfileDetails) []report.Share { return x.ByProvider })
+	m.details.ByDType = m.meanShares(func(x *report.ProfileDetails) []report.Share { return x.ByDType })
+	m.details.ByOrigin = m.meanShares(func(x *report.ProfileDetails) []report.Share { return x.ByOrigin })
+	m.correction()
+	classify(&m.details)
+}
+
+// correction is the mean of those of all runs, with t intervals over the runs; nil where one has none.
+func (m *merger) correction() {
+	m.details.Correction = nil
+	var all []*report.Correction
+	for _, x := range m.list {
+		if x.Correction == nil {
+			return
+		}
+		all = append(all, x.Correction)
+	}
+	over := func(of func(*report.Correction) float64) stats.Estimate {
+		values := make([]float64, len(all))
+		for i, c := range all {
+			values[i] = of(c)
+		}
+		return mean(values)
+	}
+	interval := func(of func(*report.Correction) *report.Interval) report.Interval {
+		return report.IntervalOf(over(func(c *report.Correction) float64 { return of(c).Value }))
+	}
+	c := *all[0]
+	c.Untraced = interval(func(c *report.Correction) *report.Interval { return &c.Untraced })
+	c.Traced = interval(func(c *report.Correction) *report.Interval { return &c.Traced })
+	c.Inflation = interval(func(c *report.Correction) *report.Interval { return &c.Inflation })
+	c.Floor = interval(func(c *report.Correction) *report.Interval { return &c.Floor })
+	c.PerNode = interval(func(c *report.Correction) *report.Interval { return &c.PerNode })
+	c.Sum = interval(func(c *report.Correction) *report.Interval { return &c.Sum })
+	c.Residual = over(func(c *report.Correction) float64 { return c.Residual }).Value
+	c.Scale = over(func(c *report.Correction) float64 { return c.Scale }).Value
+	c.Resolution = over(func(c *report.Correction) float64 { return c.Resolution }).Value
+	c.BelowTime = over(func(c *report.Correction) float64 { return c.BelowTime }).Value
+	for _, o := range all[1:] {
+		c.Below, c.SharesOnly = max(c.Below, o.Below), c.SharesOnly || o.SharesOnly
+		if o.Calibrated == "" {
+			c.Calibrated = ""
+		}
+	}
+	m.details.Correction = &c
 }
 
 // meanShares merges one table of shares, with t intervals over the documents.
@@ -220,15 +266,17 @@ func (m *merger) meanShares(of func(*report.ProfileDetails) []report.Share) []re
 				k = len(rows)
 				index[s.Name] = k
 				rows, sums = append(rows, s), append(sums, make([]float64, len(m.list)))
+				rows[k].Traced = 0
 			}
 			sums[k][i] += s.Seconds * counts[i]
+			rows[k].Traced += s.Traced * counts[i] / float64(m.details.ProfiledRuns)
 		}
 	}
 	var total float64
 	for k := range rows {
 		e := stats.SectionRatio(sums[k], counts, measure.Confidence)
 		rows[k].Seconds, rows[k].Lo, rows[k].Hi = e.Value, nil, nil
-		if lo, hi := max(0, e.Lo), e.Hi; e.OK {
+		if lo, hi := min(e.Value, max(0, e.Lo)), e.Hi; e.OK {
 			rows[k].Lo, rows[k].Hi = &lo, &hi
 		}
 		total += e.Value

@@ -23,8 +23,7 @@ func (r *runner) addStage(row report.StageRow, seconds []float64) {
 	s := &measure.Series{Seconds: seconds}
 	row.Latency = s.Histogram()
 	r.details.Stages = append(r.details.Stages, row)
-	mean := s.Mean()
-	mean.Lo = max(mean.Lo, slices.Min(seconds)) // see addLatency
+	mean := s.Mean().AtLeast(slices.Min(seconds))
 	for _, q := range []struct {
 		name, method string
 		e            stats.Estimate
@@ -54,9 +53,8 @@ func addLatency(d *report.Document, s *measure.Series, rows int64, labels map[st
 		d.Add(m)
 	}
 	mean := s.Mean()
-	if len(s.Seconds) > 0 {
-		// The t interval of a few wild runs may reach below zero; no mean lies below the quickest run.
-		mean.Lo = max(mean.Lo, slices.Min(s.Seconds))
+	if mean.OK {
+		mean = mean.AtLeast(slices.Min(s.Seconds))
 	}
 	add("latency_mean", mean.Value, mean.Lo, mean.Hi, mean.OK, "t")
 	for _, q := range percentiles() {

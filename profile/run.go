@@ -38,16 +38,22 @@ type Target struct {
 	Progress progress.Func
 }
 
+// Profiled is what a profile leaves beside its document.
+type Profiled struct {
+	Trace  *trace.Trace // of the profiled pass; nil where there was none
+	Unkept error        // why the trace is not in the file that Options.TracePath asks for; nil where it is
+}
+
 // Run profiles t into d. What was measured before ctx was cancelled is in d, whose verdict is then interrupted; err
-// is for what made measuring impossible. The trace of the profiled pass is nil where there was none.
-func Run(ctx context.Context, t Target, o Options, d *report.Document) (*trace.Trace, error) {
+// is for what made measuring impossible.
+func Run(ctx context.Context, t Target, o Options, d *report.Document) (Profiled, error) {
 	r := &runner{t: t, o: o, d: d, cpus: host.EffectiveCPUs().Count}
 	defer r.release()
 	if err := r.measure(ctx); err != nil && ctx.Err() == nil {
-		return nil, err
+		return Profiled{}, err
 	}
 	r.finish(ctx.Err() != nil)
-	return r.trace, d.SetDetails(r.details)
+	return Profiled{r.trace, r.unkept}, d.SetDetails(r.details)
 }
 
 // runner carries one profile from phase to phase.
@@ -64,6 +70,8 @@ type runner struct {
 	trace *trace.Trace    // of the profiled pass
 	ran   *model.Model    // the graph that the runtime really ran; nil: unknown
 	dir   string          // of the trace and of ran
+
+	unkept error // see Profiled
 }
 
 // release closes and removes what the profiled pass left for the phases after it.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -301,5 +303,56 @@ func TestDiffSeesAttributesAndWiring(t *testing.T) {
 		if d.Identical || len(d.Nodes) != 1 || d.Nodes[0] != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, d.Nodes, c.want)
 		}
+	}
+}
+
+// TestDiffSeesGraphsWithin: weights of a branch, of a function's node and sparse ones are compared, too.
+func TestDiffSeesGraphsWithin(t *testing.T) {
+	weight := func(v byte) *onnx.Tensor {
+		return onnx.NewTensorIn("w", tensor.Uint8, tensor.Shape{1}, []byte{v}, false)
+	}
+	for name, add := range map[string]func(m *onnx.Model, v byte){
+		"branch": func(m *onnx.Model, v byte) {
+			n := m.Graph.Nodes[0]
+			n.Attrs = append(n.Attrs, &onnx.Attribute{Name: "then_branch", Type: onnx.AttrGraph, G: &onnx.Graph{Initializers: []*onnx.Tensor{weight(v)}}})
+		},
+		"sparse": func(m *onnx.Model, v byte) {
+			m.Graph.Sparse = append(m.Graph.Sparse, &onnx.SparseTensor{Values: weight(1), Indices: weight(v), Dims: []int64{9}})
+		},
+		"sparse attribute": func(m *onnx.Model, v byte) {
+			n := m.Graph.Nodes[0]
+			n.Attrs = append(n.Attrs, &onnx.Attribute{Name: "value", Type: onnx.AttrSparseTensor, Sparse: &onnx.SparseTensor{Values: weight(v), Indices: weight(0)}})
+		},
+		"function": func(m *onnx.Model, v byte) {
+			m.Functions = append(m.Functions, &onnx.Function{Name: "f", Nodes: []*onnx.Node{{OpType: "Constant", Outputs: []string{"c"}, Attrs: []*onnx.Attribute{{Name: "value_int", Type: onnx.AttrInt, I: int64(v)}}}}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, same := small(t), small(t), small(t)
+			add(a.Proto, 1)
+			add(b.Proto, 2)
+			add(same.Proto, 1)
+			if d, err := Diff(a, same, model.Bindings{}); err != nil || !d.Identical {
+				t.Errorf("alike: %+v, %v", d, err)
+			}
+			if d, err := Diff(a, b, model.Bindings{}); err != nil || d.Identical || len(d.Nodes)+len(d.Constants) != 1 {
+				t.Errorf("another value: %+v, %v", d, err)
+			}
+		})
+	}
+}
+
+// TestTraceNotKept: a trace that cannot be written where it was asked for takes nothing of the profile with it.
+func TestTraceNotKept(t *testing.T) {
+	tg := target(t, &enginetest.Fake{})
+	tg.Provider = enginetest.CPU(t)
+	d := report.New("profile")
+	p, err := Run(t.Context(), tg, Options{Runs: 8, ProfiledRuns: 5, Duration: 40 * time.Millisecond, By: "op", TracePath: filepath.Join(t.TempDir(), "none", "t.json")}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := Details(d)
+	if !errors.Is(p.Unkept, os.ErrNotExist) || p.Trace == nil || err != nil || len(x.ByNode) == 0 || d.Metric("latency_p50", nil).Value == nil {
+		t.Errorf("%v, %+v, %v", p.Unkept, d, err)
 	}
 }

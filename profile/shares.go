@@ -43,6 +43,9 @@ func (r *runner) shares(a *alternated, o *overhead) {
 	names.timeline(t)
 	if r.ran != nil {
 		r.details.ByOrigin = originTable(byOrigin(times, r.t.Model.Proto, parts))
+	} else if r.o.By == "origin" {
+		r.d.Warn("no shares by node as written: the graph that the runtime ran is not known, as of a model of 1 GiB or more and of a provider that cannot write it")
+		r.o.By = "node"
 	}
 	r.details.By, r.details.Top = r.o.By, r.o.Top
 	r.details.Trace = TraceInfo(t, r.o.TracePath)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"infer/internal/progress"
 	"infer/model/engine/enginetest"
 	"infer/model/tensor"
 	"infer/report"
@@ -118,7 +119,11 @@ func TestStageInterrupted(t *testing.T) {
 	defer cancel()
 	tg := target(t, &enginetest.Fake{})
 	tg.PreCommand = "while read n; do [ $n -lt 4 ] || sleep 600; echo $n; done"
-	time.AfterFunc(500*time.Millisecond, cancel)
+	tg.Progress = func(e progress.Event) { // the timed runs are over
+		if e.Phase == "start the command of --pre" {
+			time.AfterFunc(100*time.Millisecond, cancel)
+		}
+	}
 	d := report.New("profile")
 	if _, err := Run(ctx, tg, fast, d); err != nil {
 		t.Fatal(err)

@@ -90,7 +90,7 @@ func (v *verifying) merged(runs []*report.Document) (report.Recomputed, error) {
 	}
 	return report.Recomputed{
 		Document: again, From: fmt.Sprintf("the documents of %d runs", len(runs)), Judged: true,
-		Details: []string{"by_op", "by_block", "by_node", "batches", "stages", "runs", "latency_histogram", "cold", "interference", "warm_up", "profiled_runs", "inflation"},
+		Details: []string{"by_op", "by_block", "by_node", "by_provider", "by_dtype", "by_origin", "correction", "batches", "stages", "runs", "latency_histogram", "cold", "interference", "warm_up", "profiled_runs", "inflation"},
 	}, nil
 }
 
@@ -106,7 +106,7 @@ func (v *verifying) latencies() {
 	}
 }
 
-// series derives what a histogram tells; rows is 0 where there is no throughput.
+// series derives what a histogram tells; rows is 0 where nobody knows, and there is no throughput.
 func (v *verifying) series(h *stats.Histogram, rows int64, labels map[string]string, list []percentile) {
 	if h == nil || h.Count() >= mostCounted {
 		return
@@ -140,13 +140,13 @@ func (v *verifying) series(h *stats.Histogram, rows int64, labels map[string]str
 			add(q.name, h.Quantile(q.p), true, &lo, &hi)
 		}
 	}
-	if rows == 0 {
+	if labels["stage"] != "" {
 		return
 	}
 	if n > 0 {
 		add("latency_max", h.Max(), true, nil, nil)
 	}
-	if hasMean && mean > 0 {
+	if rows > 0 && hasMean && mean > 0 {
 		lo, hi := v.throughputEnds(float64(rows), labels)
 		add("throughput", float64(rows)/mean, true, lo, hi)
 	}
@@ -216,6 +216,12 @@ func (v *verifying) judge() bool {
 		written.Verdict = v.d.Verdict
 	}
 	written.Judge(gates)
+	for _, g := range v.d.Gates {
+		if g.OfAdvice() {
+			written.Gates = append(written.Gates, g)
+		}
+	}
+	written.Judge(nil)
 	v.out.Gates, v.out.Verdict = written.Gates, written.Verdict
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -139,6 +140,12 @@ type GateResult struct {
 	Verdict string `json:"verdict"` // pass, fail or inconclusive
 	Reason  string `json:"reason"`
 }
+
+// AdvicePrefix begins the Expr of a gate that no rule of the advice may apply, and its name follows: "advice LAYOUT".
+const AdvicePrefix = "advice "
+
+// OfAdvice reports whether g asks for a rule of the advice, and not for a metric.
+func (g GateResult) OfAdvice() bool { return strings.HasPrefix(g.Expr, AdvicePrefix) }
 
 // Validity says whether the numbers can be believed, check by check.
 type Validity struct {

@@ -21,6 +21,13 @@ type Estimate struct {
 	Confidence float64 `json:"confidence"` // of the two-sided interval, in (0, 1)
 }
 
+// AtLeast is e with its lower end raised to least, below which no value of the sample lies: the t interval of a few wild
+// values may reach below zero. The value stays inside of the interval.
+func (e Estimate) AtLeast(least float64) Estimate {
+	e.Lo = min(e.Value, max(e.Lo, least))
+	return e
+}
+
 // Quantile returns the nearest-rank p-quantile, sorted[ceil(p·n)-1], with its distribution-free two-sided interval:
 // the order statistics l and u with P(Bin(n,p) < l) ≤ α/2 and P(Bin(n,p) ≥ u) ≤ α/2, where α = 1-conf. It assumes
 // independent samples; see EffectiveN. sorted ascends; p and conf are in (0, 1), else OK is false.

@@ -79,11 +79,11 @@ func checkParallel(f *Facts) *report.Advice {
 
 // tracedRun is how long a run took while it was traced; the zero value where nobody knows.
 func (f *Facts) tracedRun() report.Interval {
-	if t := f.Details.Trace; t != nil && t.Run.Value > 0 {
-		return t.Run
+	if c := f.Details.Correction; c != nil && c.Traced.Value > 0 {
+		return c.Traced // of the runs that the times of nodes are from: the whole trace has the warm-up in it
 	}
-	if c := f.Details.Correction; c != nil {
-		return c.Traced
+	if t := f.Details.Trace; t != nil {
+		return t.Run
 	}
 	return report.Interval{}
 }

@@ -13,7 +13,7 @@ const (
 // far is the part of both roofs below which a node is Other.
 const far = 0.25
 
-// Classify fills Class and Efficiency of a row whose FLOPs and Bytes are known. resolution is the time in seconds below
+// Classify fills Class and Efficiency of a row whose FLOPs and Bytes are known. resolution is the traced time in seconds below
 // which a node is all overhead (report.Correction); a row of several nodes or calls is judged by the mean one. Without a
 // roof that fits the row, or without FLOPs, Bytes or time, both stay empty, but for a row of overhead.
 //
@@ -23,7 +23,7 @@ const far = 0.25
 func Classify(c *report.Ceilings, row *report.Share, resolution float64) {
 	row.Class, row.Efficiency = "", nil
 	calls := max(1, float64(row.Count), row.Calls)
-	if row.Below || row.Seconds/calls < resolution {
+	if row.Below || row.Traced/calls < resolution {
 		row.Class = Overhead
 		return
 	}

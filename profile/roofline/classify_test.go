@@ -42,7 +42,7 @@ func TestClassify(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			// What an earlier call left must not stay.
-			row := report.Share{Op: c.op, Count: 1, Seconds: c.seconds, Calls: c.calls, Below: c.below, Class: "before", Efficiency: &c.seconds}
+			row := report.Share{Op: c.op, Count: 1, Seconds: c.seconds, Traced: c.seconds, Calls: c.calls, Below: c.below, Class: "before", Efficiency: &c.seconds}
 			if c.flops >= 0 {
 				row.FLOPs = &c.flops
 			}
@@ -62,7 +62,7 @@ func TestClassify(t *testing.T) {
 			}
 		})
 	}
-	row := report.Share{Seconds: 1e-9, Count: 1}
+	row := report.Share{Seconds: 1e-9, Traced: 1e-9, Count: 1}
 	Classify(nil, &row, 1e-6)
 	if row.Class != Overhead {
 		t.Errorf("without ceilings a short node is %q", row.Class)

@@ -212,7 +212,8 @@ func (m *merger) shares() {
 	classify(&m.details)
 }
 
-// correction is the mean of those of all runs, with t intervals over the runs; nil where one has none.
+// correction is the mean of those of all runs; nil where one has none. An interval reaches over all that the runs say: of a few
+// runs a t interval would reach below zero.
 func (m *merger) correction() {
 	m.details.Correction = nil
 	var all []*report.Correction
@@ -222,15 +223,24 @@ func (m *merger) correction() {
 		}
 		all = append(all, x.Correction)
 	}
-	over := func(of func(*report.Correction) float64) stats.Estimate {
-		values := make([]float64, len(all))
-		for i, c := range all {
-			values[i] = of(c)
+	over := func(of func(*report.Correction) float64) (sum float64) {
+		for _, c := range all {
+			sum += of(c) / float64(len(all))
 		}
-		return mean(values)
+		return sum
 	}
 	interval := func(of func(*report.Correction) *report.Interval) report.Interval {
-		return report.IntervalOf(over(func(c *report.Correction) float64 { return of(c).Value }))
+		v := over(func(c *report.Correction) float64 { return of(c).Value })
+		lo, hi := v, v
+		for _, c := range all {
+			i := of(c)
+			for _, end := range []*float64{&i.Value, i.Lo, i.Hi} {
+				if end != nil {
+					lo, hi = min(lo, *end), max(hi, *end)
+				}
+			}
+		}
+		return report.Interval{Value: v, Lo: &lo, Hi: &hi, N: len(all)}
 	}
 	c := *all[0]
 	c.Untraced = interval(func(c *report.Correction) *report.Interval { return &c.Untraced })
@@ -239,10 +249,10 @@ func (m *merger) correction() {
 	c.Floor = interval(func(c *report.Correction) *report.Interval { return &c.Floor })
 	c.PerNode = interval(func(c *report.Correction) *report.Interval { return &c.PerNode })
 	c.Sum = interval(func(c *report.Correction) *report.Interval { return &c.Sum })
-	c.Residual = over(func(c *report.Correction) float64 { return c.Residual }).Value
-	c.Scale = over(func(c *report.Correction) float64 { return c.Scale }).Value
-	c.Resolution = over(func(c *report.Correction) float64 { return c.Resolution }).Value
-	c.BelowTime = over(func(c *report.Correction) float64 { return c.BelowTime }).Value
+	c.Residual = over(func(c *report.Correction) float64 { return c.Residual })
+	c.Scale = over(func(c *report.Correction) float64 { return c.Scale })
+	c.Resolution = over(func(c *report.Correction) float64 { return c.Resolution })
+	c.BelowTime = over(func(c *report.Correction) float64 { return c.BelowTime })
 	for _, o := range all[1:] {
 		c.Below, c.SharesOnly = max(c.Below, o.Below), c.SharesOnly || o.SharesOnly
 		if o.Calibrated == "" {

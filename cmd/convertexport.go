@@ -207,7 +207,7 @@ func addDynamic(inputs map[string]*exporter.Input, flags []string) error {
 
 // run exports, looks at what was made, compares it with the original and puts it in its place.
 func (r *exportRun) run(ctx context.Context, o exporter.Options) error {
-	draft, err := model.NewDraft(r.output)
+	draft, err := model.NewDraft(r.output, nil)
 	if err != nil {
 		return err
 	}

@@ -228,8 +228,8 @@ func runQuantize(ctx context.Context, a *app, args []string, f quantizeFlags) er
 	defer o.close()
 	f.nameOutput(a, o.path)
 	record := quantize.RecordPath(f.output)
-	if err := a.checkOutputs(o.model, []string{f.calib, f.data, f.replay}, outputFile{"--output", f.output}, outputFile{"the record of --output", record},
-		outputFile{"--sensitivity", f.sensitivity}, outputFile{"--calib-cache", f.opts.Cache}); err != nil {
+	if err := a.checkOutputs(o.model, []string{f.calib, f.data, f.replay}, outputFile{"--output", f.output}, outputFile{"the external data of --output", f.output + ".data"},
+		outputFile{"the record of --output", record}, outputFile{"--sensitivity", f.sensitivity}, outputFile{"--calib-cache", f.opts.Cache}); err != nil {
 		return err
 	}
 	d := a.newDocument("quantize")

@@ -110,8 +110,8 @@ func (r *exportRun) options() (exporter.Options, error) {
 		return o, fault.New(fault.Usage, fmt.Sprintf("run infer convert %s --to onnx -o %s first, then infer convert %s --to %s", r.source, to, to, r.to),
 			"%q is a model of PyTorch or TensorFlow, which becomes an ONNX model first", r.source)
 	}
-	if r.python.rtol < 0 || r.python.atol < 0 {
-		return o, fault.New(fault.Usage, "give 0 for none", "--rtol and --atol must not be negative")
+	if err := r.python.tolerance().Validate(); err != nil {
+		return o, err
 	}
 	if r.python.timeout <= 0 {
 		return o, fault.New(fault.Usage, "leave it out for "+exporter.DefaultTimeout.String(), "--python-timeout %s is no time", r.python.timeout)
@@ -207,7 +207,7 @@ func addDynamic(inputs map[string]*exporter.Input, flags []string) error {
 
 // run exports, looks at what was made, compares it with the original and puts it in its place.
 func (r *exportRun) run(ctx context.Context, o exporter.Options) error {
-	draft, err := model.NewDraft(r.output)
+	draft, err := model.NewDraft(r.output, nil)
 	if err != nil {
 		return err
 	}

@@ -164,6 +164,7 @@ func TestConvertExportVerdicts(t *testing.T) {
 		{"", "--dtype=x", "is no name and type", 2, "net.pt"},
 		{"", "--to=fp16", "becomes an ONNX model first", 2, "net.pt"},
 		{"", "--python-timeout=0s", "is no time", 2, "net.pt"},
+		{"", "--rtol=nan", "NaN is negative or not finite", 2, "net.pt"},
 		{"", "--python=no-such-python", `--python "no-such-python"`, 2, "net.pt"},
 	} {
 		t.Run(c.answers+c.flag, func(t *testing.T) {

@@ -127,7 +127,11 @@ func runOptimize(ctx context.Context, a *app, args []string, f optimizeFlags) er
 		f.output = strings.TrimSuffix(o.path, filepath.Ext(o.path)) + ".opt.onnx"
 		a.log.Info(fmt.Sprintf("output: %s", f.output))
 	}
-	if err := a.checkOutputs(o.model, []string{f.data.Source}, outputFile{"--output", f.output}); err != nil {
+	data, err := f.opts.Save.DataPath(f.output)
+	if err != nil {
+		return err
+	}
+	if err := a.checkOutputs(o.model, []string{f.data.Source}, outputFile{"--output", f.output}, outputFile{"the external data of --output", data}); err != nil {
 		return err
 	}
 	d := a.newDocument("optimize")

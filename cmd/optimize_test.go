@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -35,7 +36,8 @@ func TestOptimizeRefuses(t *testing.T) {
 		{"a size", []string{"--fold-size-limit", "much"}, `--fold-size-limit: "much" is no size in bytes`},
 		{"a mode", []string{"--external-data", "maybe"}, `--external-data: unknown external-data mode "maybe"`},
 		{"sets", []string{"--verify", "-1"}, "--verify -1 is no number of sets"},
-		{"a tolerance", []string{"--rtol", "-1"}, "is negative"},
+		{"a tolerance", []string{"--rtol", "-1"}, "-1 is negative or not finite"},
+		{"a tolerance without end", []string{"--atol", "inf"}, "+Inf is negative or not finite"},
 		{"nothing to fix", []string{"--fix-dims"}, "--fix-dims has nothing to fix"},
 		{"an axis", []string{"--fix-dims", "--dim", "bach=1"}, "batch"},
 		{"an output", []string{"--keep-outputs", "logit"}, "logits"},
@@ -55,6 +57,38 @@ func TestOptimizeRefuses(t *testing.T) {
 				t.Errorf("left behind: %v", files)
 			}
 		})
+	}
+}
+
+// TestKeepsExternalData: a model that was renamed is still read from the file of its old name, which no command replaces.
+func TestKeepsExternalData(t *testing.T) {
+	needEngine(t)
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	converted(t, digits, "--to", "external-data", "-o", at("m.onnx"), "--verify", "0")
+	if err := os.Rename(at("m.onnx"), at("moved.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(at("m.onnx.data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"optimize", at("moved.onnx"), "-o", at("m.onnx")},
+		{"optimize", at("moved.onnx"), "-o", at("new.onnx"), "--data-file", "m.onnx.data"},
+		{"quantize", at("moved.onnx"), "-o", at("m.onnx"), "--mode", "dynamic", "--allow-slower"},
+		{"convert", at("moved.onnx"), "-o", at("m.onnx"), "--to", "external-data"},
+	} {
+		r := infer(t, passedOn(), args...)
+		if r.code != 2 || !strings.Contains(r.err, `the external data of --output "`+at("m.onnx.data")+`" is a file that the model is read from`) {
+			t.Errorf("%q: exit %d, stderr %q", args, r.code, r.err)
+		}
+	}
+	if after, err := os.ReadFile(at("m.onnx.data")); err != nil || !bytes.Equal(after, before) {
+		t.Errorf("the data were replaced: %v", err)
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 2 {
+		t.Errorf("left behind: %v", files)
 	}
 }
 

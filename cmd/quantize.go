@@ -157,6 +157,9 @@ func (f *quantizeFlags) settle() (err error) {
 	if f.replay != "" && (f.mode != "" || f.weights != "" || f.int8 || f.int4 || f.fp16 || f.bf16 || f.perTensor || len(f.include)+len(f.exclude)+len(f.opts.Ranges) > 0) {
 		return fault.New(fault.Usage, "leave them out: the record decides", "--replay and flags that choose the form or the nodes contradict each other")
 	}
+	if f.calib == "zeros" {
+		return fault.New(fault.Usage, "give a data set, or random to make inputs up", "--calib zeros: ranges of zeros tell nothing")
+	}
 	f.opts.Seed, f.opts.Sensitivity = f.seed, f.sensitivity != ""
 	if f.opts.Mode == quantize.Static && f.calib == "" && len(f.opts.Ranges) == 0 && f.replay == "" {
 		return fault.New(fault.Usage, "pass --calib with a data set, or --calib random to make inputs up", "static quantization needs calibration data")
@@ -228,8 +231,8 @@ func runQuantize(ctx context.Context, a *app, args []string, f quantizeFlags) er
 	defer o.close()
 	f.nameOutput(a, o.path)
 	record := quantize.RecordPath(f.output)
-	if err := a.checkOutputs(o.model, []string{f.calib, f.data, f.replay}, outputFile{"--output", f.output}, outputFile{"the record of --output", record},
-		outputFile{"--sensitivity", f.sensitivity}, outputFile{"--calib-cache", f.opts.Cache}); err != nil {
+	if err := a.checkOutputs(o.model, []string{f.calib, f.data, f.replay}, outputFile{"--output", f.output}, outputFile{"the external data of --output", f.output + ".data"},
+		outputFile{"the record of --output", record}, outputFile{"--sensitivity", f.sensitivity}, outputFile{"--calib-cache", f.opts.Cache}); err != nil {
 		return err
 	}
 	d := a.newDocument("quantize")
@@ -344,7 +347,7 @@ func (f *quantizeFlags) task(a *app, o *opened, d *report.Document) (t quantize.
 	return t, closeData, nil
 }
 
-// writeSensitivity writes the groups of the report to the file that was asked for.
+// writeSensitivity writes the groups of the report, where there are any, to the file that was asked for.
 func (f *quantizeFlags) writeSensitivity(d *report.Document) error {
 	if f.sensitivity == "" {
 		return nil
@@ -352,6 +355,10 @@ func (f *quantizeFlags) writeSensitivity(d *report.Document) error {
 	var q report.QuantizeDetails
 	if err := json.Unmarshal(d.Details, &q); err != nil {
 		return err
+	}
+	if q.Groups == nil {
+		d.Warn("no groups were measured: %s is not written", f.sensitivity)
+		return nil
 	}
 	return atomicfile.Write(f.sensitivity, func(w io.Writer) error {
 		e := json.NewEncoder(w)

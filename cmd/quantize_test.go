@@ -130,6 +130,7 @@ func TestQuantizeRefuses(t *testing.T) {
 		{"a pattern", []string{"--include", "("}, `pattern "("`},
 		{"a pattern of nothing", []string{"--exclude", ""}, `pattern "" picks every node`},
 		{"a budget", []string{"--accuracy-budget", "top1"}, `accuracy budget "top1" is not KIND:LIMIT`},
+		{"zeros", []string{"--mode", "static", "--calib", "zeros"}, "--calib zeros: ranges of zeros tell nothing"},
 		{"static without rows", []string{"--mode", "static"}, "static quantization needs calibration data"},
 		{"every fault", []string{"--block-size", "17", "--samples", "-1"}, "--samples -1 is negative"},
 		{"two models", []string{digits, digits}, "accepts at most 1 arg"},
@@ -226,6 +227,19 @@ func TestQuantizeGate(t *testing.T) {
 	}
 	if files, _ := os.ReadDir(dir); len(files) > 0 {
 		t.Errorf("left behind: %v", files)
+	}
+}
+
+// TestQuantizeNoGroups: where nothing can be quantized an older file of groups stays.
+func TestQuantizeNoGroups(t *testing.T) {
+	needEngine(t)
+	groups := filepath.Join(t.TempDir(), "groups.json")
+	if err := os.WriteFile(groups, []byte("older"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := infer(t, passedOn(), append([]string{"quantize", digits, "--mode", "dynamic", "--exclude", "op:Gemm", "--sensitivity", groups, "-o", groups + ".onnx"}, quickly...)...)
+	if b, err := os.ReadFile(groups); r.code != 3 || !strings.Contains(r.out, "no groups were measured") || string(b) != "older" || err != nil {
+		t.Errorf("exit %d, stdout %q, stderr %q, groups %q, %v", r.code, r.out, r.err, b, err)
 	}
 }
 

@@ -17,12 +17,13 @@ import (
 // For one goroutine.
 type Draft struct {
 	dir, target string
+	source      *Model
 }
 
 // NewDraft makes the folder of a draft of path, in the folder of path; where path is a symbolic link, of the file that
-// it names. The caller defers Discard. Errors: fault.Usage where the folder is missing or may not be written to, and
+// it names. The files of source, what the output is made of, are never replaced; nil for none. The caller defers Discard. Errors: fault.Usage where the folder is missing or may not be written to, and
 // where path is a folder or a device.
-func NewDraft(path string) (*Draft, error) {
+func NewDraft(path string, source *Model) (*Draft, error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
@@ -33,7 +34,7 @@ func NewDraft(path string) (*Draft, error) {
 	if err != nil {
 		return nil, saveError(fmt.Errorf("write %q: %w", path, bare(err)))
 	}
-	return &Draft{dir: dir, target: path}, nil
+	return &Draft{dir: dir, target: path, source: source}, nil
 }
 
 // bare drops the temporary names from an error of a path or two.
@@ -59,7 +60,8 @@ func (d *Draft) Discard() { _ = os.RemoveAll(d.dir) }
 
 // Place moves everything in the folder to its place beside the output, the output last, and returns the paths in that
 // order. Files that stood there are replaced, and keep their modes; the external data of an ONNX model that is replaced
-// go with it where the new one has none. When anything fails all is as it was before.
+// go with it where the new one has none, unless the source has its weights there. When anything fails all is as it was
+// before. Errors: fault.Usage where a file of the source would be replaced.
 func (d *Draft) Place() (paths []string, err error) {
 	entries, err := os.ReadDir(d.dir)
 	if err != nil {
@@ -69,8 +71,13 @@ func (d *Draft) Place() (paths []string, err error) {
 	if i := slices.IndexFunc(entries, isLast); i >= 0 {
 		entries = append(slices.Delete(slices.Clone(entries), i, i+1), entries[i])
 	}
+	for _, e := range entries {
+		if to := d.place(e); d.reads(to) {
+			return nil, fault.New(fault.Usage, "write under another name", "write %q: the model is read from %q", d.target, to)
+		}
+	}
 	_, err = os.Lstat(d.Path() + ".data")
-	stale := errors.Is(err, fs.ErrNotExist) && keepsData(d.target)
+	stale := errors.Is(err, fs.ErrNotExist) && keepsData(d.target) && !d.reads(d.target+".data")
 	var done []backup
 	defer func() {
 		for i := len(done) - 1; i >= 0 && err != nil; i-- {
@@ -78,7 +85,7 @@ func (d *Draft) Place() (paths []string, err error) {
 		}
 	}()
 	for _, e := range entries {
-		to := filepath.Join(filepath.Dir(d.target), e.Name())
+		to := d.place(e)
 		old, err := d.replace(d.Beside(e.Name()), to)
 		if err != nil {
 			return nil, saveError(fmt.Errorf("write %q: %w", to, bare(err)))
@@ -93,6 +100,23 @@ func (d *Draft) Place() (paths []string, err error) {
 	}
 	d.Discard()
 	return paths, nil
+}
+
+// place returns where something in the folder goes.
+func (d *Draft) place(e fs.DirEntry) string {
+	return filepath.Join(filepath.Dir(d.target), e.Name())
+}
+
+// reads reports whether the source is read from path, or from a file in the folder at path.
+func (d *Draft) reads(path string) (found bool) {
+	if d.source == nil {
+		return false
+	}
+	_ = filepath.WalkDir(path, func(p string, _ fs.DirEntry, _ error) error {
+		found = found || d.source.IsSource(p)
+		return nil
+	})
+	return found
 }
 
 // replace moves a file or folder to its place.

@@ -42,7 +42,7 @@ func tree(t *testing.T, dir string) (list []string) {
 
 func draft(t *testing.T, path string) *Draft {
 	t.Helper()
-	d, err := NewDraft(path)
+	d, err := NewDraft(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,10 +127,62 @@ func TestDraftStale(t *testing.T) {
 	}
 }
 
+// TestDraftSource: what the source is read from is neither replaced nor removed. Here the model that stands at the output
+// and the source are read from the same data.
+func TestDraftSource(t *testing.T) {
+	dir := t.TempDir()
+	out, moved, data := filepath.Join(dir, "m.onnx"), filepath.Join(dir, "moved.onnx"), filepath.Join(dir, "m.onnx.data")
+	m, err := Load("../testdata/odd/weight-input.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for _, path := range []string{out, moved} {
+		if err := m.Save(path, SaveOptions{External: ExternalAlways, Threshold: 1, DataFile: filepath.Base(data)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source, err := Load(moved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	before := tree(t, dir)
+	for _, c := range []struct {
+		name, output, made string
+		refused            bool
+	}{
+		{"the model", moved, "moved.onnx", true},
+		{"its data", out, "m.onnx.data", true},
+		{"a folder around them", filepath.Join(filepath.Dir(dir), "m.onnx"), filepath.Base(dir), true},
+		{"the other model", out, "m.onnx", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := NewDraft(c.output, source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Discard()
+			put(t, d.Beside(c.made), "new")
+			_, err = d.Place()
+			if c.refused != (fault.KindOf(err) == fault.Usage) || !c.refused && err != nil {
+				t.Errorf("error is %v", err)
+			}
+			d.Discard()
+			if c.refused && !slices.Equal(tree(t, dir), before) {
+				t.Errorf("%v, was %v", tree(t, dir), before)
+			}
+			if !source.IsSource(data) {
+				t.Error("the data are gone")
+			}
+		})
+	}
+}
+
 func TestDraftRefuses(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Join(dir, "none", "m.onnx"), os.DevNull} {
-		if _, err := NewDraft(path); err == nil || !strings.Contains(err.Error(), path) {
+		if _, err := NewDraft(path, nil); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error is %v", path, err)
 		} else if fault.KindOf(err) != fault.Usage {
 			t.Errorf("%s: %v is no usage error", path, err)

@@ -64,7 +64,7 @@ const (
 // missing, where SaveOptions names a data file that is no plain name, where one file cannot hold the model, and for another folder where EPContext nodes have their caches in files;
 // fault.Unsupported for nodes that no ONNX file can hold; otherwise those of the file system.
 func (m *Model) Save(path string, o SaveOptions) error {
-	data, err := o.dataPath(path)
+	data, err := o.DataPath(path)
 	if err != nil {
 		return err
 	}
@@ -104,8 +104,9 @@ func (m *Model) Save(path string, o SaveOptions) error {
 	return nil
 }
 
-// dataPath returns where the tensor bytes of a model at path go.
-func (o SaveOptions) dataPath(path string) (string, error) {
+// DataPath returns where the tensor bytes of a model at path go. Errors: fault.Usage where DataFile is no plain name, or
+// that of the model.
+func (o SaveOptions) DataPath(path string) (string, error) {
 	name := o.DataFile
 	if name == "" {
 		return path + ".data", nil

@@ -21,6 +21,16 @@ type Tolerance struct {
 	Share    float64 // of an output's elements that must be within it; 0 is all
 }
 
+// Validate reports a Rel or Abs that is no finite number of 0 or more. Errors are of kind fault.Usage.
+func (t Tolerance) Validate() error {
+	for _, v := range []float64{t.Rel, t.Abs} {
+		if !(v >= 0) || math.IsInf(v, 1) {
+			return fault.New(fault.Usage, "give a finite number, 0 or more", "tolerance of %g relative and %g absolute: %g is negative or not finite", t.Rel, t.Abs, v)
+		}
+	}
+	return nil
+}
+
 // Float32 is the tolerance of a rewrite that changes no more than the order of sums.
 func Float32() Tolerance { return Tolerance{Rel: 1e-5, Abs: 1e-5} }
 

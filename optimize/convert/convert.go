@@ -94,7 +94,7 @@ func (c *conversion) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if c.draft, err = model.NewDraft(c.Output); err != nil {
+	if c.draft, err = model.NewDraft(c.Output, c.Model); err != nil {
 		return err
 	}
 	c.free = append(c.free, c.draft.Discard)

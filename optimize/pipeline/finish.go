@@ -192,7 +192,7 @@ func (p *pipeline) retreat(at int, why string) {
 // write saves the result beside its place, reads it back and runs it once more before it gets its name.
 func (p *pipeline) write(ctx context.Context) error {
 	p.Progress.Send(progress.Event{Phase: "write", Note: p.Output})
-	draft, err := model.NewDraft(p.Output)
+	draft, err := model.NewDraft(p.Output, p.Model)
 	if err != nil {
 		return err
 	}

@@ -50,10 +50,7 @@ func DefaultOptions() Options {
 
 // Validate lists every fault of the options. Errors are of kind fault.Usage.
 func (o Options) Validate() error {
-	var errs []error
-	if !(o.Tolerance.Rel >= 0) || !(o.Tolerance.Abs >= 0) {
-		errs = append(errs, fault.New(fault.Usage, "give 0 or more", "tolerance of %g relative and %g absolute is negative", o.Tolerance.Rel, o.Tolerance.Abs))
-	}
+	errs := []error{o.Tolerance.Validate()}
 	if o.MaxFold < 0 {
 		errs = append(errs, fault.New(fault.Usage, "give 0 or more", "a constant may not grow by %d bytes", o.MaxFold))
 	}

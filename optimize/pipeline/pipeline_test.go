@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -279,7 +280,7 @@ func TestInterrupted(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for _, f := range []func(*Options){
-		func(o *Options) { o.Tolerance.Rel = -1 }, func(o *Options) { o.MaxFold = -1 }, func(o *Options) { o.RaceTime = -1 },
+		func(o *Options) { o.Tolerance.Rel = -1 }, func(o *Options) { o.Tolerance.Abs = math.Inf(1) }, func(o *Options) { o.MaxFold = -1 }, func(o *Options) { o.RaceTime = -1 },
 	} {
 		o := DefaultOptions()
 		f(&o)

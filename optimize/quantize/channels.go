@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"infer/internal/progress"
-	"infer/model"
 	"infer/model/engine"
 	"infer/model/onnx"
 	"infer/model/tensor"
@@ -61,7 +60,9 @@ func (q *quantizer) channels(ctx context.Context, m *onnx.Model, axes map[string
 func (q *quantizer) sumChannels(ctx context.Context, m *onnx.Model, rows Rows, sums map[string]*channelSum) error {
 	var s engine.Session
 	if len(m.Graph.Outputs) > 0 {
-		opened, err := q.task.Provider.Open(ctx, model.New(m), engine.Config{Threads: q.task.Config.Threads, OptLevel: engine.OptNone})
+		config := q.task.Config
+		config.OptLevel = engine.OptNone
+		opened, err := q.task.Provider.Open(ctx, q.modelOf(m), config)
 		if err != nil {
 			return err
 		}

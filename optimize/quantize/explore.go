@@ -36,9 +36,6 @@ func (q *quantizer) recipes() ([]Recipe, error) {
 		}
 		return []Recipe{dynamic}, nil
 	case WeightOnly:
-		if !q.task.Target.Contrib {
-			weight.Portable = true
-		}
 		return []Recipe{weight}, nil
 	case FP16, BF16:
 		if q.task.Target.Contrib {
@@ -290,7 +287,7 @@ func (q *quantizer) table(ctx context.Context, m *onnx.Model, r Recipe, values [
 	if r.Form == FP16 {
 		method = calibrate.Method{Name: calibrate.MinMax}
 	}
-	o := calibrate.Options{Memory: q.options.Memory, Method: method, Progress: q.task.Progress, Key: q.task.Key + "|" + key}
+	o := calibrate.Options{Memory: q.options.Memory, Method: method, Progress: q.task.Progress, Key: fmt.Sprintf("%s|%s|%d rows", q.task.Key, key, q.fit.Rows())}
 	if len(q.tables) == 0 {
 		o.Checkpoint = q.options.Cache
 	}

@@ -47,6 +47,11 @@ func TestCalibrationCache(t *testing.T) {
 	if _, err := quantize(t, t.Context(), digits(t), ranges); err == nil {
 		t.Error("ranges of a text")
 	}
+	held := digits(t)
+	held.Data, held.Labels = nil, nil
+	if r := mustQuantize(t, held, o); r.Calibration.Rows != 160 || r.Calibration.Resumed != 0 || !strings.Contains(strings.Join(r.Warnings, "\n"), "it is begun anew") {
+		t.Errorf("other rows of the same data: %+v, warnings %q", r.Calibration, r.Warnings)
+	}
 }
 
 // TestAutoRecipes: what makes no sense for a graph or a target is left out with a reason.

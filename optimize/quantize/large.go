@@ -2,7 +2,6 @@ package quantize
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
 
@@ -33,7 +32,8 @@ func (q *quantizer) isLarge() bool {
 func (q *quantizer) large(ctx context.Context) error {
 	// The new weights are nearly all of the heap: at its default pace the collector would let garbage grow as large.
 	defer debug.SetGCPercent(debug.SetGCPercent(largeGCPercent))
-	q.doc.Warn("the model takes %.1f GB: each product is judged by itself, and speed is not measured", float64(q.task.Model.Bytes())/1e9)
+	q.away = "each product is judged by itself, and speed is not measured"
+	q.doc.Warn("the model takes %.1f GB: %s", float64(q.task.Model.Bytes())/1e9, q.away)
 	q.original = &contestant{bytes: q.task.Model.Bytes()}
 	if q.options.Budget != nil {
 		return fault.New(fault.Usage, "leave it out: the report has the SQNR of every product", "an accuracy budget needs the whole model to run, and this one is judged product by product")
@@ -63,7 +63,11 @@ func (q *quantizer) large(ctx context.Context) error {
 	if err := q.phase("judge", func() error { return q.judgeProducts(ctx, c) }); err != nil {
 		return err
 	}
-	q.details.Held = &report.HeldOut{Source: "random inputs of each product", Rows: c.verdict.Rows}
+	if c.verdict.Rows > 0 {
+		q.details.Held = &report.HeldOut{Source: "random inputs of each product", Rows: c.verdict.Rows}
+	} else {
+		q.doc.Warn("what quantization does to the answers is not measured: no quantized node is a MatMul")
+	}
 	if err := q.phase("write and verify", func() error { return q.write(ctx, c) }); err != nil {
 		return err
 	}
@@ -113,28 +117,42 @@ const productRows = 16
 func (q *quantizer) judgeProducts(ctx context.Context, c *candidate) error {
 	v := &verdict{}
 	before := weightsOf(q.prepared)
-	nodes := map[string]*onnx.Node{}
+	nodes, makers := map[string]*onnx.Node{}, map[string]*onnx.Node{}
 	after := map[string]*onnx.Tensor{}
 	for _, t := range c.built.model.Graph.Initializers {
 		after[t.Name] = t
 	}
 	for _, n := range c.built.model.Graph.Nodes {
 		nodes[n.Name] = n
+		for _, name := range n.Outputs {
+			makers[name] = n
+		}
 	}
 	for i, d := range c.built.decisions {
-		n := nodes[d.Node]
-		if d.Form != emit.WeightOnly || n == nil || n.OpType != "MatMulNBits" || before[d.Node] == nil {
+		small := withBlocks(nodes[d.Node], makers)
+		if d.Form != emit.WeightOnly || small == nil || before[d.Node] == nil {
 			continue
 		}
 		q.task.Progress.Send(progress.Event{Phase: "judge", Done: float64(i), Total: float64(len(c.built.decisions)), Unit: "products", Note: d.Node})
-		if err := q.judgeProduct(ctx, v, n, before[d.Node], after); err != nil {
+		if err := q.judgeProduct(ctx, v, small, before[d.Node], after); err != nil {
 			return fault.Wrap(err, "judge node %q", d.Node)
 		}
 	}
-	if v.Rows == 0 {
-		return fmt.Errorf("no product could be judged")
-	}
 	c.verdict = v
+	return nil
+}
+
+// withBlocks returns the nodes that multiply by a matrix in blocks, the product n last; nil where n does not.
+func withBlocks(n *onnx.Node, makers map[string]*onnx.Node) []*onnx.Node {
+	switch {
+	case n == nil:
+	case n.OpType == "MatMulNBits":
+		return []*onnx.Node{n}
+	case n.OpType == "MatMul":
+		if d := makers[inputOf(n, 1)]; d != nil && d.OpType == "DequantizeLinear" {
+			return []*onnx.Node{d, n}
+		}
+	}
 	return nil
 }
 
@@ -150,8 +168,8 @@ func weightsOf(m *onnx.Model) map[string]*onnx.Tensor {
 	return by
 }
 
-// judgeProduct runs one product in both forms.
-func (q *quantizer) judgeProduct(ctx context.Context, v *verdict, n *onnx.Node, weight *onnx.Tensor, constants map[string]*onnx.Tensor) error {
+// judgeProduct runs one product in both forms; small are the nodes of the quantized one.
+func (q *quantizer) judgeProduct(ctx context.Context, v *verdict, small []*onnx.Node, weight *onnx.Tensor, constants map[string]*onnx.Tensor) error {
 	k, cols := weight.Dims[0], weight.Dims[1]
 	x := make([]float32, productRows*k)
 	r := rand.New(rand.NewPCG(q.options.Seed, uint64(k)))
@@ -163,17 +181,20 @@ func (q *quantizer) judgeProduct(ctx context.Context, v *verdict, n *onnx.Node, 
 		return err
 	}
 	plain := &onnx.Node{Name: "float", OpType: "MatMul", Inputs: []string{"x", weight.Name}, Outputs: []string{"y"}}
-	want, err := q.product(ctx, plain, in, k, cols, weight)
+	want, err := q.product(ctx, []*onnx.Node{plain}, in, k, cols, weight)
 	weight.Release()
 	if err != nil {
 		return err
 	}
-	small := n.Clone()
-	small.Inputs[0], small.Outputs[0] = "x", "y"
+	last := small[len(small)-1].Clone()
+	last.Inputs[0], last.Outputs[0] = "x", "y"
+	small = append(small[:len(small)-1:len(small)-1], last)
 	var stored []*onnx.Tensor
-	for _, name := range small.Inputs[1:] {
-		if t := constants[name]; t != nil {
-			stored = append(stored, t)
+	for _, n := range small {
+		for _, name := range n.Inputs {
+			if t := constants[name]; t != nil {
+				stored = append(stored, t)
+			}
 		}
 	}
 	got, err := q.product(ctx, small, in, k, cols, stored...)
@@ -183,12 +204,12 @@ func (q *quantizer) judgeProduct(ctx context.Context, v *verdict, n *onnx.Node, 
 	return v.add([]tensor.Tensor{want}, []tensor.Tensor{got}, productRows)
 }
 
-// product runs a graph of one node.
-func (q *quantizer) product(ctx context.Context, n *onnx.Node, in tensor.Tensor, k, cols int64, constants ...*onnx.Tensor) (tensor.Tensor, error) {
+// product runs a graph of nodes from x to y.
+func (q *quantizer) product(ctx context.Context, nodes []*onnx.Node, in tensor.Tensor, k, cols int64, constants ...*onnx.Tensor) (tensor.Tensor, error) {
 	port := func(name string, width int64) *onnx.ValueInfo {
 		return &onnx.ValueInfo{Name: name, Type: &onnx.Type{Kind: onnx.KindTensor, DType: tensor.Float32, HasShape: true, Dims: []onnx.Dim{onnx.Fixed(productRows), onnx.Fixed(width)}}}
 	}
-	g := &onnx.Graph{Name: "product", Nodes: []*onnx.Node{n}, Inputs: []*onnx.ValueInfo{port("x", k)}, Outputs: []*onnx.ValueInfo{port("y", cols)}}
+	g := &onnx.Graph{Name: "product", Nodes: nodes, Inputs: []*onnx.ValueInfo{port("x", k)}, Outputs: []*onnx.ValueInfo{port("y", cols)}}
 	for _, t := range constants {
 		v, err := t.Value()
 		if err != nil {

@@ -37,6 +37,9 @@ func TestReplay(t *testing.T) {
 		{"dynamic without rows", Dynamic, func(k *Task, _ *Options) { k.Calib = nil }, func(r Recipe) bool { return len(r.Means) == 0 }},
 		{"weight-only", WeightOnly, func(*Task, *Options) {}, func(r Recipe) bool { return r.Bits == 8 && r.Refine }},
 		{"portable", WeightOnly, func(_ *Task, o *Options) { o.Bits, o.Block, o.Portable = 4, 16, true }, func(r Recipe) bool { return r.Portable && r.Block == 16 }},
+		{"for another runtime", WeightOnly, func(k *Task, o *Options) {
+			k.Target.Name, k.Target.Contrib, o.Bits = "openvino", false, 4
+		}, func(r Recipe) bool { return r.Portable }},
 		{"stored", Auto, nil, func(r Recipe) bool { return r.Form == formStored }},
 		{"float", Auto, nil, func(r Recipe) bool { return r.Form == formFloat }},
 		{"fp16", FP16, func(*Task, *Options) {}, func(r Recipe) bool { return r.Form == FP16 }},

@@ -119,6 +119,9 @@ func (q *quantizer) run(ctx context.Context) error {
 		}
 	}
 	q.elsewhere()
+	if q.options.Mode == WeightOnly && !q.task.Target.Contrib {
+		q.options.Portable = true
+	}
 	if err := q.phase("prepare", func() error { return q.prepare(ctx) }); err != nil {
 		return err
 	}

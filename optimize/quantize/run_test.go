@@ -11,6 +11,7 @@ import (
 
 	"infer/internal/fault"
 	"infer/internal/progress"
+	"infer/model"
 	"infer/model/engine/enginetest"
 	"infer/model/onnx"
 	"infer/model/tensor"
@@ -96,6 +97,23 @@ func checkWritten(t *testing.T, k Task, r outcome, operators map[string]int, sma
 	}
 	if b := r.Metric("model_bytes", nil); b == nil || *b.Value < float64(len(read(t, k.Output))) {
 		t.Errorf("model_bytes is %+v, the file has %d", b, len(read(t, k.Output)))
+	}
+}
+
+// TestExternalData: the weights of a model are found beside it, wherever the command runs, and the outcome is that of the
+// model in one file.
+func TestExternalData(t *testing.T) {
+	k := digits(t)
+	one := mustQuantize(t, k, quick(Static))
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	if err := k.Model.Save(path, model.SaveOptions{External: model.ExternalAlways, Threshold: 1}); err != nil {
+		t.Fatal(err)
+	}
+	outside := digits(t)
+	outside.Model = load(t, path)
+	r := mustQuantize(t, outside, quick(Static))
+	if a, b := r.Metric("sqnr_db", nil), one.Metric("sqnr_db", nil); r.Output == "" || r.Chosen != one.Chosen || *a.Value != *b.Value {
+		t.Errorf("%s with %g dB, want %s with %g", r.Chosen, *a.Value, one.Chosen, *b.Value)
 	}
 }
 

@@ -22,7 +22,7 @@ func (q *quantizer) write(ctx context.Context, c *candidate) error {
 	if q.task.Output == "" {
 		return nil
 	}
-	draft, err := model.NewDraft(q.task.Output)
+	draft, err := model.NewDraft(q.task.Output, q.task.Model)
 	if err != nil {
 		return err
 	}

@@ -220,7 +220,7 @@ func transpose(c *call) {
 	case len(x) == 2 && perm[0] != 0 && v.ints != nil:
 		rows, okR := x[0].fixed()
 		cols, okC := x[1].fixed()
-		if !okR || !okC || rows*cols != int64(len(v.ints)) {
+		if !okR || !okC || len(v.ints) == 0 || rows*cols != int64(len(v.ints)) { // with no elements the other axis may be of any size
 			return
 		}
 		ints := make([]dim, 0, len(v.ints))

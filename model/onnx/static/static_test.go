@@ -302,6 +302,31 @@ func TestElements(t *testing.T) {
 	}
 }
 
+// TestNoElements: the sizes of a tensor without elements are not counted through.
+func TestNoElements(t *testing.T) {
+	for _, c := range []struct {
+		op     string
+		shape  list
+		inputs []string
+		attrs  []*onnx.Attribute
+		want   string
+	}{
+		{"Transpose", list{0, 1 << 62}, nil, attrs("perm", list{1, 0}), "4611686018427387904 x 0"},
+		{"Slice", list{1 << 62, 0}, []string{"zero", "end"}, nil, "4611686018427387904 x 0"},
+		{"Slice", list{1 << 30, 1 << 30, 0}, []string{"zero", "end", "one"}, nil, "1073741824 x 1073741824 x 0"},
+	} {
+		m := one("Shape", 17, attrs("start", 0, "end", 0), 1, "2 x 3")
+		m.Graph.Initializers = append(m.Graph.Initializers, ints("shape", c.shape...), ints("zero", 0), ints("one", 1), ints("end", math.MaxInt64))
+		m.Graph.Nodes = append(m.Graph.Nodes,
+			&onnx.Node{OpType: "Reshape", Inputs: []string{"o0", "shape"}, Outputs: []string{"none"}, Attrs: attrs("allowzero", 1)},
+			&onnx.Node{OpType: c.op, Inputs: append([]string{"none"}, c.inputs...), Outputs: []string{"moved"}, Attrs: c.attrs})
+		s := Infer(m, nil)
+		if v, _ := s.Of(m.Graph, "moved"); v.String() != c.want {
+			t.Errorf("%s of %v: got %s, want %s", c.op, c.shape, v, c.want)
+		}
+	}
+}
+
 func TestSequences(t *testing.T) {
 	tests := []struct {
 		split, join []*onnx.Attribute

@@ -169,13 +169,15 @@ func (v *comparison) gateText(g report.GateResult) string {
 	return text
 }
 
-// metricOf returns the metric that a gate judged; false where that is no change, but the value of head alone.
+// metricOf returns the metric that a gate judged, of several the one that decided; false where that is no change, but the
+// value of head alone.
 func (v *comparison) metricOf(g report.GateResult) (report.CompareMetric, bool) {
-	i := slices.IndexFunc(v.gated, func(m report.CompareMetric) bool { return m.Gate == g.Expr })
-	if i < 0 {
+	judged := slices.DeleteFunc(slices.Clone(v.gated), func(m report.CompareMetric) bool { return m.Gate != g.Expr })
+	if len(judged) == 0 {
 		return report.CompareMetric{}, false
 	}
-	return v.gated[i], true
+	i := slices.IndexFunc(judged, func(m report.CompareMetric) bool { return m.Verdict == g.Verdict })
+	return judged[max(0, i)], true
 }
 
 // moved is the change of m with its interval and sample size; of a gate on the value of head alone that value.

@@ -544,6 +544,23 @@ func TestAccepted(t *testing.T) {
 	if d, _ := compared(t, inputs(profiled(t, nil)), slow(0.006), o); d.Verdict != report.Regressed {
 		t.Errorf("%s beyond what was accepted", d.Verdict)
 	}
+	// Of a sweep each batch has a value of its own that was accepted.
+	sweep := func(one, eight float64) []Input {
+		ms := []report.Metric{timed("latency_p50", one, one/1000), timed("latency_p50", eight, eight/1000)}
+		ms[0].Labels, ms[1].Labels = map[string]string{"batch": "1"}, map[string]string{"batch": "8"}
+		return inputs(with(t, ms...))
+	}
+	more := 0.02
+	o.Accepted[0].Labels = map[string]string{"batch": "1"}
+	o.Accepted = append(o.Accepted, report.Acceptance{Metric: "latency_p50", Labels: map[string]string{"batch": "8"}, Reason: "the same", Until: &more})
+	for _, c := range []struct {
+		one, eight float64
+		want       report.Verdict
+	}{{0.004, 0.016, report.OK}, {0.008, 0.016, report.Regressed}, {0.004, 0.03, report.Regressed}} {
+		if d, x := compared(t, sweep(0.002, 0.008), sweep(c.one, c.eight), o); d.Verdict != c.want {
+			t.Errorf("%v and %v: %s, %s", c.one, c.eight, d.Verdict, x.Reason)
+		}
+	}
 }
 
 func TestFilesRefuses(t *testing.T) {

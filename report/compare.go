@@ -8,6 +8,7 @@ type CompareDetails struct {
 	Base       CompareSide      `json:"base"`
 	Head       CompareSide      `json:"head"`
 	Differs    []CompareDiffers `json:"differs,omitempty"`    // what the two do not have in common, but for the model itself
+	Vary       []string         `json:"vary,omitempty"`       // files: what may differ, by --vary
 	Forced     bool             `json:"forced,omitempty"`     // compared all the same, by --force
 	Alpha      float64          `json:"alpha"`                // how often a gate may fail though nothing is worse, at most
 	Confidence float64          `json:"confidence,omitempty"` // of the intervals of Metrics, over all looks together

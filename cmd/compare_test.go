@@ -57,6 +57,8 @@ func TestCompareUsage(t *testing.T) {
 		{"--a x.onnx --b y.onnx --min-effect lots", `--min-effect "lots" is no share`},
 		{"--a x.onnx --b y.onnx --gate latency_p99<=+5%%", "at character 16"},
 		{"--a x.onnx --b y.onnx --a-set color=red", `"color" cannot be set for one side`},
+		{"--a x.onnx --b y.onnx --a-set threads=4x", `threads="4x" is no number`},
+		{"--a x.onnx --b y.onnx --b-set inter-threads=1.5", `inter-threads="1.5" is no number`},
 		{"--a x.onnx --b y.onnx --accept latency_p99", "is not METRIC:REASON"},
 		{"--a nowhere.onnx --b nowhere.onnx", "nowhere.onnx"},
 		{"--a localhost:1 --b localhost:2", "localhost:1"},
@@ -132,7 +134,8 @@ func TestCompareOptions(t *testing.T) {
 	}
 }
 
-// TestCompareUnlike: models that take other inputs are not compared; by force they are, and the result says so.
+// TestCompareUnlike: models that take other inputs are not compared, unless these are meant to vary; by force they are, and
+// the result says so.
 func TestCompareUnlike(t *testing.T) {
 	needEngine(t)
 	args := []string{"compare", "--a", digits, "--b", chain(t, 2), "--pairs", "1", "--block", "50ms", "--max-time", "200ms", "--format", "json"}
@@ -145,6 +148,10 @@ func TestCompareUnlike(t *testing.T) {
 	d, x = compareDetails(t, r)
 	if r.code == 4 || !x.Forced || len(x.Pairs) == 0 || !strings.Contains(strings.Join(d.Warnings, " "), "by force") {
 		t.Errorf("forced: exit %d, %+v: %s", r.code, d.Warnings, r.err)
+	}
+	r = infer(t, passedOn(), append(args, "--vary", "input")...)
+	if _, x = compareDetails(t, r); r.code == 4 || x.Forced || len(x.Pairs) == 0 || len(x.Differs) == 0 || !x.Differs[0].Allowed {
+		t.Errorf("allowed: exit %d, %+v: %s", r.code, x.Differs, r.err)
 	}
 }
 
@@ -247,34 +254,74 @@ func TestCompareInterrupted(t *testing.T) {
 	}
 }
 
+// dailyRun writes a profile of day i of a month, with an interval that decides a gate on its p50 of 10 ms and i more, and
+// returns its path.
+func dailyRun(t *testing.T, dir string, i int) string {
+	t.Helper()
+	d := report.New("profile")
+	d.Created = time.Date(2026, 11, 1+i, 12, 0, 0, 0, time.UTC)
+	m := report.NewMetric("latency_p50")
+	v := 0.010 + float64(i)*1e-3
+	lo, hi := v*0.99, v*1.01
+	m.Value, m.Lo, m.Hi, m.Confidence, m.N = &v, &lo, &hi, 0.95, 1000
+	d.Add(m)
+	if err := d.SetDetails(report.ProfileDetails{}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, d.Created.Format("02")+".json")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Write(f, d); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestCompareBaselineFirst: the first run of a store has nothing to be compared with, but limits of its own values hold.
+func TestCompareBaselineFirst(t *testing.T) {
+	path := dailyRun(t, t.TempDir(), 0)
+	for _, c := range []struct {
+		gate    string
+		code    int
+		verdict report.Verdict
+		gates   int
+		updated bool
+		reason  string
+	}{
+		{"latency_p50<1ms", 3, report.FailedGate, 1, false, "latency_p50"},
+		{"latency_p50<1s", 0, report.OK, 1, true, "the first run"},
+		{"latency_p50<=+5%", 0, report.OK, 0, true, "the first run"},
+	} {
+		r := infer(t, nil, "compare", path, "--baseline", filepath.Join(t.TempDir(), "runs"), "--update-baseline", "on-pass", "--gate", c.gate, "--format", "json")
+		d, x := compareDetails(t, r)
+		if r.code != c.code || d.Verdict != c.verdict || len(d.Gates) != c.gates || x.Baseline.Updated != c.updated || !strings.HasPrefix(x.Reason, c.reason) {
+			t.Errorf("%s: exit %d, %s, %+v, %+v, %q: %s", c.gate, r.code, d.Verdict, d.Gates, x.Baseline, x.Reason, r.err)
+		}
+	}
+}
+
+// TestAcceptedMetrics: what is kept of an acceptance is each metric that passed by it, with its labels.
+func TestAcceptedMetrics(t *testing.T) {
+	one, eight := 0.001, 0.004
+	at := func(batch string, head *float64, by bool) report.CompareMetric {
+		return report.CompareMetric{Name: "latency_p50", Labels: map[string]string{"batch": batch}, Head: head, Verdict: report.Pass, Accepted: by}
+	}
+	got := accepted([]report.Acceptance{{Metric: "latency_p50", Reason: "why"}, {Metric: "latency_p50", Reason: "of old", At: "2026-11-23T12:00:00Z"}},
+		[]report.CompareMetric{at("1", &one, true), at("2", &one, false), at("8", &eight, true)})
+	if len(got) != 2 || got[0].Labels["batch"] != "1" || *got[0].Until != one || got[1].Labels["batch"] != "8" || *got[1].Until != eight || got[1].Reason != "why" || got[1].At == "" {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestCompareBaselineGrows: a store takes runs that decide nothing until it has as many as it needs to judge, each once.
 func TestCompareBaselineGrows(t *testing.T) {
 	dir := t.TempDir()
 	store := filepath.Join(dir, "runs")
-	run := func(i int) string {
-		d := report.New("profile")
-		d.Created = time.Date(2026, 11, 1+i, 12, 0, 0, 0, time.UTC)
-		m := report.NewMetric("latency_p50")
-		v := 0.010 + float64(i)*1e-3
-		lo, hi := v*0.99, v*1.01
-		m.Value, m.Lo, m.Hi, m.Confidence, m.N = &v, &lo, &hi, 0.95, 1000
-		d.Add(m)
-		if err := d.SetDetails(report.ProfileDetails{}); err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(dir, d.Created.Format("02")+".json")
-		f, err := os.Create(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := report.Write(f, d); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
 	add := func(path string) (*report.Document, report.CompareDetails) {
 		r := infer(t, nil, "compare", path, "--baseline", store, "--update-baseline", "on-pass", "--format", "json")
 		if r.code != 0 {
@@ -283,12 +330,12 @@ func TestCompareBaselineGrows(t *testing.T) {
 		return compareDetails(t, r)
 	}
 	for i := range 5 {
-		d, x := add(run(i))
+		d, x := add(dailyRun(t, dir, i))
 		if says := "run " + string(rune('1'+i)) + " of 5 that a baseline needs"; !x.Baseline.Updated || !strings.Contains(strings.Join(d.Warnings, "\n"), says) {
 			t.Errorf("run %d: %s, %+v, %q", i, d.Verdict, x.Baseline, d.Warnings)
 		}
 	}
-	if d, x := add(run(2)); x.Baseline.Updated || x.Baseline.Runs != 5 || d.Verdict == report.OK && !strings.Contains(strings.Join(d.Warnings, "\n"), "already") {
+	if d, x := add(dailyRun(t, dir, 2)); x.Baseline.Updated || x.Baseline.Runs != 5 || d.Verdict == report.OK && !strings.Contains(strings.Join(d.Warnings, "\n"), "already") {
 		t.Errorf("once more: %s, %+v, %q", d.Verdict, x.Baseline, d.Warnings)
 	}
 }

@@ -157,17 +157,28 @@ func (f *compareFlags) againstBaseline(a *app, head []compare.Input) error {
 	return f.record(a, store, d, b, newest)
 }
 
-// first adds the first run of a store, which has nothing to be compared with.
+// first adds the first run of a store, which has nothing to be compared with: only the gates on its own values judge it.
 func (f *compareFlags) first(a *app, store *baseline.Store, head []compare.Input) error {
+	newest := head[len(head)-1].Doc
 	d := a.newDocument("compare")
-	d.Manifest.Model = head[len(head)-1].Doc.Manifest.Model
+	d.Manifest.Model = newest.Manifest.Model
 	x := &report.CompareDetails{Mode: "files", Metrics: []report.CompareMetric{}, Reason: "the first run of this baseline: nothing to compare it with",
 		Head: report.CompareSide{Name: filepath.Base(head[0].Path), Kind: "files"}, Base: report.CompareSide{Name: f.baseline, Kind: "files"}}
+	for _, g := range f.opts.Gates {
+		if g.Relative {
+			continue
+		}
+		r := g.Eval(newest)
+		if d.Gates = append(d.Gates, r); r.Verdict == report.Fail {
+			x.Reason = r.Reason
+		}
+	}
+	d.Judge(nil)
 	b := report.CompareBaseline{Spec: f.baseline, Kind: store.Kind}
 	if err := d.SetDetails(x); err != nil {
 		return err
 	}
-	return f.record(a, store, d, b, head[len(head)-1].Doc)
+	return f.record(a, store, d, b, newest)
 }
 
 // record adds the newest head to the store where that is asked for, then finishes. As long as the store has too few runs
@@ -203,11 +214,9 @@ func accepted(list []report.Acceptance, metrics []report.CompareMetric) []report
 	var out []report.Acceptance
 	for _, acc := range list {
 		for _, m := range metrics {
-			if m.Name != acc.Metric || m.Head == nil || acc.At != "" {
-				continue
+			if acc.At == "" && m.Name == acc.Metric && m.Accepted {
+				out = append(out, report.Acceptance{Metric: m.Name, Labels: m.Labels, Reason: acc.Reason, At: time.Now().UTC().Format(time.RFC3339), Until: m.Head})
 			}
-			acc.At, acc.Until = time.Now().UTC().Format(time.RFC3339), m.Head
-			out = append(out, acc)
 		}
 	}
 	return out

@@ -67,7 +67,7 @@ func (f *compareFlags) runLive(ctx context.Context, a *app) error {
 	}
 	f.manifest(d)
 	x := &report.CompareDetails{Base: base.CompareSide, Head: head.CompareSide}
-	x.Differs = differs(base, head)
+	x.Differs = f.differs(base, head)
 	if refused, err := compare.Refuse(d, x, f.opts); err != nil {
 		return err
 	} else if refused {
@@ -137,7 +137,7 @@ func blockFor(rps float64) time.Duration {
 }
 
 // differs names what base and head do not have in common but must.
-func differs(base, head *liveSide) []report.CompareDiffers {
+func (f *compareFlags) differs(base, head *liveSide) []report.CompareDiffers {
 	var out []report.CompareDiffers
 	both := func(what string, b, h map[string]string, allowed bool) {
 		keys := maps.Clone(b)
@@ -151,7 +151,7 @@ func differs(base, head *liveSide) []report.CompareDiffers {
 			}
 		}
 	}
-	both("input", base.inputs, head.inputs, false)
+	both("input", base.inputs, head.inputs, slices.Contains(f.opts.Vary, "input"))
 	both("", base.options, head.options, true) // by --a-set and --b-set
 	return out
 }

@@ -2,8 +2,8 @@ package cmd
 
 import (
 	"context"
-	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,9 +86,9 @@ func sideEngine(e engineFlags, set []string) (engineFlags, map[string]string, er
 		var err error
 		switch name {
 		case "threads":
-			_, err = fmt.Sscanf(value, "%d", &e.threads)
+			e.threads, err = strconv.Atoi(value)
 		case "inter-threads":
-			_, err = fmt.Sscanf(value, "%d", &e.interThreads)
+			e.interThreads, err = strconv.Atoi(value)
 		case "provider":
 			e.providers = strings.Split(value, ",")
 		case "session-config":

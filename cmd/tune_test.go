@@ -125,7 +125,7 @@ func TestTune(t *testing.T) {
 	if len(x.Trials) < 2 || x.Trials[0].Rounds == 0 || x.Output != "tuned.yaml" || x.Reading == "" || len(x.Steps) == 0 || x.Resumed != 0 {
 		t.Errorf("%+v", x)
 	}
-	if value(t, d, "throughput", nil) <= 0 || value(t, d, "latency_p50", nil) <= 0 || len(d.Gates) != 1 {
+	if d.Metric("throughput", nil) == nil || value(t, d, "latency_p50", nil) <= 0 || len(d.Gates) != 1 {
 		t.Errorf("metrics %+v, gates %+v", d.Metrics, d.Gates)
 	}
 	for _, trial := range x.Trials {
@@ -187,6 +187,26 @@ func TestTuneImpossible(t *testing.T) {
 	}
 	if entries, err := os.ReadDir("."); err != nil || len(entries) != 0 {
 		t.Errorf("left behind: %v %v", entries, err)
+	}
+}
+
+// TestTuneFewBlocks: a figure of too few blocks for an interval is no value that a gate could take for exact.
+func TestTuneFewBlocks(t *testing.T) {
+	lo, hi := 0.0019, 0.0021
+	trial := &report.TuneTrial{P50: report.Interval{Value: 0.002, Lo: &lo, Hi: &hi, N: 60}, Throughput: report.Interval{Value: 500, N: 3}, Runs: 60, SLO: report.GateInconclusive}
+	d := report.New("tune")
+	addTrial(d, trial, nil)
+	for expr, want := range map[string]string{"p50<20ms": report.Pass, "throughput>=400/s": report.GateInconclusive, "throughput>=600/s": report.GateInconclusive} {
+		g, err := report.ParseSLO(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := gate(g, d, trial); got.Verdict != want {
+			t.Errorf("%s: %+v, want %s", expr, got, want)
+		}
+	}
+	if m := d.Metric("throughput", nil); m.Value != nil || m.N != 3 || len(d.Warnings) != 1 || d.Warnings[0] != "throughput of the chosen setting has no value: n = 3 is too few for an interval" {
+		t.Errorf("%+v, %q", m, d.Warnings)
 	}
 }
 

@@ -36,7 +36,7 @@ type tunedFile struct {
 	machine  string   // fingerprint
 	given    []entry  // what the command line had set: the search held at these
 	found    []entry  // what the search found
-	keep     bool     // found is the default, and written down as comments
+	keep     bool     // found is what infer does without a file, and written down as comments
 	sections []fileSection
 }
 
@@ -59,8 +59,8 @@ func (t *tuner) writeFile(d *report.Document, x *report.TuneDetails) error {
 
 func (t *tuner) tunedFile(d *report.Document, x *report.TuneDetails) (*tunedFile, error) {
 	set := t.space.full(x.Chosen)
-	f := &tunedFile{head: t.fileHead(d, x), machine: host.Facts().Fingerprint, keep: x.KeepDefault, given: t.given()}
-	f.found = t.found(set)
+	f := &tunedFile{head: t.fileHead(d, x), machine: host.Facts().Fingerprint}
+	t.addSettings(f, x)
 	if v := t.variant(set[knobVariant]); v.name != baseVariant {
 		f.found = append(f.found, entry{key: "model", values: []string{t.relative(v.path)}, note: "in place of " + filepath.Base(t.base.path) + ", where no other is named"})
 	}
@@ -85,6 +85,26 @@ func (t *tuner) tunedFile(d *report.Document, x *report.TuneDetails) (*tunedFile
 	return f, nil
 }
 
+// addSettings adds what the sessions of the chosen setting are opened with. The default of a search with knobs of its own
+// may be another one than infer's. Lists hold what was given and what was found: a key stands once.
+func (t *tuner) addSettings(f *tunedFile, x *report.TuneDetails) {
+	set := t.space.full(x.Chosen)
+	f.keep = x.KeepDefault && len(t.f.knobs) == 0
+	f.given, f.found = t.given(), t.found(set)
+	config := slices.Clone(t.f.engine.sessionConfig)
+	entries := t.space.entries(set)
+	for _, k := range sortedKeys(entries) {
+		config = append(config, k+"="+entries[k])
+	}
+	options := append(slices.Clone(t.f.engine.providerOptions), t.space.providerOptions(set)...)
+	lists := []entry{{key: "session-config", values: config, list: true}, {key: "provider-option", values: options, list: true}}
+	if f.keep { // nothing in them was found
+		f.given = append(f.given, lists...)
+	} else {
+		f.found = append(f.found, lists...)
+	}
+}
+
 // given are the flags of the command line that a session depends on.
 func (t *tuner) given() []entry {
 	e := t.f.engine
@@ -100,7 +120,7 @@ func (t *tuner) given() []entry {
 	return list
 }
 
-// found are the settings of the sessions. Lists hold what was given, too: a key stands once.
+// found are the threads that the flags leave open.
 func (t *tuner) found(set tune.Setting) []entry {
 	var list []entry
 	if t.f.engine.threads == 0 {
@@ -109,13 +129,7 @@ func (t *tuner) found(set tune.Setting) []entry {
 	if n := number(set, knobInter); n > 1 && t.f.engine.interThreads == 0 {
 		list = append(list, entry{key: "inter-threads", values: []string{fmt.Sprint(n)}})
 	}
-	config := slices.Clone(t.f.engine.sessionConfig)
-	entries := t.space.entries(set)
-	for _, k := range sortedKeys(entries) {
-		config = append(config, k+"="+entries[k])
-	}
-	options := append(slices.Clone(t.f.engine.providerOptions), t.space.providerOptions(set)...)
-	return append(list, entry{key: "session-config", values: config, list: true}, entry{key: "provider-option", values: options, list: true})
+	return list
 }
 
 // relative is a path as the file names it: from its own folder, where that can be said.

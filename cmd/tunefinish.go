@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -90,10 +91,11 @@ func addTrial(d *report.Document, r *report.TuneTrial, labels map[string]string)
 		if i == nil || i.N == 0 {
 			return
 		}
-		m := report.NewMetric(name)
-		m.Value, m.Lo, m.Hi, m.N, m.Method, m.Labels = &i.Value, i.Lo, i.Hi, i.N, method, labels
-		if m.Lo != nil {
-			m.Confidence = 0.95
+		m := i.Metric(name)
+		m.Method, m.Labels = method, labels
+		if m.Value == nil {
+			_, why := m.Text()
+			d.Warn("%s of the %s setting has no value: %s", name, cmp.Or(labels["setting"], "chosen"), why)
 		}
 		d.Add(m)
 	}

@@ -80,7 +80,13 @@ func newSpace(x spaceFacts) (*tuneSpace, error) {
 		s.add(knobVariant, append([]string{baseVariant}, x.variants...), false)
 	}
 	for _, k := range asked {
-		if !s.has(k.Name) {
+		v, given := x.config.Entries[k.Name]
+		_, short := knobEntries[k.Name] // one that is not there was left out
+		switch {
+		case short || s.has(k.Name):
+		case given:
+			s.prune(k.Name, "--session-config sets %s=%s", k.Name, v)
+		default:
 			s.add(k.Name, k.Values, false)
 		}
 	}

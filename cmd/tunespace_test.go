@@ -17,6 +17,7 @@ import (
 	"infer/model/onnx"
 	"infer/model/tensor"
 	"infer/optimize/tune"
+	"infer/report"
 	"infer/testdata/arch"
 )
 
@@ -76,6 +77,14 @@ func TestTuneSpace(t *testing.T) {
 		{"a narrow graph", func(*spaceFacts) {}, knobInter, "1", "1.00 times that of its longest path"},
 		{"a wide graph", func(x *spaceFacts) { x.width = 4.2 }, knobInter, "1 2 4", ""},
 		{"an entry is given", func(x *spaceFacts) { x.config.Entries = map[string]string{"session.intra_op.allow_spinning": "0"} }, knobSpinning, "", "--session-config sets"},
+		{"an entry is given, and asked for", func(x *spaceFacts) {
+			x.config.Entries = map[string]string{"session.intra_op.allow_spinning": "0"}
+			x.knobs = []string{"spinning=0|1"}
+		}, knobSpinning, "", "--session-config sets session.intra_op.allow_spinning=0"},
+		{"another entry is given, and asked for", func(x *spaceFacts) {
+			x.config.Entries = map[string]string{"session.force_spinning_stop": "1"}
+			x.knobs = []string{"session.force_spinning_stop=0|1"}
+		}, "session.force_spinning_stop", "", "--session-config sets session.force_spinning_stop=1"},
 		{"an entry by its full name", func(x *spaceFacts) { x.knobs = []string{"session.intra_op.allow_spinning=0|1"} }, knobSpinning, "1 0", ""},
 		{"another entry", func(x *spaceFacts) { x.knobs = []string{"mlas.use_lut_gemm=0|1"} }, "mlas.use_lut_gemm", "0 1", ""},
 		{"threads by --knob, the default first", func(x *spaceFacts) { x.knobs = []string{"threads=2|8"} }, knobThreads, "8 2", ""},
@@ -228,6 +237,46 @@ func TestTunedFile(t *testing.T) {
 	c = load()
 	if c.v.IsSet("threads") || !strings.Contains(f.text(), "# threads: 3\n") || c.v.GetInt("serve.instances") != 2 {
 		t.Errorf("a kept default: %v\n%s", c.v.AllSettings(), f.text())
+	}
+}
+
+// TestTunedSettings: what the flags gave is in the file, whatever is chosen; a default that stays is a comment, unless the
+// search had one of its own.
+func TestTunedSettings(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		knobs []string
+		keep  bool
+		want  string
+	}{
+		{"chosen", nil, false, "session-config: [a.b=1], provider-option: [arena=1], threads: 8"},
+		{"the default stays", nil, true, "session-config: [a.b=1], provider-option: [arena=1]"},
+		{"a default of its own stays", []string{"threads=2|4", "session.force_spinning_stop=1|0"}, true, "session-config: [a.b=1 session.force_spinning_stop=1], provider-option: [arena=1], threads: 2"},
+	} {
+		x := eight()
+		x.knobs = c.knobs
+		s, err := newSpace(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := &tuner{f: &tuneFlags{knobs: c.knobs, engine: engineFlags{sessionConfig: []string{"a.b=1"}, providerOptions: []string{"arena=1"}}}, space: s}
+		f := &tunedFile{machine: "m"}
+		u.addSettings(f, &report.TuneDetails{KeepDefault: c.keep})
+		path := filepath.Join(t.TempDir(), "tuned.yaml")
+		if err := os.WriteFile(path, []byte(f.text()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := loadConfig(path, term.Streams{}, newRoot(&app{std: term.Streams{}}))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", c.name, err, f.text())
+		}
+		text := fmt.Sprintf("session-config: %v, provider-option: %v", got.v.GetStringSlice("session-config"), got.v.GetStringSlice("provider-option"))
+		if got.v.IsSet("threads") {
+			text += ", threads: " + got.v.GetString("threads")
+		}
+		if text != c.want {
+			t.Errorf("%s: %s, want %s\n%s", c.name, text, c.want, f.text())
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ type CompareDetails struct {
 	Base       CompareSide      `json:"base"`
 	Head       CompareSide      `json:"head"`
 	Differs    []CompareDiffers `json:"differs,omitempty"`    // what the two do not have in common, but for the model itself
+	Vary       []string         `json:"vary,omitempty"`       // files: what may differ, by --vary
 	Forced     bool             `json:"forced,omitempty"`     // compared all the same, by --force
 	Alpha      float64          `json:"alpha"`                // how often a gate may fail though nothing is worse, at most
 	Confidence float64          `json:"confidence,omitempty"` // of the intervals of Metrics, over all looks together
@@ -86,6 +87,7 @@ type CompareMetric struct {
 	Significant bool              `json:"significant,omitempty"` // the interval leaves out no change
 	Method      string            `json:"method,omitempty"`      // "signed-rank", "exact", "permutation", "prediction", "single run", "tango"
 	Reason      string            `json:"reason,omitempty"`      // of the verdict
+	Accepted    bool              `json:"accepted,omitempty"`    // the gate failed, and passes as somebody has accepted that
 }
 
 // ShiftPoint is the change of latency at one percentile.
@@ -166,8 +168,9 @@ type CompareBaseline struct {
 
 // Acceptance is a regression that somebody has accepted.
 type Acceptance struct {
-	Metric string   `json:"metric"`
-	Reason string   `json:"reason"`
-	At     string   `json:"at,omitempty"`    // RFC 3339
-	Until  *float64 `json:"until,omitempty"` // the value up to which it is accepted, in the metric's unit
+	Metric string            `json:"metric"`
+	Labels map[string]string `json:"labels,omitempty"` // of the metric; none: whatever its labels are
+	Reason string            `json:"reason"`
+	At     string            `json:"at,omitempty"`    // RFC 3339
+	Until  *float64          `json:"until,omitempty"` // the value up to which it is accepted, in the metric's unit
 }

@@ -146,6 +146,9 @@ func (m *Metric) missing() string {
 	if need := SamplesNeeded(m.Name); need > m.N {
 		return fmt.Sprintf("needs %d runs, has %d", need, m.N)
 	}
+	if m.N > 0 {
+		return fmt.Sprintf("n = %d is too few for an interval", m.N)
+	}
 	return "not measured"
 }
 

@@ -23,6 +23,15 @@ func IntervalOf(e stats.Estimate) Interval {
 	return i
 }
 
+// Metric returns i as a metric: without an interval it has no value, which would be judged as exact.
+func (i Interval) Metric(name string) Metric {
+	m := NewMetric(name)
+	if m.N = i.N; i.Lo != nil && i.Hi != nil {
+		m.Value, m.Lo, m.Hi, m.Confidence = &i.Value, i.Lo, i.Hi, 0.95
+	}
+	return m
+}
+
 // Correction says how the times of the nodes were freed of what tracing costs, and how their sum compares with an
 // untraced run. Times are seconds. Ref: the model is t = k + Floor for a node, and a run of n nodes costs n × PerNode more.
 type Correction struct {

@@ -81,7 +81,11 @@ func TestWorkerFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var group int
-			w, err := NewWorker(t.Context(), Spec{Command: c.command, Timeout: time.Second})
+			timeout := 20 * time.Second
+			if c.kind == fault.Deadline {
+				timeout = time.Second
+			}
+			w, err := NewWorker(t.Context(), Spec{Command: c.command, Timeout: timeout})
 			if err == nil {
 				defer w.Close()
 				for range 3 {
@@ -112,28 +116,43 @@ func TestWorkerCancelled(t *testing.T) {
 	if !counts {
 		t.Skip("this system does not list the processes of a group")
 	}
-	for name, command := range map[string]string{
-		"goes on": "read n; echo ok; read n; echo ok; sleep 600 & wait",
-		"anew":    "read n; echo $$ >> LOG; [ $n -lt 3 ] || { sleep 600 & wait; }",
+	for name, c := range map[string]struct {
+		command string
+		starts  int // in LOG, with the one to cancel
+	}{
+		"goes on": {"read n; echo ok; read n; echo ok; sleep 600 & wait", 0},
+		"anew":    {"read n; echo $$ >> LOG; [ $n -lt 3 ] || { sleep 600 & wait; }", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := filepath.Join(t.TempDir(), "log")
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			w, err := NewWorker(ctx, Spec{Command: strings.ReplaceAll(command, "LOG", log)})
+			seen := func() []string {
+				b, err := os.ReadFile(log)
+				if err != nil {
+					return nil
+				}
+				return strings.Fields(string(b))
+			}
+			w, err := NewWorker(ctx, Spec{Command: strings.ReplaceAll(c.command, "LOG", log)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer w.Close()
-			time.AfterFunc(100*time.Millisecond, cancel)
+			time.AfterFunc(100*time.Millisecond, func() {
+				for len(seen()) < c.starts && ctx.Err() == nil {
+					time.Sleep(10 * time.Millisecond)
+				}
+				cancel()
+			})
 			if err := w.Work(ctx); !errors.Is(err, context.Canceled) {
 				t.Errorf("error is %v", err)
 			}
 			group := 0
 			if w.p != nil {
 				group = w.p.cmd.Process.Pid
-			} else if seen, err := os.ReadFile(log); err == nil {
-				_, _ = fmt.Sscan(strings.Fields(string(seen))[2], &group)
+			} else if pids := seen(); len(pids) == c.starts {
+				_, _ = fmt.Sscan(pids[c.starts-1], &group)
 			}
 			w.Close()
 			waitFor(t, func() bool { return group != 0 && gone(group) })

@@ -25,18 +25,14 @@ type decision struct {
 // one is surely better.
 func (s *search) decide(c *confirmation) decision {
 	base := stand(s.base, s.o.SLOs)
-	d := decision{power: s.detectable(c)}
-	switch pick := s.pick(c, base); {
-	case pick != nil:
-		d.chosen, d.confirmed = pick, true
-		d.gain = c.interval(pick)
-	case base.verdict == report.Fail:
-		d.chosen = s.ranked(true)[0]
-		d.confirmed = d.chosen.final && d.chosen != s.base
-	default:
-		d.chosen = s.base
+	d := decision{chosen: s.base, power: s.detectable(c)}
+	if pick := s.pick(c, base); pick != nil {
+		d.chosen, d.gain = pick, c.interval(pick)
+	} else if all := s.ranked(true); base.verdict == report.Fail && len(all) > 0 {
+		d.chosen = all[0]
 	}
 	d.keep = d.chosen == s.base
+	d.confirmed = !d.keep && d.chosen.confirmed()
 	d.reading = s.reading(d, c, base)
 	return d
 }
@@ -158,15 +154,16 @@ func (s *search) objective() string {
 
 // nothing says why the default stays.
 func (s *search) nothing(c *confirmation, power float64) string {
-	if c == nil && len(s.order) <= 1 {
+	ended := c == nil && !s.interrupted
+	if ended && len(s.order) <= 1 {
 		return "there is nothing else to try"
 	}
-	if c == nil && len(s.short) == 0 {
+	if ended && len(s.short) == 0 {
 		return "every other setting was clearly behind it, or gains less than it takes, before the confirmation"
 	}
 	if c == nil || power == 0 {
-		if best := s.ranked(false)[0]; best != s.base {
-			return fmt.Sprintf("nothing was confirmed; %s was the most promising", s.name(best.at))
+		if all := s.ranked(false); len(all) > 0 && all[0] != s.base {
+			return fmt.Sprintf("nothing was confirmed; %s was the most promising", s.name(all[0].at))
 		}
 		return "nothing was confirmed"
 	}

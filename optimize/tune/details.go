@@ -8,17 +8,17 @@ import (
 )
 
 // details is what the search tells.
-func (s *search) details(c *confirmation, interrupted bool) *report.TuneDetails {
+func (s *search) details(c *confirmation) *report.TuneDetails {
 	d := s.decide(c)
 	out := &report.TuneDetails{
 		Objective: s.o.Objective, Pruned: s.pruned(), Candidates: len(s.allowed), Chosen: s.setting(d.chosen.at), KeepDefault: d.keep,
 		Gain: d.gain, Confirmed: d.confirmed, Reading: d.reading, Steps: s.steps, Journal: s.o.Journal, Resumed: s.resumed,
-		Elapsed: s.spent.Seconds(), Interrupted: interrupted,
+		Elapsed: s.spent.Seconds(), Interrupted: s.interrupted,
 	}
 	if d.keep {
 		out.Detectable = d.power
 	}
-	if interrupted {
+	if s.interrupted {
 		out.Reading = "interrupted: " + out.Reading
 	}
 	for _, g := range s.o.SLOs {
@@ -50,13 +50,13 @@ func (s *search) rows(c *confirmation, d decision) []report.TuneTrial {
 			return 0
 		case t == s.base:
 			return 1
-		case t.final:
+		case t.confirmed():
 			return 2
 		}
 		return 3
 	}
 	slices.SortStableFunc(list, func(a, b *trial) int { return place(a) - place(b) })
-	var out []report.TuneTrial
+	out := []report.TuneTrial{}
 	for _, t := range list {
 		out = append(out, s.row(t, c, d))
 	}
@@ -111,8 +111,10 @@ func (s *search) row(t *trial, c *confirmation, d decision) report.TuneTrial {
 		r.Outcome, r.Why = "chosen", ""
 	case t.failed != "":
 		r.Outcome, r.Why = "failed", t.failed
-	case t.final:
+	case t.confirmed():
 		r.Outcome = "finalist"
+	case t.final:
+		r.Why = "the search ended before it was confirmed"
 	case t.out == "":
 		r.Why = "not among the finalists"
 	}

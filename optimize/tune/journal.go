@@ -32,6 +32,7 @@ type heading struct {
 type entry struct {
 	Phase   string        `json:"phase"`
 	Round   int           `json:"round"`
+	Sitting int           `json:"sitting,omitempty"` // a search that resumes begins another one
 	Setting Setting       `json:"setting"`
 	Opened  time.Duration `json:"opened_ns,omitempty"` // what opening it for this block took
 	Failed  string        `json:"failed,omitempty"`    // it could not be opened, or a run failed
@@ -43,6 +44,7 @@ type journal struct {
 	path    string
 	file    *os.File // nil: none
 	entries map[string]entry
+	sitting int // the present one
 }
 
 func entryKey(round int, setting string) string { return fmt.Sprintf("%d %s", round, setting) }
@@ -87,6 +89,7 @@ func (j *journal) load(f *os.File, h heading, name func(Setting) string) error {
 	}
 	for _, e := range entries {
 		j.entries[entryKey(e.Round, name(e.Setting))] = e
+		j.sitting = max(j.sitting, e.Sitting+1)
 	}
 	if whole < len(data) {
 		if err := f.Truncate(int64(whole)); err != nil {
@@ -153,8 +156,8 @@ func (e *entry) wrong() string {
 	b := e.Block
 	positive := func(x float64) bool { return x > 0 }
 	switch {
-	case e.Round < 0 || e.Opened < 0 || b.Elapsed < 0 || len(e.Setting) == 0:
-		return "a negative round or time, or no setting"
+	case e.Round < 0 || e.Sitting < 0 || e.Opened < 0 || b.Elapsed < 0 || len(e.Setting) == 0:
+		return "a negative round, sitting or time, or no setting"
 	case e.Failed != "":
 		return ""
 	case len(b.Seconds) == 0 || !(b.Throughput > 0):
@@ -177,17 +180,26 @@ func strictly(line []byte, into any) error {
 	return nil
 }
 
-// find returns the entry of a setting in a round.
-func (j *journal) find(round int, setting string) (entry, bool) {
-	e, ok := j.entries[entryKey(round, setting)]
-	return e, ok
+// blocks returns the entries of all members of a round, nil where one is not there or is of another phase or sitting than
+// the others.
+func (j *journal) blocks(round int, phase string, members []*trial) []entry {
+	var out []entry
+	for _, t := range members {
+		e, ok := j.entries[entryKey(round, t.key)]
+		if !ok || e.Phase != phase || len(out) > 0 && e.Sitting != out[0].Sitting {
+			return nil
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
-// add appends an entry to the file, if there is one.
+// add appends an entry of this sitting to the file, if there is one.
 func (j *journal) add(e entry) error {
 	if j.file == nil {
 		return nil
 	}
+	e.Sitting = j.sitting
 	if err := writeLine(j.file, e); err != nil {
 		return fault.Wrap(cause(err), "write journal %q", j.path)
 	}

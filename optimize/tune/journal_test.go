@@ -62,8 +62,8 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole, m, resumed := journaled(t, path, Options{Manifest: "m"}, 0)
-	if resumed != 19 {
-		t.Errorf("%d blocks resumed, want 19", resumed)
+	if resumed != 18 {
+		t.Errorf("%d blocks resumed, want 18: those of the round that was cut are measured again", resumed)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -96,7 +96,7 @@ func TestJournalRefuses(t *testing.T) {
 		{"a picture", "\x89PNG\r\n\x1a\n", "no journal"},
 		{"no line", "hello", "no journal"},
 		{"other JSON", "{}\n", "no journal"},
-		{"no block", head + "{}\n", "line 2: a negative round or time, or no setting"},
+		{"no block", head + "{}\n", "line 2: a negative round, sitting or time, or no setting"},
 		{"no runs", head + strings.Replace(block, "[1]", "[]", 1), "line 2: a block without runs"},
 		{"negative", head + block + strings.Replace(block, "[1]", "[-1]", 1), "line 3: a run of no time"},
 		{"cut inside", head + `{"phase":` + "\n" + block, "line 2 is not of a journal"},
@@ -128,11 +128,37 @@ func TestJournalCutHeading(t *testing.T) {
 	if err := os.WriteFile(path, []byte(`{"schema":"infer.tu`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, m, resumed := journaled(t, path, Options{Manifest: "m"}, 5); m.blocks != 4 || resumed != 0 {
+	if _, m, resumed := journaled(t, path, Options{Manifest: "m"}, 8); m.blocks != 7 || resumed != 0 {
 		t.Errorf("%d blocks, %d resumed", m.blocks, resumed)
 	}
-	if _, _, resumed := journaled(t, path, Options{Manifest: "m"}, 5); resumed != 4 {
-		t.Errorf("%d resumed, want 4", resumed)
+	if _, _, resumed := journaled(t, path, Options{Manifest: "m"}, 8); resumed != 7 {
+		t.Errorf("%d resumed, want 7: a short one and a round", resumed)
+	}
+}
+
+// A gain is told by blocks of one sitting: what the machine did between two is none. Of settings that are alike the default
+// stays, whatever the time of each sitting is, though the machine is twice as slow in every other one.
+func TestResumeOnAnotherDay(t *testing.T) {
+	for seed := range uint64(4) {
+		path := filepath.Join(t.TempDir(), "tune.jsonl")
+		for i, limit := range []time.Duration{30 * time.Second, 5 * time.Minute, 30 * time.Second, 20 * time.Second} {
+			m := newMachine(weathers()[0], seed+100*uint64(i), func(Setting) (float64, float64) {
+				slow := float64(2 - i%2)
+				return 0.01 * slow, 100 / slow
+			})
+			d, err := searchBy(t.Context(), cpuSpace(4, "1", "2"), m.openArm, Options{Objective: "throughput", Seed: seed, MaxTime: limit, Journal: path}, m.clock)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i > 0 && d.Resumed == 0 {
+				t.Errorf("seed %d, sitting %d: nothing was resumed", seed, i)
+			}
+			for _, row := range d.Trials {
+				if g := row.Gain; g != nil && (g.Value < 0.8 || g.Value > 1.25) {
+					t.Errorf("seed %d, sitting %d: %v gains %.2f, and all are alike: %s", seed, i, row.Setting, g.Value, d.Reading)
+				}
+			}
+		}
 	}
 }
 

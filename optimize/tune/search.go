@@ -42,6 +42,8 @@ type search struct {
 	resumed int
 	short   []string // what the time was too short for
 
+	interrupted bool // by its context
+
 	fitted   *levels // to as many samples
 	fittedTo int
 	steps    []report.TuneStep
@@ -74,10 +76,9 @@ func (s *search) calibrate(ctx context.Context) error {
 	if s.block == 0 {
 		s.block = min(leastBlock, most)
 	}
-	if err := s.measure(ctx, s.base, screening, s.block); err != nil {
+	if err := s.play(ctx, screening, []*trial{s.base}, s.block); err != nil {
 		return err
 	}
-	s.round++
 	if s.o.Block == 0 {
 		run := stats.Median(seconds(s.base.samples))
 		s.block = min(max(leastBlock, time.Duration(blockRuns*run*float64(time.Second))), most)
@@ -102,17 +103,11 @@ func (s *search) trial(p point) *trial {
 // share is a part of MaxTime.
 func (s *search) share(x float64) time.Duration { return time.Duration(x * float64(s.o.MaxTime)) }
 
-// measure takes a block of t in the present round: from the journal, or anew. A setting that cannot be opened or run is
-// out; the default must not be. The error of a context that ended is returned as it is.
+// measure takes a block of t in the present round. A setting that cannot be opened or run is out; the default must not
+// be. The error of a context that ended is returned as it is.
 func (s *search) measure(ctx context.Context, t *trial, phase string, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
-	}
-	t.phase = phase
-	if e, ok := s.journal.find(s.round, t.key); ok {
-		s.resumed++
-		s.take(t, e)
-		return nil
 	}
 	e := entry{Phase: phase, Round: s.round, Setting: s.setting(t.at)}
 	var err error
@@ -154,6 +149,7 @@ func (s *search) anew(ctx context.Context, t *trial, d time.Duration) (Block, ti
 
 // take adds what was measured to t.
 func (s *search) take(t *trial, e entry) {
+	t.phase = e.Phase
 	s.spent += e.Opened + e.Block.Elapsed
 	if e.Opened > 0 {
 		t.opened = append(t.opened, e.Opened.Seconds())

@@ -27,7 +27,7 @@ type trial struct {
 	failed  string    // why it could not be measured
 	phase   string    // the newest one that it took part in
 	out     string    // why it was given up; "": it is in the race
-	final   bool      // it was confirmed against the default
+	final   bool      // its turn to be confirmed has come
 }
 
 // scoreOf is the logarithm of the objective of a block: throughput, or 1/p50.
@@ -72,6 +72,9 @@ func (t *trial) weighed() []sample {
 	}
 	return t.samples
 }
+
+// confirmed says that t was measured in the confirmation.
+func (t *trial) confirmed() bool { return len(t.of(confirming)) > 0 }
 
 // inTime returns the latencies of the runs of samples in the order of time.
 func inTime(samples []sample) []float64 {

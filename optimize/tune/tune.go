@@ -103,14 +103,13 @@ func searchBy(ctx context.Context, space Space, open Open, o Options, clock func
 	}
 	defer func() { err = errors.Join(err, s.arms.closeAll(), s.journal.close()) }()
 	c, err := s.run(ctx)
-	interrupted := err != nil && ctx.Err() != nil
-	if interrupted {
+	if s.interrupted = err != nil && ctx.Err() != nil; s.interrupted {
 		err = nil
 	}
 	if len(s.base.samples) == 0 && err != nil {
 		return nil, err
 	}
-	return s.details(c, interrupted), err
+	return s.details(c), err
 }
 
 // withDefaults fills what was left out.

@@ -300,7 +300,7 @@ func TestMaxTime(t *testing.T) {
 
 // A context that ends leaves what is known, wherever it ends.
 func TestInterrupted(t *testing.T) {
-	for _, at := range []int{1, 2, 9, 30, 55} {
+	for at, want := range map[int]string{1: "nothing was confirmed", 2: "nothing was confirmed", 9: "nothing was confirmed; ", 30: "nothing was confirmed; ", 55: ""} {
 		ctx, cancel := context.WithCancel(t.Context())
 		m, blocks := fixed(weathers()[0], 2), 0
 		m.cut = func() {
@@ -309,13 +309,42 @@ func TestInterrupted(t *testing.T) {
 			}
 		}
 		d, err := searchBy(ctx, cpuSpace(4, "1", "2"), m.openArm, Options{Objective: "throughput"}, m.clock)
-		if err != nil || d == nil || !d.Interrupted || !strings.HasPrefix(d.Reading, "interrupted: ") || m.opened != 0 {
+		if err != nil || d == nil || !d.Interrupted || !strings.HasPrefix(d.Reading, "interrupted: ") || !strings.Contains(d.Reading, want) || m.opened != 0 {
 			t.Errorf("cut at block %d: %+v, %v, %d open", at, d, err, m.opened)
 		}
-		if _, err := json.Marshal(d); err != nil {
-			t.Errorf("cut at block %d: %v", at, err)
+		if b, err := json.Marshal(d); err != nil || !strings.Contains(string(b), `"trials":[`) {
+			t.Errorf("cut at block %d: %s, %v", at, b, err)
 		}
 		cancel()
+	}
+}
+
+// Wherever the search is cut, what was not measured in the confirmation is not confirmed. The default misses the SLO.
+func TestInterruptedUnconfirmed(t *testing.T) {
+	confirmed := false
+	for at := 1; !confirmed; at++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		m, blocks := fixed(weathers()[0], 2), 0
+		m.cut = func() {
+			if blocks++; blocks == at {
+				cancel()
+			}
+		}
+		space := cpuSpace(4, "1")
+		space.Facts = func(s Setting) []report.Metric {
+			return []report.Metric{report.Exact("model_bytes", num(s, "threads"))}
+		}
+		d, err := searchBy(ctx, space, m.openArm, Options{Objective: "throughput", SLOs: parsed(t, "model_bytes<3B")}, m.clock)
+		cancel()
+		if err != nil || !d.Interrupted {
+			t.Fatalf("cut at block %d: %+v, %v", at, d, err)
+		}
+		for _, row := range d.Trials {
+			if final := row.Outcome == "finalist"; (final || row.Outcome == "chosen" && d.Confirmed) && row.Phase != confirming {
+				t.Fatalf("cut at block %d: %+v", at, row)
+			}
+		}
+		confirmed = d.Confirmed
 	}
 }
 

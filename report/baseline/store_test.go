@@ -144,6 +144,18 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
+func TestAcceptedLabels(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "a.jsonl"))
+	of := func(batch, reason string) report.Acceptance {
+		return report.Acceptance{Metric: "latency_p50", Labels: map[string]string{"batch": batch}, Reason: reason}
+	}
+	add(t, s, run(1, 10), of("1", "first"), of("8", "first"))
+	add(t, s, run(2, 10), of("8", "later"))
+	if got := s.Accepted(); len(got) != 2 || got[0].Labels["batch"] != "8" || got[0].Reason != "later" || got[1].Labels["batch"] != "1" {
+		t.Errorf("accepted %+v", got)
+	}
+}
+
 func TestAcceptanceStaysWithItsRun(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, filepath.Join(dir, "a.jsonl"))

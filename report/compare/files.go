@@ -43,7 +43,7 @@ func Files(base, head []Input, o Options) (*report.Document, error) {
 	if err := CheckVary(o.Vary, docs(f.runs())...); err != nil {
 		return nil, err
 	}
-	f.x = &report.CompareDetails{Mode: "files", Alpha: o.Alpha, Confidence: o.Confidence(), MinEffect: o.MinEffect, Accepted: o.Accepted, Base: f.base.describe(), Head: f.head.describe()}
+	f.x = &report.CompareDetails{Mode: "files", Alpha: o.Alpha, Confidence: o.Confidence(), MinEffect: o.MinEffect, Accepted: o.Accepted, Vary: o.Vary, Base: f.base.describe(), Head: f.head.describe()}
 	f.match()
 	if len(f.o.Gates) == 0 {
 		f.o.Gates = f.defaults()

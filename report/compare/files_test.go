@@ -169,7 +169,7 @@ func TestSeveralRuns(t *testing.T) {
 	base := runsOf(t, day, 0.00200, 0.00201, 0.00199, 0.00202)
 	d, x := compared(t, base, runsOf(t, day.Add(time.Hour), 0.00221, 0.00219, 0.00222, 0.00220), gatesOf(t, "latency_p50<=+5%"))
 	m := x.Metrics[0]
-	if d.Verdict != report.Regressed || *m.PValue > 1.0/70+1e-12 || *m.PAdjusted != *m.PValue || m.MDE == nil || *m.MDE > 0.05 {
+	if d.Verdict != report.Regressed || *m.PValue > 1.0/70+1e-12 || *m.PAdjusted != *m.PValue || m.MDE == nil || *m.MDE <= 0.05 || *m.MDE > 0.08 {
 		t.Errorf("%s, %+v: %s", d.Verdict, m, m.Reason)
 	}
 	if !strings.Contains(strings.Join(d.Warnings, "\n"), "before those of the other") || !strings.Contains(x.Method, "permutation test on the mean logarithms of 4 and 4 runs") {
@@ -312,6 +312,31 @@ func TestSingleRunWithoutInterval(t *testing.T) {
 	}
 	if d, _ := compared(t, inputs(base...), inputs(head...), o); d.Verdict != report.Regressed {
 		t.Errorf("four runs a side: %s, %+v", d.Verdict, d.Gates)
+	}
+}
+
+// What a gate says it would have caught is beyond its limit, by as much as the noise asks for; without a gate it is what
+// would have been told from none.
+func TestFilesCatch(t *testing.T) {
+	four, eight := []float64{0.00200, 0.00201, 0.00199, 0.00202}, []float64{0.00200, 0.00201, 0.00199, 0.00202, 0.00203, 0.00200, 0.00198, 0.00201}
+	for _, c := range []struct {
+		name       string
+		base, head []float64
+		gate       string
+		from, to   float64 // mde
+	}{
+		{"permutation", four, four, "latency_p50<=+5%", 0.05, 0.08},
+		{"prediction", eight, four[:1], "latency_p50<=+5%", 0.05, 0.08},
+		{"in the unit", eight, four, "latency_p50<=+0.1ms", 0.0001, 0.00015},
+		{"a smaller limit than the minimum effect", eight, eight, "latency_p50<=+0.1%", 0.01, 0.03},
+		{"none on it", eight, four, "model_bytes<=+0%", 0, 0.02},
+	} {
+		_, x := compared(t, runsOf(t, day, c.base...), runsOf(t, day.Add(time.Hour), c.head...), gatesOf(t, c.gate))
+		for _, m := range x.Metrics {
+			if m.Name == "latency_p50" && (m.MDE == nil || *m.MDE <= c.from || *m.MDE > c.to) {
+				t.Errorf("%s: want that more than %v would have been caught: %s", c.name, c.from, m.Reason)
+			}
+		}
 	}
 }
 
@@ -518,6 +543,23 @@ func TestAccepted(t *testing.T) {
 	}
 	if d, _ := compared(t, inputs(profiled(t, nil)), slow(0.006), o); d.Verdict != report.Regressed {
 		t.Errorf("%s beyond what was accepted", d.Verdict)
+	}
+	// Of a sweep each batch has a value of its own that was accepted.
+	sweep := func(one, eight float64) []Input {
+		ms := []report.Metric{timed("latency_p50", one, one/1000), timed("latency_p50", eight, eight/1000)}
+		ms[0].Labels, ms[1].Labels = map[string]string{"batch": "1"}, map[string]string{"batch": "8"}
+		return inputs(with(t, ms...))
+	}
+	more := 0.02
+	o.Accepted[0].Labels = map[string]string{"batch": "1"}
+	o.Accepted = append(o.Accepted, report.Acceptance{Metric: "latency_p50", Labels: map[string]string{"batch": "8"}, Reason: "the same", Until: &more})
+	for _, c := range []struct {
+		one, eight float64
+		want       report.Verdict
+	}{{0.004, 0.016, report.OK}, {0.008, 0.016, report.Regressed}, {0.004, 0.03, report.Regressed}} {
+		if d, x := compared(t, sweep(0.002, 0.008), sweep(c.one, c.eight), o); d.Verdict != c.want {
+			t.Errorf("%v and %v: %s, %s", c.one, c.eight, d.Verdict, x.Reason)
+		}
 	}
 }
 

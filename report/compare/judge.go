@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -46,8 +47,8 @@ func (o Options) accept(m report.CompareMetric) report.CompareMetric {
 	}
 	for _, a := range o.Accepted {
 		worse := a.Until != nil && (m.Better == "higher" && *m.Head < *a.Until || m.Better != "higher" && *m.Head > *a.Until)
-		if a.Metric == m.Name && !worse {
-			m.Verdict, m.Reason = report.Pass, m.Reason+"; accepted: "+a.Reason
+		if a.Metric == m.Name && (a.Labels == nil || maps.Equal(a.Labels, m.Labels)) && !worse {
+			m.Verdict, m.Reason, m.Accepted = report.Pass, m.Reason+"; accepted: "+a.Reason, true
 			return m
 		}
 	}

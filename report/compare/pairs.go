@@ -165,11 +165,7 @@ func (s *sides) paired(pairs []report.ComparePair, name string, difference bool)
 	c.point = e.Value
 	if e.OK {
 		c.lo, c.hi = e.Lo, e.Hi
-		c.mde = stats.Detectable(d, s.tail, 0.8)
-		c.beyond = c.mde - stats.Detectable(d, s.tail, 0.5)
-		if !difference {
-			c.mde = math.Expm1(c.mde)
-		}
+		c.detects(func(power float64) float64 { return stats.Detectable(d, s.tail, power) })
 	} else {
 		c.note = fmt.Sprintf("%d pairs, an interval needs %d", len(d), e.Need)
 	}

@@ -106,7 +106,7 @@ func (o Options) permute(c *change, x, y []float64) {
 	if !e.OK { // all differences: as confident as the test that just reaches alpha
 		c.lo, c.hi = slices.Min(y)-slices.Max(x), slices.Max(y)-slices.Min(x)
 	}
-	c.mde = c.relative(stats.Prediction(x, y).Detectable(o.Alpha/2, 0.8))
+	c.detects(func(power float64) float64 { return stats.Prediction(x, y).Detectable(o.Alpha/2, power) })
 	c.p = func(sign, size float64) float64 {
 		if math.IsInf(size, 0) {
 			return max(0, math.Copysign(1, size))
@@ -121,7 +121,7 @@ func (o Options) student(c *change, s stats.Student) {
 	c.point = s.Value
 	if lo, hi := s.Interval(o.Confidence()); !math.IsInf(lo, 0) && !math.IsInf(hi, 0) {
 		c.lo, c.hi = lo, hi
-		c.mde = c.relative(s.Detectable(o.Alpha/2, 0.8))
+		c.detects(func(power float64) float64 { return s.Detectable(o.Alpha/2, power) })
 	}
 	c.p = func(sign, size float64) float64 {
 		if sign < 0 {
@@ -131,15 +131,16 @@ func (o Options) student(c *change, s stats.Student) {
 	}
 }
 
-// relative makes a size on the scale of c what change.mde is.
-func (c *change) relative(size float64) float64 {
+// detects fills in what would have been found, where least is the smallest size on the scale of c that is found with a power.
+func (c *change) detects(least func(power float64) float64) {
+	c.mde = least(0.8)
+	c.beyond = c.mde - least(0.5)
 	if !c.difference {
-		size = math.Expm1(size)
+		c.mde = math.Expm1(c.mde)
 	}
-	if math.IsInf(size, 0) {
-		return math.NaN()
+	if math.IsInf(c.mde, 0) {
+		c.mde = math.NaN()
 	}
-	return size
 }
 
 // assume compares too few runs to know how much runs differ: from the noise within the runs, as they tell it, and for
@@ -267,7 +268,7 @@ func mapped(x []float64, f func(float64) float64) []float64 {
 func (c *change) inUnit() {
 	base, p := c.base, c.p
 	unit := func(log float64) float64 { return base * math.Expm1(log) }
-	c.difference, c.point, c.lo, c.hi, c.mde = true, unit(c.point), unit(c.lo), unit(c.hi), base*c.mde
+	c.difference, c.point, c.lo, c.hi, c.mde, c.beyond = true, unit(c.point), unit(c.lo), unit(c.hi), base*c.mde, unit(c.beyond)
 	c.p = func(sign, size float64) float64 {
 		ratio := sign * size / base
 		if ratio <= -1 {

@@ -132,8 +132,8 @@ func (f *files) rows() []row {
 		base, head := f.base.of(r.key), f.head.of(r.key)
 		if len(base) > 0 && len(head) > 0 && base[0].Unit == head[0].Unit {
 			r.change = f.o.changeOf(base, head, r.gate != nil && byDifference(*r.gate, base[0].QuantityOf()))
-			if r.gate != nil && r.gate.Improves() {
-				r.change.mde = math.NaN() // no change for the worse breaks such a gate: it is broken by none
+			if r.gate != nil {
+				r.change.catch(*r.gate, f.o)
 			}
 		}
 	}

@@ -17,8 +17,7 @@ func Recompute(d *report.Document, given []Input) (report.Recomputed, error) {
 	if err := json.Unmarshal(d.Details, &x); err != nil {
 		return report.Recomputed{}, fault.New(fault.Usage, "", "details of a comparison: %w", err)
 	}
-	o := Options{Pairs: 1, Alpha: x.Alpha, MinEffect: x.MinEffect, Accepted: x.Accepted, Force: x.Forced, Explain: x.Explain != nil}
-	o.Force = o.Force || slices.ContainsFunc(x.Differs, func(d report.CompareDiffers) bool { return d.Allowed })
+	o := Options{Pairs: 1, Alpha: x.Alpha, MinEffect: x.MinEffect, Accepted: x.Accepted, Vary: x.Vary, Force: x.Forced, Explain: x.Explain != nil}
 	var exprs []string
 	for _, g := range d.Gates {
 		exprs = append(exprs, g.Expr)

@@ -124,6 +124,28 @@ func TestRecomputeFiles(t *testing.T) {
 	if v := checked(t, d, func(map[string]any) {}, moved...); v.Differs != 0 || v.Same < 8 {
 		t.Errorf("%+v", v.First())
 	}
+	// What --vary allows is allowed again, and nothing more.
+	for _, c := range []struct {
+		name       string
+		base, head func(*report.Manifest)
+		vary       []string
+		want       report.Verdict
+	}{
+		{"allowed", func(m *report.Manifest) { m.Options = map[string]any{"threads": 1} }, func(m *report.Manifest) { m.Options = map[string]any{"threads": 2} }, []string{"threads"}, report.Regressed},
+		{"one of two", func(m *report.Manifest) { m.Options = map[string]any{"threads": 1, "top": 1} }, func(m *report.Manifest) { m.Options = map[string]any{"threads": 2, "top": 2} }, []string{"threads"}, report.NotComparable},
+		{"seed", func(m *report.Manifest) { m.Seed = new(uint64(1)) }, func(m *report.Manifest) { m.Seed = new(uint64(2)) }, []string{"seed"}, report.Regressed},
+	} {
+		sides := inputs(with(t, metric(0.001)), with(t, metric(0.002)))
+		sides[0].SHA256, sides[1].SHA256 = in[0].SHA256, in[1].SHA256
+		c.base(&sides[0].Doc.Manifest)
+		c.head(&sides[1].Doc.Manifest)
+		o := gatesOf(t, "latency_p50<=+5%")
+		o.Vary = c.vary
+		d, _ := compared(t, sides[:1], sides[1:], o)
+		if v := checked(t, d, func(map[string]any) {}, sides...); d.Verdict != c.want || v.Differs != 0 {
+			t.Errorf("%s: %s, %+v", c.name, d.Verdict, v.First())
+		}
+	}
 	for what, change := range tampered() {
 		if what == "shift" { // profiles without a histogram have none
 			continue

@@ -320,6 +320,11 @@ func TestCompareHeadline(t *testing.T) {
 	improve, lacks := gated(report.Fail), report.CompareMetric{Name: "latency_p90", Unit: "s", Gate: "p90<=+5%", Verdict: report.GateInconclusive, Reason: "was not measured"}
 	improve.Gate = "p99<=-20%"
 	open := gated(report.GateInconclusive)
+	batch := func(size, verdict string) report.CompareMetric {
+		m := gated(verdict)
+		m.Labels = map[string]string{"batch": size}
+		return m
+	}
 	for _, c := range []struct {
 		verdict report.Verdict
 		mode    string
@@ -336,6 +341,7 @@ func TestCompareHeadline(t *testing.T) {
 		{report.OK, "live", []report.CompareMetric{through}, "throughput -0.3 % [-1.5, +1.0] (8 pairs), gate >=-3%, would have caught -2.1 %"},
 		{report.Inconclusive, "live", []report.CompareMetric{gated(report.Pass), top1}, "accuracy_top1 -0.20 pt [-0.65, +0.25] (1000 rows), gate >=-0.5pt, would catch -0.61 pt"},
 		{report.OK, "files", []report.CompareMetric{{Name: "peak_rss", Unit: "B"}}, "peak_rss was not measured on both sides; no gate judges it"},
+		{report.Regressed, "files", []report.CompareMetric{batch("1", report.Pass), batch("8", report.Fail)}, "latency_p99{batch=8} +12.3 % [+9.8, +15.1] (8 runs a side), gate <=+5%"},
 		{report.OK, "files", nil, "a reason"},
 		{report.Invalid, "live", []report.CompareMetric{gated(report.GateInconclusive)}, "a reason"},
 		{report.Interrupted, "live", []report.CompareMetric{gated(report.GateInconclusive)}, "after 8 pairs: latency_p99 +12.3 % [+9.8, +15.1] (8 pairs), gate <=+5%, would catch +6.2 %"},
@@ -343,7 +349,9 @@ func TestCompareHeadline(t *testing.T) {
 		d := report.New("compare")
 		d.Verdict = c.verdict
 		for _, m := range c.metrics {
-			if m.Gate != "" {
+			if n := len(d.Gates); n > 0 && d.Gates[n-1].Expr == m.Gate {
+				d.Gates[n-1].Verdict = m.Verdict // one gate over a sweep: the last decides
+			} else if m.Gate != "" {
 				d.Gates = append(d.Gates, report.GateResult{Expr: m.Gate, Verdict: m.Verdict})
 			}
 		}

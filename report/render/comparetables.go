@@ -268,7 +268,7 @@ func (v *comparison) accepted() section {
 	t := &table{cols: []column{{head: "metric", shrink: true}, {head: "up to", right: true}, {head: "at", drop: 1}, {head: "reason"}}}
 	for _, a := range v.Accepted {
 		m := report.NewMetric(a.Metric)
-		t.rows = append(t.rows, []cell{code(a.Metric), str(optional("", a.Until, func(x float64) string { return report.FormatValue(m.QuantityOf(), x) })), faint(a.At), str(a.Reason)})
+		t.rows = append(t.rows, []cell{code(metricName(report.CompareMetric{Name: a.Metric, Labels: a.Labels})), str(optional("", a.Until, func(x float64) string { return report.FormatValue(m.QuantityOf(), x) })), faint(a.At), str(a.Reason)})
 	}
 	return section{title: "Accepted regressions", table: t.compact()}
 }

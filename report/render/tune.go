@@ -291,11 +291,8 @@ func tuneMetrics(d *report.Document) []report.Metric {
 				if f.v == nil || f.v.N == 0 || d.Metric(f.name, labels) != nil {
 					continue
 				}
-				m := report.NewMetric(f.name)
-				m.Value, m.Lo, m.Hi, m.N, m.Labels = &f.v.Value, f.v.Lo, f.v.Hi, f.v.N, labels
-				if m.Lo != nil {
-					m.Confidence = 0.95
-				}
+				m := f.v.Metric(f.name)
+				m.Labels = labels
 				ms = append(ms, m)
 			}
 		}

@@ -196,7 +196,7 @@ func (c *call) sliceMatrix(at int, b bounds) {
 	step, okT := b.step.fixed()
 	inner, okI := product(v.dims[at+1:]).fixed()
 	outer, okO := product(v.dims[:at]).fixed()
-	if !okN || !okX || !okS || !okT || !okI || !okO || n < 0 || n > size {
+	if !okN || !okX || !okS || !okT || !okI || !okO || n < 0 || n > size || len(v.ints) == 0 { // with no elements the other axes may be of any size
 		return
 	}
 	first, ints := clampStart(s, size, step), []dim{}

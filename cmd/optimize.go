@@ -180,7 +180,7 @@ func (f *optimizeFlags) edits(o *opened) ([]pipeline.Edit, error) {
 		list = append(list, pipeline.Edit{Name: "--free-dim",
 			Run: func(_ context.Context, m *onnx.Model) ([]string, error) { return surgery.FreeDims(m, axes...) },
 			Prove: func(ctx context.Context, before, after *model.Model) (report.Agreement, error) {
-				return surgery.ProveBatch(ctx, o.provider, before, after, axes, surgery.ProofOptions{Bindings: o.data.asked, Seed: f.data.Seed, Tolerance: f.opts.Tolerance})
+				return surgery.ProveBatch(ctx, o.provider, before, after, axes, surgery.ProofOptions{Bindings: o.data.asked, Seed: f.data.Seed, Tolerance: f.opts.Tolerance, Config: o.config})
 			}})
 	}
 	add(f.fix, "--fix-dims", false, func(_ context.Context, m *onnx.Model) ([]string, error) { return surgery.FixDims(m, o.data.asked) })

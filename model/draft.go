@@ -21,8 +21,8 @@ type Draft struct {
 }
 
 // NewDraft makes the folder of a draft of path, in the folder of path; where path is a symbolic link, of the file that
-// it names. The files of source, what the output is made of, are never replaced; nil for none. The caller defers Discard. Errors: fault.Usage where the folder is missing or may not be written to, and
-// where path is a folder or a device.
+// it names. The files of source, what the output is made of, are never replaced; nil for none. The caller defers Discard.
+// Errors: fault.Usage where the folder is missing or may not be written to, and where path is a folder or a device.
 func NewDraft(path string, source *Model) (*Draft, error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real

@@ -23,6 +23,7 @@ type ProofOptions struct {
 	Bindings  model.Bindings  // sizes of the other dynamic axes, of the original
 	Seed      uint64          // of the made-up inputs
 	Tolerance agree.Tolerance // zero: agree.Float32
+	Config    engine.Config   // of both sessions
 }
 
 // ProveBatch runs the original once for each row (for as many rows as it takes at once) and the freed model on all rows
@@ -42,7 +43,7 @@ func ProveBatch(ctx context.Context, p engine.Provider, original, freed *model.M
 	if err != nil {
 		return report.Agreement{}, err
 	}
-	s, err := p.Open(ctx, freed, engine.Config{})
+	s, err := p.Open(ctx, freed, o.Config)
 	if err != nil {
 		return report.Agreement{}, fault.Wrap(err, "open the model with dynamic axes")
 	}
@@ -109,7 +110,7 @@ func (x *proving) record(ctx context.Context, p engine.Provider, axes []Axis) (*
 			batches, parts = append(batches, b), append(parts, runs...)
 		}
 	}
-	s, err := p.Open(ctx, x.original, engine.Config{})
+	s, err := p.Open(ctx, x.original, x.options.Config)
 	if err != nil {
 		return nil, fault.Wrap(err, "open the original")
 	}

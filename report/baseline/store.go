@@ -139,9 +139,9 @@ func (s *Store) Add(d *report.Document, accepted []report.Acceptance) error {
 	return s.load()
 }
 
-// Accepted returns the regressions that are accepted at present, newest first, one a metric with its labels. An acceptance comes with the
-// run for which it was given and is in force as long as the store holds that run, or until a later one of the same metric
-// replaces it: by the time that Keep further runs were accepted, all of the base has the accepted level.
+// Accepted returns the regressions that are accepted at present, newest first, one a metric with its labels. An acceptance
+// comes with the run for which it was given and is in force as long as the store holds that run, or until a later one of the
+// same metric replaces it: by the time that Keep further runs were accepted, all of the base has the accepted level.
 func (s *Store) Accepted() []report.Acceptance {
 	var out []report.Acceptance
 	for _, r := range s.runs {

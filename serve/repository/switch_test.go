@@ -457,7 +457,7 @@ func TestApply(t *testing.T) {
 	save(t, plus(5), dir, "n.onnx")
 	r := serve(t, Options{}, dir)
 	other := mustHold(t, r, "n")
-	lines, err := r.Apply(Options{Models: map[string]ModelOptions{"m": {MaxBatch: 4, Versions: "all", Split: map[string]int{"1": 100}}}})
+	lines, err := r.Apply(t.Context(), Options{Models: map[string]ModelOptions{"m": {MaxBatch: 4, Versions: "all", Split: map[string]int{"1": 100}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -470,10 +470,10 @@ func TestApply(t *testing.T) {
 	if mustHold(t, r, "n") != other {
 		t.Error("a model without changes was loaded again")
 	}
-	if lines, err := r.Apply(r.o); err != nil || len(lines) != 0 {
+	if lines, err := r.Apply(t.Context(), r.o); err != nil || len(lines) != 0 {
 		t.Errorf("nothing new: %v, %v", lines, err)
 	}
-	if _, err := r.Apply(Options{Model: ModelOptions{SLO: -1}}); fault.KindOf(err) != fault.Usage {
+	if _, err := r.Apply(t.Context(), Options{Model: ModelOptions{SLO: -1}}); fault.KindOf(err) != fault.Usage {
 		t.Errorf("a negative SLO: %v", err)
 	}
 }

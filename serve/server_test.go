@@ -439,6 +439,21 @@ func TestKeysEverywhere(t *testing.T) {
 			t.Errorf("%s %s with %q: %d, want %d: %s", c.method, c.url, c.key, code, c.want, body[:min(len(body), 100)])
 		}
 	}
+	for url, key := range map[string]string{http1 + "/v2/models/digits-cnn": "infer-key", metrics + "/metrics": "metrics-key"} {
+		req, err := http.NewRequest(http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-API-Key", key)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s with X-API-Key: %s", url, resp.Status)
+		}
+	}
 	client := pb.NewGRPCInferenceServiceClient(dial(t, r.Address("grpc")))
 	if _, err := client.ModelMetadata(context.Background(), &pb.ModelMetadataRequest{Name: "digits-cnn"}); status.Code(err) != codes.Unauthenticated {
 		t.Errorf("gRPC without a key: %v", err)

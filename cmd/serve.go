@@ -167,6 +167,7 @@ func (f *serveFlags) options(a *app, args []string) (serve.Options, error) {
 		return o, fault.New(fault.Usage, "give a size such as 64MiB", "--max-body: %w", err)
 	}
 	o.MaxBody, o.Limits.Bytes = int(size), size
+	o.Limits.Elements = max(o.Limits.Elements, size) // of a byte each
 	if err := o.Validate(); err != nil {
 		return o, err
 	}

@@ -89,6 +89,13 @@ func TestServeFlags(t *testing.T) {
 			}
 		})
 	}
+	f, _, err := serveOptions(t, model, "--max-body", "1GiB")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := f.options(&app{}, []string{model}); err != nil || o.MaxBody != 1<<30 || o.Limits.Bytes != 1<<30 || o.Limits.Elements != 1<<30 {
+		t.Errorf("--max-body 1GiB: %d bytes, limits %+v, %v", o.MaxBody, o.Limits, err)
+	}
 	_, o, err := serveOptions(t, "first="+model, "--slo", "50ms", "--max-batch", "8", "--threads", "1")
 	if err != nil {
 		t.Fatal(err)

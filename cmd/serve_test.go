@@ -147,6 +147,19 @@ func TestServeModelsInTheFile(t *testing.T) {
 			t.Errorf("%s: %v, want a usage error with %q", text, err, want)
 		}
 	}
+	for _, c := range []struct{ text, operand, want string }{
+		{"serve: {models: [{name: m, slo: 5ms}]}", "m.onnx", ""},
+		{"serve: {models: [{name: n, slo: 5ms}]}", "n=m.onnx", ""},
+		{"serve: {models: [{name: other, path: other.onnx, slo: 5ms}]}", "m.onnx", ""},
+		{"serve: {models: [{name: later, slo: 5ms}]}", ".", ""},
+		{"serve: {models: [{name: n, slo: 5ms}]}", "m.onnx", `options for model "n", which is not there`},
+	} {
+		write(c.text)
+		_, o, err := serveOptions(t, c.operand)
+		if c.want == "" && (err != nil || len(o.Models) != 1) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || fault.HintOf(err) != "the models are m") {
+			t.Errorf("%s with %s: %v (%s), want %q", c.text, c.operand, err, fault.HintOf(err), c.want)
+		}
+	}
 }
 
 // serverProcess starts infer serve as a process of its own and returns it, its HTTP address, and what follows the

@@ -19,6 +19,7 @@ import (
 	"infer/model/declared"
 	"infer/model/engine/ort/library"
 	"infer/report"
+	"infer/serve"
 )
 
 // newDeployCmd groups the ways to run a model elsewhere.
@@ -88,14 +89,15 @@ func runDeployDocker(ctx context.Context, a *app, f deployFlags) error {
 	if f.dir == "" {
 		return fault.New(fault.Usage, "pass -o DIR", "no folder is given for the files")
 	}
-	if err := checkServeArgs(a, f.serve); err != nil {
+	opts, err := checkServeArgs(a, f.serve)
+	if err != nil {
 		return err
 	}
 	if err := a.checkOutputs(nil, nil); err != nil {
 		return err
 	}
 	d := a.newDocument("deploy")
-	docker, files, err := f.plan(d)
+	docker, files, err := f.plan(d, opts)
 	if err != nil {
 		return err
 	}
@@ -138,8 +140,9 @@ var notInImage = func() (list []struct{ flag, why, hint string }) {
 	return list
 }()
 
-// checkServeArgs reports arguments that infer serve would refuse: an image that cannot start is found out too late.
-func checkServeArgs(a *app, args []string) error {
+// checkServeArgs returns the options that arguments of infer serve mean, and reports those that it would refuse: an image
+// that cannot start is found out too late.
+func checkServeArgs(a *app, args []string) (o serve.Options, err error) {
 	var parsed serveFlags
 	c := newServeCmd(a, func(_ context.Context, _ *app, _ []string, f serveFlags) error {
 		parsed = f
@@ -150,30 +153,35 @@ func checkServeArgs(a *app, args []string) error {
 	common.add(c.Flags())
 	switch err := c.ParseFlags(args); {
 	case errors.Is(err, pflag.ErrHelp):
-		return fault.New(fault.Usage, "see 'infer serve --help'", "after --: --help is not for an image")
+		return o, fault.New(fault.Usage, "see 'infer serve --help'", "after --: --help is not for an image")
 	case err != nil:
-		return fault.Wrap(flagError(c, err), "after --")
+		return o, fault.Wrap(flagError(c, err), "after --")
 	}
 	for _, n := range notInImage {
 		if flag := c.Flags().Lookup(n.flag); flag != nil && flag.Changed {
-			return fault.New(fault.Usage, n.hint, "after --: --%s %s", n.flag, n.why)
+			return o, fault.New(fault.Usage, n.hint, "after --: --%s %s", n.flag, n.why)
 		}
 	}
 	if left := c.Flags().Args(); len(left) > 0 {
-		return fault.New(fault.Usage, "the model stands before --", "after --: %q is no flag of infer serve", left[0])
+		return o, fault.New(fault.Usage, "the model stands before --", "after --: %q is no flag of infer serve", left[0])
 	}
 	if err := c.RunE(c, nil); err != nil {
-		return err
+		return o, err
 	}
 	if wanted, _ := parsed.engine.wanted(); len(wanted) > 0 {
-		return fault.New(fault.Usage, "leave it out", "after --: --provider %s needs another library than the image has: the ONNX Runtime that infer pins", wanted[0])
+		return o, fault.New(fault.Usage, "leave it out", "after --: --provider %s needs another library than the image has: the ONNX Runtime that infer pins", wanted[0])
 	}
-	return fault.Wrap(parsed.opts.Validate(), "after --")
+	return parsed.opts, fault.Wrap(parsed.opts.Validate(), "after --")
 }
 
+// stopping is what the server may take to end beside its --shutdown-delay and --shutdown-timeout.
+const stopping = 15 * time.Second
+
 // plan puts together what is written, and names the model in the document.
-func (f *deployFlags) plan(d *report.Document) (deploy.Docker, []deploy.File, error) {
-	docker := deploy.Docker{Args: f.serve, Images: deploy.DefaultImages, Runtime: deploy.Runtime{Version: library.Pinned}}
+func (f *deployFlags) plan(d *report.Document, o serve.Options) (deploy.Docker, []deploy.File, error) {
+	docker := deploy.Docker{
+		Args: f.serve, Grace: o.ShutdownDelay + o.ShutdownTimeout + stopping, Images: deploy.DefaultImages, Runtime: deploy.Runtime{Version: library.Pinned},
+	}
 	for _, w := range library.Wheels("linux") {
 		docker.Runtime.Library = w.Library
 		docker.Runtime.Wheels = append(docker.Runtime.Wheels, deploy.Wheel{Platform: w.Platform, SHA256: w.SHA256})
@@ -208,7 +216,11 @@ func (f *deployFlags) plan(d *report.Document) (deploy.Docker, []deploy.File, er
 // models returns the files of the model, or of the folder of models.
 func (f *deployFlags) models(d *report.Document, docker *deploy.Docker) ([]deploy.File, error) {
 	if info, err := os.Stat(f.model); err == nil && info.IsDir() {
-		docker.Name = filepath.Base(filepath.Clean(f.model))
+		whole, err := filepath.Abs(f.model)
+		if err != nil {
+			return nil, err
+		}
+		docker.Name = filepath.Base(whole)
 		docker.Model = docker.Name
 		if inside(f.dir, f.model) {
 			return nil, fault.New(fault.Usage, "name a folder elsewhere with -o", "%q lies inside the folder of models %q", f.dir, f.model)

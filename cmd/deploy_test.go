@@ -102,6 +102,18 @@ func TestDeployDocker(t *testing.T) {
 	if !slices.ContainsFunc(folder.Files, func(f report.FileDigest) bool { return f.Path == "models/"+filepath.Base(models)+"/d.onnx" }) {
 		t.Errorf("a folder of models: %+v", folder.Files)
 	}
+	if text := compose(); !strings.Contains(text, "stop_grace_period: 45s\n") {
+		t.Errorf("the time to drain: %s", text)
+	}
+	inside := filepath.Join(models, "inside")
+	if err := os.Mkdir(inside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(inside)
+	above := deployed(t, "..", "-o", out, "--force", "--", "--shutdown-delay", "20s", "--shutdown-timeout", "1m")
+	if above.Image != "infer-"+filepath.Base(models) || !strings.Contains(compose(), "stop_grace_period: 1m35s\n") {
+		t.Errorf("a folder from inside it: %s\n%s", above.Image, compose())
+	}
 }
 
 func isELF(t *testing.T, path string) bool {

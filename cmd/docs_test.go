@@ -56,7 +56,7 @@ func readCommand(t *testing.T, file string, args []string) {
 		t.Errorf("%s: infer %s: %v", file, strings.Join(args, " "), err)
 	}
 	if at := c.ArgsLenAtDash(); at >= 0 {
-		if err := checkServeArgs(&app{}, c.Flags().Args()[at:]); err != nil {
+		if _, err := checkServeArgs(&app{}, c.Flags().Args()[at:]); err != nil {
 			t.Errorf("%s: infer %s: %v", file, strings.Join(args, " "), err)
 		}
 	}

@@ -188,13 +188,18 @@ func describePrediction(d *report.Document, r predict.Result, o predict.Options,
 	return d.SetDetails(details)
 }
 
-// addThroughput adds rows/s: the rows of this call over the time inside the session, with an interval over the runs.
+// addThroughput adds rows/s: the rows of this call over the time inside the session, with an interval over the runs of
+// full size.
 func addThroughput(d *report.Document, r predict.Result) {
 	if len(r.Seconds) == 0 {
 		return
 	}
-	perRow := make([]float64, len(r.Seconds))
-	for i, s := range r.Seconds {
+	n := len(r.Seconds)
+	if n > 1 && r.RunRows[n-1] < r.RunRows[0] {
+		n-- // what is left over runs with fewer rows, which cost more each
+	}
+	perRow := make([]float64, n)
+	for i, s := range r.Seconds[:n] {
 		perRow[i] = s / float64(r.RunRows[i])
 	}
 	e := stats.Mean(perRow, 0.95)

@@ -167,6 +167,7 @@ func (f *serveFlags) options(a *app, args []string) (serve.Options, error) {
 		return o, fault.New(fault.Usage, "give a size such as 64MiB", "--max-body: %w", err)
 	}
 	o.MaxBody, o.Limits.Bytes = int(size), size
+	o.Limits.Elements = max(o.Limits.Elements, size) // of a byte each
 	if err := o.Validate(); err != nil {
 		return o, err
 	}
@@ -234,7 +235,10 @@ func (f *serveFlags) models(a *app, args []string, o *repository.Options) error 
 			return fault.New(fault.Usage, "name an .onnx file or a folder of models, or name=FILE", "model %q does not exist", s.Path)
 		}
 	}
-	return nil
+	if len(args) == 0 {
+		return nil
+	}
+	return a.cfg.checkServed(entries, o.Sources)
 }
 
 // sourceOf reads NAME=PATH or PATH. A file whose name has an equals sign in it is a path.

@@ -89,6 +89,13 @@ func TestServeFlags(t *testing.T) {
 			}
 		})
 	}
+	f, _, err := serveOptions(t, model, "--max-body", "1GiB")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := f.options(&app{}, []string{model}); err != nil || o.MaxBody != 1<<30 || o.Limits.Bytes != 1<<30 || o.Limits.Elements != 1<<30 {
+		t.Errorf("--max-body 1GiB: %d bytes, limits %+v, %v", o.MaxBody, o.Limits, err)
+	}
 	_, o, err := serveOptions(t, "first="+model, "--slo", "50ms", "--max-batch", "8", "--threads", "1")
 	if err != nil {
 		t.Fatal(err)
@@ -138,6 +145,19 @@ func TestServeModelsInTheFile(t *testing.T) {
 		write(text)
 		if _, _, err := serveOptions(t); err == nil || !strings.Contains(err.Error(), want) || fault.KindOf(err) != fault.Usage {
 			t.Errorf("%s: %v, want a usage error with %q", text, err, want)
+		}
+	}
+	for _, c := range []struct{ text, operand, want string }{
+		{"serve: {models: [{name: m, slo: 5ms}]}", "m.onnx", ""},
+		{"serve: {models: [{name: n, slo: 5ms}]}", "n=m.onnx", ""},
+		{"serve: {models: [{name: other, path: other.onnx, slo: 5ms}]}", "m.onnx", ""},
+		{"serve: {models: [{name: later, slo: 5ms}]}", ".", ""},
+		{"serve: {models: [{name: n, slo: 5ms}]}", "m.onnx", `options for model "n", which is not there`},
+	} {
+		write(c.text)
+		_, o, err := serveOptions(t, c.operand)
+		if c.want == "" && (err != nil || len(o.Models) != 1) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || fault.HintOf(err) != "the models are m") {
+			t.Errorf("%s with %s: %v (%s), want %q", c.text, c.operand, err, fault.HintOf(err), c.want)
 		}
 	}
 }

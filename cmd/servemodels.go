@@ -1,7 +1,9 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"github.com/spf13/viper"
 
 	"infer/internal/fault"
+	"infer/model"
 	"infer/serve/repository"
 )
 
@@ -61,6 +64,25 @@ func (c *config) serveModels(all repository.ModelOptions) ([]servedModel, error)
 		out = append(out, m)
 	}
 	return out, nil
+}
+
+// checkServed reports an item with neither a path nor a model among the sources that it could be for. What a folder will
+// hold is not known.
+func (c *config) checkServed(items []servedModel, sources []repository.Source) error {
+	var names []string
+	for _, s := range sources {
+		if info, err := os.Stat(s.Path); err != nil || info.IsDir() {
+			return nil
+		}
+		name, _ := model.CutExt(filepath.Base(s.Path))
+		names = append(names, cmp.Or(s.Name, name))
+	}
+	for _, m := range items {
+		if m.Path == "" && !slices.Contains(names, m.Name) {
+			return fault.New(fault.Usage, "the models are "+strings.Join(names, ", "), "configuration %q: options for model %q, which is not there", c.path, m.Name)
+		}
+	}
+	return nil
 }
 
 func (c *config) wrongModels(what string) error {

@@ -22,11 +22,12 @@ import (
 
 // Docker is what an image, and a compose file around it, are made of.
 type Docker struct {
-	Name    string   // of the model, as it is served
-	Project string   // of compose; the same for every model of a folder, so that one takes the place of the other
-	Digest  string   // SHA-256 of the model, hex
-	Model   string   // the file or folder to serve, below models/, with slashes
-	Args    []string // further arguments of infer serve
+	Name    string        // of the model, as it is served
+	Project string        // of compose; the same for every model of a folder, so that one takes the place of the other
+	Digest  string        // SHA-256 of the model, hex
+	Model   string        // the file or folder to serve, below models/, with slashes
+	Args    []string      // further arguments of infer serve
+	Grace   time.Duration // that the engine gives the server to drain
 	Runtime Runtime
 	Images  Images
 }
@@ -82,8 +83,7 @@ func (d Docker) Files() ([]File, error) {
 		Docker
 		Command []string
 		OTLP    string
-		Grace   string
-	}{d, d.command(), otlp, grace.String()}
+	}{d, d.command(), otlp}
 	var out []File
 	for _, f := range []struct{ template, path string }{
 		{"Dockerfile.tmpl", "Dockerfile"}, {"dockerignore.tmpl", ".dockerignore"}, {"runtime.txt.tmpl", "runtime.txt"}, {"compose.yaml.tmpl", "compose.yaml"},
@@ -112,9 +112,6 @@ func (d Docker) Files() ([]File, error) {
 	slices.SortFunc(out, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return out, nil
 }
-
-// grace is how long the engine waits for the server to drain: its --shutdown-delay, its --shutdown-timeout and some.
-const grace = 45 * time.Second
 
 // command is what the image runs: infer serve with the model.
 func (d Docker) command() []string {

@@ -7,13 +7,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func example() Docker {
 	return Docker{
-		Name: "Digits CNN", Project: "infer-deploy", Model: `digits "cnn" $1.onnx`, Digest: strings.Repeat("0123456789abcdef", 4), Args: []string{"--slo", "50ms"},
+		Name: "Digits CNN", Project: "infer-deploy", Model: `digits "cnn" $1.onnx`, Digest: strings.Repeat("0123456789abcdef", 4), Args: []string{"--slo", "50ms"}, Grace: 45 * time.Second,
 		Images: DefaultImages,
 		Runtime: Runtime{Version: "1.30.0", Library: "libonnxruntime.so.1.30.0", Wheels: []Wheel{
 			{"linux/amd64", strings.Repeat("a", 64)}, {"linux/arm64", strings.Repeat("b", 64)},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ func same(path string, info fs.FileInfo) bool {
 
 func (f File) write(dir string) (Written, error) {
 	target := filepath.Join(dir, filepath.FromSlash(f.Path))
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+	if err := makeFolders(dir, path.Dir(f.Path)); err != nil {
 		return Written{}, err
 	}
 	w, sum := Written{Path: f.Path}, sha256.New()
@@ -116,5 +117,27 @@ func (f File) write(dir string) (Written, error) {
 		return err
 	})
 	w.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	if err == nil && f.From == "" {
+		err = os.Chmod(target, 0o644) // some are mounted, and read by the users of other images
+	}
 	return w, err
+}
+
+// makeFolders makes what is missing of a path with slashes below dir, for everybody to read whatever the umask: some are
+// mounted.
+func makeFolders(dir, inner string) error {
+	if inner == "." {
+		return os.MkdirAll(dir, 0o755)
+	}
+	if err := makeFolders(dir, path.Dir(inner)); err != nil {
+		return err
+	}
+	whole := filepath.Join(dir, filepath.FromSlash(inner))
+	switch err := os.Mkdir(whole, 0o755); {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return os.Chmod(whole, 0o755)
 }

@@ -157,6 +157,10 @@ func TestModels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ort, err := os.ReadFile("../model/ortformat/testdata/if.ort")
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := filepath.Join(t.TempDir(), "repo")
 	write := func(name string, b []byte) {
 		t.Helper()
@@ -181,9 +185,16 @@ func TestModels(t *testing.T) {
 	if len(files) != 2 || files[0].Path != "models/repo/digits/1/model.io.yaml" || files[1].Path != "models/repo/digits/1/model.onnx" {
 		t.Errorf("files %+v", files)
 	}
-	ort, err := os.ReadFile("../model/ortformat/testdata/if.ort")
-	if err != nil {
+	link := filepath.Join(t.TempDir(), "linked")
+	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
+	}
+	if files, err := Models(link); err != nil || len(files) != 2 || files[1].Path != "models/linked/digits/1/model.onnx" {
+		t.Errorf("by a link: %+v, %v", files, err)
+	}
+	t.Chdir(filepath.Join(dir, "digits"))
+	if files, err := Models(".."); err != nil || len(files) != 2 || files[1].Path != "models/repo/digits/1/model.onnx" {
+		t.Errorf("from inside: %+v, %v", files, err)
 	}
 	write("other.ort", ort)
 	if files, err = Models(dir); err != nil || len(files) != 3 {

@@ -62,21 +62,33 @@ func Models(dir string) ([]File, error) {
 	return files, nil
 }
 
-// tree returns every regular file below dir, links followed, in order.
+// tree returns every regular file below dir, in order, under the name of dir. dir may be a link; what is one in it is an
+// error.
 func tree(dir string) ([]File, error) {
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
 	var out []File
-	base := filepath.Base(filepath.Clean(dir))
-	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+	base := filepath.Base(whole)
+	root, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Usage, "check the path", "%q does not exist", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(root, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if name != dir && strings.HasPrefix(e.Name(), ".") {
+		if name != root && strings.HasPrefix(e.Name(), ".") {
 			if e.IsDir() {
 				return filepath.SkipDir
 			}
 			return nil
 		}
-		inner, err := filepath.Rel(dir, name)
+		inner, err := filepath.Rel(root, name)
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -86,8 +98,5 @@ func tree(dir string) ([]File, error) {
 		out = append(out, File{Path: path.Join(folder, base, filepath.ToSlash(inner)), From: name})
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fault.New(fault.Usage, "check the path", "%q does not exist", dir)
-	}
 	return out, err
 }

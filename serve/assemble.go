@@ -117,7 +117,8 @@ func (s *Server) metricsPage() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		if s.o.Keys != nil {
-			if _, err := s.o.Keys.Check([]byte(r.Header.Get("Authorization")), "metrics"); err != nil {
+			key := guard.Credential([]byte(r.Header.Get("Authorization")), []byte(r.Header.Get("X-API-Key")))
+			if _, err := s.o.Keys.Check(key, guard.Metrics); err != nil {
 				w.Header().Set("WWW-Authenticate", "Bearer")
 				http.Error(w, err.Error(), fault.HTTPStatus(err))
 				return

@@ -38,11 +38,10 @@ const (
 	growth = 64 << 20
 )
 
-// release gives memory back until ctx ends.
-func release(ctx context.Context, pause time.Duration) {
+// release gives memory back until ctx ends. least is the heap as it was before there were requests.
+func release(ctx context.Context, pause time.Duration, least uint64) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	least := heap()
 	for {
 		select {
 		case <-ctx.Done():

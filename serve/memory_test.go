@@ -28,8 +28,7 @@ func TestRelease(t *testing.T) {
 	defer wg.Wait()
 	defer cancel()
 	before := heap()
-	wg.Go(func() { release(ctx, 50*time.Millisecond) })
-	time.Sleep(20 * time.Millisecond)
+	wg.Go(func() { release(ctx, 50*time.Millisecond, before) })
 	var pool sync.Pool
 	spike := make([]byte, 512<<20)
 	pool.Put(&spike)

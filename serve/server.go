@@ -145,7 +145,8 @@ func (s *Server) run(ctx context.Context) error {
 	s.start()
 	releasing, end := context.WithCancel(context.Background())
 	defer end()
-	s.ends.Go(func() { release(releasing, pause) })
+	least := heap()
+	s.ends.Go(func() { release(releasing, pause, least) })
 	if err := s.models.Start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -171,11 +172,11 @@ func (s *Server) run(ctx context.Context) error {
 			return err
 		case <-s.o.Hangup:
 			seen = s.configStamp()
-			s.reload("SIGHUP")
+			s.reload(ctx, "SIGHUP")
 		case <-watch.C:
 			if now := s.configStamp(); now != seen {
 				seen = now
-				s.reload("the file has changed")
+				s.reload(ctx, "the file has changed")
 			}
 		}
 	}
@@ -294,15 +295,18 @@ func (s *Server) configStamp() string {
 	return fmt.Sprint(info.ModTime(), info.Size())
 }
 
-// reload reads the configuration again; where it is wrong everything stays as it is.
-func (s *Server) reload(why string) {
+// reload reads the configuration again; where it is wrong everything stays as it is. The end of ctx cuts it short.
+func (s *Server) reload(ctx context.Context, why string) {
 	if s.o.Reload == nil {
 		return
 	}
 	o, err := s.o.Reload()
 	var changes []string
 	if err == nil {
-		changes, err = s.models.Apply(o)
+		changes, err = s.models.Apply(ctx, o)
+	}
+	if ctx.Err() != nil {
+		return
 	}
 	s.observe.Reload(err)
 	if err == nil || len(changes) > 0 {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -221,6 +222,50 @@ func TestStopWhileLoading(t *testing.T) {
 	r.stop(t)
 }
 
+// TestStopWhileReloading: an interrupt ends the server also while a reload loads a model.
+func TestStopWhileReloading(t *testing.T) {
+	p := slowOpen{enginetest.CPU(t), make(chan struct{})}
+	o := options(p, repository.Source{Path: digits})
+	hangup := make(chan struct{})
+	o.Hangup, o.Reload = hangup, func() (repository.Options, error) {
+		n := o.Repository
+		n.Sources = append(slices.Clone(n.Sources), repository.Source{Name: "other", Path: digits})
+		return n, nil
+	}
+	started, fed := make(chan struct{}), make(chan struct{})
+	go func() { // what the start loads passes
+		defer close(fed)
+		for {
+			select {
+			case p.gate <- struct{}{}:
+			case <-started:
+				return
+			}
+		}
+	}()
+	r := run(t, o).ready(t)
+	close(started)
+	<-fed
+	hangup <- struct{}{}
+	loads := func(s repository.State) bool { return s.Name == "other" && s.State == "LOADING" }
+	for end := time.Now().Add(10 * time.Second); !slices.ContainsFunc(r.models.Index(), loads); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the reload loads nothing: %+v\n%s", r.models.Index(), r.log)
+		}
+	}
+	r.cancel()
+	select {
+	case err := <-r.done:
+		r.done <- err
+	case <-time.After(10 * time.Second):
+		t.Error("it loads still, 10 s after the interrupt")
+		close(p.gate)
+	}
+	if strings.Contains(r.log.String(), "level=ERROR msg=\"not every model") {
+		t.Errorf("what was cut short is told as an error:\n%s", r.log)
+	}
+}
+
 // TestNothingLoads: a server with no model that loads ends with the reason.
 func TestNothingLoads(t *testing.T) {
 	broken := filepath.Join(t.TempDir(), "broken.onnx")
@@ -392,6 +437,21 @@ func TestKeysEverywhere(t *testing.T) {
 	} {
 		if code, body := send(t, c.method, c.url, c.key, "{}"); code != c.want {
 			t.Errorf("%s %s with %q: %d, want %d: %s", c.method, c.url, c.key, code, c.want, body[:min(len(body), 100)])
+		}
+	}
+	for url, key := range map[string]string{http1 + "/v2/models/digits-cnn": "infer-key", metrics + "/metrics": "metrics-key"} {
+		req, err := http.NewRequest(http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-API-Key", key)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s with X-API-Key: %s", url, resp.Status)
 		}
 	}
 	client := pb.NewGRPCInferenceServiceClient(dial(t, r.Address("grpc")))

@@ -76,12 +76,17 @@ func (f *File) Abort() {
 	}
 }
 
-// fail keeps the first error, with the file's own name and not the temporary one, and removes what was written.
+// fail is end for an error of the file itself: it gets the file's own name and not the temporary one.
 func (f *File) fail(err error) error {
 	if err == nil {
 		return nil
 	}
-	f.err = fmt.Errorf("write %q: %w", f.path, cause(err))
+	return f.end(cause(err))
+}
+
+// end keeps err as the first error and removes what was written.
+func (f *File) end(err error) error {
+	f.err = fmt.Errorf("write %q: %w", f.path, err)
 	_ = f.f.Close()
 	if !f.special {
 		_ = os.Remove(f.f.Name())
@@ -98,7 +103,7 @@ func Write(path string, fill func(io.Writer) error) error {
 	}
 	if err := fill(f); err != nil {
 		if f.err == nil {
-			_ = f.fail(err)
+			_ = f.end(err) // of what fill read
 		}
 		return f.err
 	}

@@ -28,6 +28,10 @@ func TestWrite(t *testing.T) {
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "out.json") {
 		t.Errorf("error is %v, want one that names the file and wraps the cause", err)
 	}
+	_, missing := os.Open(filepath.Join(dir, "source"))
+	if err := put("half", missing); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "source") {
+		t.Errorf("error is %v, want one that names the source", err)
+	}
 	got, err := os.ReadFile(path)
 	if err != nil || string(got) != "first" {
 		t.Errorf("after a failed write the file holds %q, %v", got, err)

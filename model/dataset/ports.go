@@ -3,6 +3,7 @@ package dataset
 import (
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"infer/internal/fault"
@@ -12,7 +13,7 @@ import (
 )
 
 // Ports returns the inputs that a data set has by its own account, for a model whose signature nobody tells: the .npy
-// files of a folder, labels apart, or the arrays of a .npz, rows along axis 0. Another source has none.
+// files of a folder or the arrays of a .npz, labels and expected outputs apart, rows along axis 0. Another source has none.
 func Ports(source string) ([]model.Port, error) {
 	if strings.HasSuffix(source, ".npz") {
 		z, err := tensor.OpenNpz(source)
@@ -20,23 +21,27 @@ func Ports(source string) ([]model.Port, error) {
 			return nil, fault.New(fault.Usage, "", "data set %q: %w", source, err)
 		}
 		defer z.Close()
-		return portsOf(z.Names(), func(name string) (*tensor.Npy, error) { return z.Open(name) })
+		inputs := slices.DeleteFunc(slices.Clone(z.Names()), func(name string) bool { return strings.HasPrefix(name, "expected/") })
+		return portsOf(inputs, z.Open)
 	}
 	files, err := filepath.Glob(filepath.Join(escapeGlob(source), "*.npy"))
 	if err != nil {
 		return nil, fault.New(fault.Usage, "", "data set %q: %w", source, err)
 	}
-	return portsOf(files, tensor.OpenNpy)
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(f), ".npy")
+	}
+	return portsOf(files, func(stem string) (*tensor.Npy, error) { return tensor.OpenNpy(filepath.Join(source, stem+".npy")) })
 }
 
-func portsOf(names []string, open func(name string) (*tensor.Npy, error)) ([]model.Port, error) {
+// portsOf returns the inputs whose arrays have these names, as they stand in a data set.
+func portsOf(stems []string, open func(stem string) (*tensor.Npy, error)) ([]model.Port, error) {
 	var ports []model.Port
-	for _, n := range names {
-		stem := strings.TrimSuffix(filepath.Base(n), ".npy")
+	for _, stem := range stems {
 		if stem == "labels" {
 			continue
 		}
-		a, err := open(n)
+		a, err := open(stem)
 		if err != nil {
 			return nil, fault.New(fault.Usage, "", "data set: %w", err)
 		}

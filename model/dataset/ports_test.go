@@ -1,6 +1,8 @@
 package dataset
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -24,6 +26,22 @@ func TestPorts(t *testing.T) {
 	}
 	if set := open(t, dir, ports...); set.Rows() != 4 {
 		t.Errorf("%d rows", set.Rows())
+	}
+	encoder, expected := x, x
+	encoder.Name, expected.Name, labels.Name = "encoder/ids", "expected/y", "labels"
+	archive := filepath.Join(t.TempDir(), "d.npz")
+	f, err := os.Create(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(tensor.WriteNpz(f, []tensor.Tensor{encoder, expected, labels}), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if ports, err = Ports(archive); err != nil || len(ports) != 1 || ports[0].Name != "encoder/ids" {
+		t.Fatalf("of an archive: %+v, %v", ports, err)
+	}
+	if set := open(t, archive, ports...); set.Rows() != 4 {
+		t.Errorf("%d rows of an archive", set.Rows())
 	}
 	if none, err := Ports(filepath.Join(dir, "nowhere")); err != nil || len(none) != 0 {
 		t.Errorf("of nothing: %v, %v", none, err)

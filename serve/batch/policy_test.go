@@ -340,6 +340,44 @@ func TestDeadlineOfTheClient(t *testing.T) {
 	}
 }
 
+// TestAdmitAny: a job of unknown shape is refused, and counted, only where it has no chance with any shape.
+func TestAdmitAny(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		shapes []time.Duration // what a run of each takes, the most used first
+		slo    time.Duration
+		left   time.Duration // 0: no deadline
+		want   Why           // "": try
+	}{
+		{"nothing is known", nil, 0, ms, ""},
+		{"one shape that is too slow", []time.Duration{200 * ms}, 0, 100 * ms, Late},
+		{"one shape that is quick enough", []time.Duration{50 * ms}, 0, 100 * ms, ""},
+		{"one of two that is quick enough", []time.Duration{200 * ms, 5 * ms}, 0, 100 * ms, ""},
+		{"two that are too slow", []time.Duration{200 * ms, 5 * ms}, 0, ms, Late},
+		{"an SLO that none can hold", []time.Duration{200 * ms, 5 * ms}, ms, 0, ""},
+	} {
+		s := NewScheduler(Options{Instances: 1, SLO: c.slo})
+		for key, took := range c.shapes {
+			s.Learn(uint64(key), 1, took)
+		}
+		j := Job{Rows: 1}
+		if c.left > 0 {
+			j.deadline = time.Second + c.left
+		}
+		var why Why
+		var counted uint64
+		if c.want != "" {
+			counted = 1
+		}
+		if r := s.AdmitAny(time.Second, j); r != nil {
+			why = r.Why
+		}
+		if why != c.want || s.counts.Refused[Late] != counted {
+			t.Errorf("%s: %q, %d counted; want %q, %d", c.name, why, s.counts.Refused[Late], c.want, counted)
+		}
+	}
+}
+
 // TestSpeedChange: a machine that becomes three times slower is noticed, for those sizes too that do not run.
 func TestSpeedChange(t *testing.T) {
 	var c curve

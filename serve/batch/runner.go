@@ -43,17 +43,12 @@ func (r *Runner) Learn(key uint64, rows int, took time.Duration) {
 	r.s.Learn(key, rows, took)
 }
 
-// Refuses says whether a job of one row, of the shape that is most used, would be refused now: for those who want to
-// know before they decode it. A refusal counts as one. nil: try.
+// Refuses says whether a job of one row, whatever its shape, would be refused now: for those who want to know before
+// they decode it. A refusal counts as one. nil: try.
 func (r *Runner) Refuses(priority int, deadline time.Time) *Refusal {
-	j := Job{Rows: 1, Priority: priority, deadline: r.clock(deadline)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.s.model == nil {
-		return nil
-	}
-	j.Key = r.s.model.key
-	return r.s.Admit(time.Since(r.epoch), &j)
+	return r.s.AdmitAny(time.Since(r.epoch), Job{Rows: 1, Priority: priority, deadline: r.clock(deadline)})
 }
 
 // Do waits for its turn and runs j, alone or with others. It returns the error of the run, a *Refusal, or that of ctx.

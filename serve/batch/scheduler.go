@@ -68,6 +68,22 @@ func (s *Scheduler) Admit(now time.Duration, j *Job) *Refusal {
 	return nil
 }
 
+// AdmitAny is Admit for a job whose shape is not known yet: nil as long as it has a chance with one of those that are.
+func (s *Scheduler) AdmitAny(now time.Duration, j Job) *Refusal {
+	if s.model == nil {
+		return nil
+	}
+	for key := range s.buckets {
+		try := j
+		try.Key = key
+		if s.admit(now, &try) == nil {
+			return nil
+		}
+	}
+	j.Key = s.model.key
+	return s.Admit(now, &j)
+}
+
 func (s *Scheduler) admit(now time.Duration, j *Job) *Refusal {
 	switch {
 	case s.closed:
@@ -163,6 +179,7 @@ func (s *Scheduler) Push(now time.Duration, j *Job) {
 	if b == nil || s.buckets[b.key] != b {
 		b = s.bucketOf(j.Key, now)
 	}
+	b.used = now
 	b.rate.arrive(now, j.Rows)
 	if len(b.queued()) == 0 {
 		s.active = append(s.active, b)
@@ -208,7 +225,6 @@ func (s *Scheduler) take(j *Job, to state) {
 // room.
 func (s *Scheduler) bucketOf(key uint64, now time.Duration) *bucket {
 	if b := s.buckets[key]; b != nil {
-		b.used = now
 		return b
 	}
 	if len(s.buckets) >= maxBuckets {

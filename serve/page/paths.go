@@ -18,7 +18,7 @@ func serverPaths() object {
 	return object{
 		"/v2":              get("server", "Name, version and extensions of the server.", answers("The server.", ref("schemas", "server"))),
 		"/v2/health/live":  get("server", "Whether the process runs.", answers("It does.", ref("schemas", "health"))),
-		"/v2/health/ready": get("server", "Whether the server is ready: every model was tried, and at least one serves.", answers("It can.", ref("schemas", "health"), "503")),
+		"/v2/health/ready": get("server", "Whether the server is ready: every model was tried, and at least one serves, unless models are loaded on request.", answers("It can.", ref("schemas", "health"), "503")),
 		"/ping":            get("server", "The same, as TorchServe and SageMaker ask it.", answers("It can.", ref("schemas", "ping"), "503")),
 		"/openapi.json":    document,
 		"/v2/openapi.json": document,

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,11 +13,14 @@ import (
 // Apply takes new options for the models (SLO, batching, split, versions) without a restart: Model and Models of o, and
 // Sources where it has any: models of new ones are loaded, those of sources that left are unloaded. It returns what
 // changed, one line each, when that serves. A split that SetSplit changed stays where o has the split that it had before.
-func (r *Repository) Apply(o Options) ([]string, error) {
+// The end of ctx cuts it short: what was not loaded by then is not.
+func (r *Repository) Apply(ctx context.Context, o Options) ([]string, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if err := r.take(r.life); err != nil {
+	ctx, cancel := r.within(ctx)
+	defer cancel()
+	if err := r.take(ctx); err != nil {
 		return nil, err
 	}
 	defer r.leave()
@@ -56,7 +60,7 @@ func (r *Repository) Apply(o Options) ([]string, error) {
 	r.mu.Unlock()
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(changed)) {
-		if err := r.bring(r.life, changed[name]); err != nil {
+		if err := r.bring(ctx, changed[name]); err != nil {
 			faults = append(faults, err)
 		}
 	}

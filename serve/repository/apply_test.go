@@ -20,7 +20,7 @@ func TestApplySources(t *testing.T) {
 	dir := t.TempDir()
 	a, b, c := save(t, plus(1), dir, "a.onnx"), save(t, plus(2), dir, "b.onnx"), save(t, plus(3), dir, "c.onnx")
 	r := serve(t, Options{Sources: []Source{{Name: "a", Path: a}, {Name: "b", Path: b}}, Models: map[string]ModelOptions{"a": {SLO: time.Second}}})
-	lines, err := r.Apply(Options{Sources: []Source{{Name: "b", Path: c}, {Name: "c", Path: c}}, Models: map[string]ModelOptions{"c": {MaxBatch: 1}}})
+	lines, err := r.Apply(t.Context(), Options{Sources: []Source{{Name: "b", Path: c}, {Name: "c", Path: c}}, Models: map[string]ModelOptions{"c": {MaxBatch: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestApplySources(t *testing.T) {
 		"no such file":  {Sources: []Source{{Path: filepath.Join(dir, "gone.onnx")}}},
 		"names version": {Sources: []Source{{Name: "c", Path: c}}, Models: map[string]ModelOptions{"c": {Split: map[string]int{"1": 50, "7": 50}}}},
 	} {
-		if _, err := r.Apply(o); err == nil || !strings.Contains(err.Error(), text) {
+		if _, err := r.Apply(t.Context(), o); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%v, want %q", err, text)
 		}
 	}

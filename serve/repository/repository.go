@@ -239,14 +239,18 @@ func (r *Repository) Close(ctx context.Context) error {
 }
 
 // Ready reports whether every model that should serve can: before the end of Start those that were found, then those that
-// have served, but for those that were unloaded.
+// have served, but for those that were unloaded. At least one must, unless they are loaded on request.
 func (r *Repository) Ready() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	serving := r.o.Explicit
 	for _, s := range r.slots {
-		if s.expected && !s.unloaded && len(s.ready()) == 0 {
+		switch {
+		case len(s.ready()) > 0:
+			serving = true
+		case s.expected && !s.unloaded:
 			return false
 		}
 	}
-	return !r.closed
+	return serving && !r.closed
 }

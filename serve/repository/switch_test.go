@@ -187,6 +187,38 @@ func TestRemoved(t *testing.T) {
 	}
 }
 
+// TestReadyNeedsAModel: a server of which no model serves is not ready, unless models are loaded on request.
+func TestReadyNeedsAModel(t *testing.T) {
+	dir, seen := t.TempDir(), watchEvents()
+	r := serve(t, Options{Watch: 2 * time.Millisecond, Observer: seen}, dir)
+	for _, step := range []struct {
+		do, await string
+		ready     bool
+	}{{"nothing", "", false}, {"broken", "failed", false}, {"good", "ready", true}, {"removed", "unload", false}} {
+		var err error
+		switch step.do {
+		case "broken":
+			err = os.WriteFile(filepath.Join(dir, "broken.onnx"), []byte("broken"), 0o600)
+		case "good":
+			save(t, plus(1), dir, "good.onnx")
+		case "removed":
+			err = os.Remove(filepath.Join(dir, "good.onnx"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if step.await != "" {
+			seen.await(t, step.await, "1")
+		}
+		if got := r.Ready(); got != step.ready {
+			t.Errorf("%s: ready %v", step.do, got)
+		}
+	}
+	if !serve(t, Options{Explicit: true}, t.TempDir()).Ready() {
+		t.Error("a server that waits for a load is not ready")
+	}
+}
+
 // TestGoneForAMoment: one look that finds a model, a version or a whole folder missing changes nothing.
 func TestGoneForAMoment(t *testing.T) {
 	root := t.TempDir()
@@ -457,7 +489,7 @@ func TestApply(t *testing.T) {
 	save(t, plus(5), dir, "n.onnx")
 	r := serve(t, Options{}, dir)
 	other := mustHold(t, r, "n")
-	lines, err := r.Apply(Options{Models: map[string]ModelOptions{"m": {MaxBatch: 4, Versions: "all", Split: map[string]int{"1": 100}}}})
+	lines, err := r.Apply(t.Context(), Options{Models: map[string]ModelOptions{"m": {MaxBatch: 4, Versions: "all", Split: map[string]int{"1": 100}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -470,10 +502,10 @@ func TestApply(t *testing.T) {
 	if mustHold(t, r, "n") != other {
 		t.Error("a model without changes was loaded again")
 	}
-	if lines, err := r.Apply(r.o); err != nil || len(lines) != 0 {
+	if lines, err := r.Apply(t.Context(), r.o); err != nil || len(lines) != 0 {
 		t.Errorf("nothing new: %v, %v", lines, err)
 	}
-	if _, err := r.Apply(Options{Model: ModelOptions{SLO: -1}}); fault.KindOf(err) != fault.Usage {
+	if _, err := r.Apply(t.Context(), Options{Model: ModelOptions{SLO: -1}}); fault.KindOf(err) != fault.Usage {
 		t.Errorf("a negative SLO: %v", err)
 	}
 }

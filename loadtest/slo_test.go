@@ -99,7 +99,7 @@ func TestTally(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := newTally([]objective{slo(t, "p99<20ms")}, s, time.Second, 2*time.Second)
+	y := newTally([]objective{slo(t, "p99<20ms")}, s, time.Second, 2*time.Second, 10*time.Second)
 	for i := range 50 { // due at 1.00 to 1.49 s, answered in 5 ms; before is warm-up
 		due := time.Second + time.Duration(i)*10*time.Millisecond
 		y.add([]sample.Sample{{Due: due, Sent: due, Done: due + 5*time.Millisecond}, {Due: due - time.Second, Done: due}})

@@ -206,12 +206,7 @@ func readCurve(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
 			most += ", " + report.FormatValue(report.Rate, p.Throughput*float64(p.Batch)) + " rows"
 		}
 		r.say("Most was answered at %s: %s.", at, most)
-		slo := "p99<100ms"
-		if len(slos) > 0 {
-			slo = slos[0].Expr
-		} else if first := x.Points[0].P99; first != nil {
-			slo = "p99<" + short(promise(*first))
-		}
+		slo := searchSLO(slos, x.Points[0].P99)
 		x.Next = step(fmt.Sprintf("%s --find-max-rps --slo %s", command(x.Target), Quote(slo)), "it searches the highest rate at which %s holds, and confirms it", slo)
 	}
 	for _, g := range d.Gates {

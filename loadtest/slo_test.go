@@ -124,6 +124,44 @@ func TestTally(t *testing.T) {
 	}
 }
 
+// TestNextSearches: a search is proposed by objectives only that it can judge.
+func TestNextSearches(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		slow int64
+		slos []string
+		want string // the objective; "": there is no search
+	}{
+		{"none", 0, nil, "p99<13ms"}, // a p99 of 10 ms, and a third
+		{"a percentile", 0, []string{"p99<20ms"}, "p99<20ms"},
+		{"a mean before a percentile", 0, []string{"mean<20ms", "p99<20ms"}, "p99<20ms"},
+		{"a mean alone", 0, []string{"mean<20ms"}, "p99<13ms"},
+		{"a percentile that fails", 50, []string{"p99<20ms"}, "p99<20ms"},
+		{"a mean that fails", 0, []string{"mean<5ms"}, ""},
+		{"a rate that fails", 0, []string{"throughput>=300/s"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := report.New("loadtest")
+			x := &report.LoadDetails{Target: report.LoadTarget{URL: "http://h", Protocol: "oip-http"}, Schedule: report.LoadSchedule{Loop: "open"}, Figures: figures(20, 100, c.slow, 0)}
+			derive(d, x)
+			var slos []report.Gate
+			for _, e := range c.slos {
+				g, err := report.ParseSLO(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				slos = append(slos, g)
+			}
+			if err := judge(d, x, slos, nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := x.Next; (got == nil) != (c.want == "") || got != nil && got.Command != "infer loadtest http://h --find-max-rps --slo '"+c.want+"'" {
+				t.Errorf("%+v, want a search by %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestSteady(t *testing.T) {
 	course := func(at func(i int) float64) *report.LoadFigures {
 		f := figures(20, 0, 0, 0)

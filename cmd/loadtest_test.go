@@ -72,6 +72,39 @@ func TestLoadtestFlags(t *testing.T) {
 	}
 }
 
+// TestLoadtestConfigured: what is typed goes together with what is configured, or in place of it.
+func TestLoadtestConfigured(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		env, args   string
+		mode        mode
+		rps         float64
+		concurrency int
+	}{
+		{"a precision of a configured load", "RPS=500", "--precision p99:5%", precise, 500, 0},
+		{"a configured precision of it", "RPS=500 PRECISION=p99:5%", "", precise, 500, 0},
+		{"a load in place of both", "RPS=500 PRECISION=p99:5%", "--rps 20 --duration 3s", one, 20, 0},
+		{"a search in place of both", "RPS=500 PRECISION=p99:5%", "--find-max-rps --slo p99<1s", finding, 0, 0},
+		{"a sweep in place of both", "RPS=500 PRECISION=p99:5%", "--sweep rps=1,2", sweeping, 0, 0},
+		{"connections of another load", "CONCURRENCY=64", "--rps 500 --connections 50", one, 500, 0},
+		{"another load than stages", "STAGES=10x1s", "--concurrency 4 --duration 3s", one, 0, 4},
+	} {
+		env := map[string]string{}
+		for _, e := range strings.Fields(c.env) {
+			name, value, _ := strings.Cut(e, "=")
+			env["INFER_LOADTEST_"+name] = value
+		}
+		o, m, err := loadtestOptions(t, env, append([]string{"http://h"}, strings.Fields(c.args)...)...)
+		rps := 0.0
+		if len(o.Schedule.Stages) > 0 {
+			rps = o.Schedule.Stages[0].From
+		}
+		if err != nil || m != c.mode || rps != c.rps || o.Concurrency != c.concurrency {
+			t.Errorf("%s: mode %d, %v/s, concurrency %d, %v", c.name, m, rps, o.Concurrency, err)
+		}
+	}
+}
+
 // TestLoadtestUsage: loads that make no sense are refused before anything is sent.
 func TestLoadtestUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
@@ -96,6 +129,13 @@ func TestLoadtestUsage(t *testing.T) {
 		{"--rps 10 --range 1:2", "--range is for a search"},
 		{"--find-max-rps --rps 10 --slo p99<1s", "--find-max-rps chooses the load itself"},
 		{"--sweep rps=1,2 --find-max-rps", "cannot go together"},
+		{"--sweep rps=1,2 --precision p99:5%", "cannot go together"},
+		{"--find-max-rps --slo p99<1s --duration 60s", "--find-max-rps chooses how long its trials are"},
+		{"--find-max-rps --slo p99<1s --requests 60", "--find-max-rps chooses how long its trials are"},
+		{"--find-max-rps --slo p99<1s --warm-up 60s", "--warm-up 60s means nothing to --find-max-rps"},
+		{"--precision p99:5% --replay /nowhere.csv", "--replay has its own"},
+		{"--precision p99:5% --stages 10x1s", "--precision chooses the duration itself"},
+		{"--precision p99:5%", "nothing says how much load"},
 		{"--stages 10x1s --duration 5s", "--duration means nothing"},
 		{"--rps 10 --batch 0", "--batch 0"},
 		{"--concurrency 20 --connections 10", "--concurrency 20 needs"},

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -259,7 +260,7 @@ func autoDuration(flag, text string) (time.Duration, error) {
 }
 
 // loadFlags are the flags that say what load there is, or what to find out by loads of its own.
-var loadFlags = []string{"rps", "concurrency", "stages", "replay", "find-max-rps", "sweep", "precision"}
+var loadFlags = []string{"rps", "concurrency", "stages", "replay", "find-max-rps", "sweep"}
 
 // chosen returns which of the load flags count: those that were typed, else those of environment and file.
 func (f *loadtestFlags) chosen() map[string]bool {
@@ -292,7 +293,7 @@ func (f *loadtestFlags) mode(chosen map[string]bool) (mode, error) {
 		flag string
 		on   bool
 		mode mode
-	}{{"--find-max-rps", chosen["find-max-rps"] && f.find, finding}, {"--sweep", chosen["sweep"], sweeping}, {"--scenario offline", f.scenario == "offline", offline}, {"--precision", chosen["precision"], precise}} {
+	}{{"--find-max-rps", chosen["find-max-rps"] && f.find, finding}, {"--sweep", chosen["sweep"], sweeping}, {"--scenario offline", f.scenario == "offline", offline}, {"--precision", f.precise(), precise}} {
 		if c.on {
 			m = c.mode
 			asked = append(asked, c.flag)
@@ -315,22 +316,35 @@ func (f *loadtestFlags) mode(chosen map[string]bool) (mode, error) {
 	case m == offline && len(loads) > 0 && loads[0] != "--concurrency":
 		return m, fault.New(fault.Usage, "leave "+loads[0]+" out", "offline throughput has no arrival rate")
 	}
-	return m, f.fits(m)
+	return m, f.fits(m, chosen)
+}
+
+// precise reports whether --precision counts: it was typed, or it is of environment or file and nothing typed says what
+// load there is or for how long.
+func (f *loadtestFlags) precise() bool {
+	others := append([]string{"duration", "requests"}, loadFlags...)
+	return f.set.Changed("precision") || f.given("precision") && !slices.ContainsFunc(others, f.set.Changed)
 }
 
 // fits refuses flags that mean nothing for what is asked.
-func (f *loadtestFlags) fits(m mode) error {
+func (f *loadtestFlags) fits(m mode, chosen map[string]bool) error {
 	typed := f.set.Changed
 	switch {
-	case m == precise && (typed("duration") || typed("stages") || typed("requests")):
+	case m == precise && (typed("duration") || chosen["stages"] || typed("requests")):
 		return fault.New(fault.Usage, "leave --duration, --stages and --requests out, or --precision", "--precision chooses the duration itself")
+	case m == precise && chosen["replay"]:
+		return fault.New(fault.Usage, "leave --precision out, or give a rate: --rps 500", "--precision chooses the duration, and --replay has its own")
+	case m == finding && (typed("duration") || typed("requests")):
+		return fault.New(fault.Usage, "leave --duration and --requests out; --max-time bounds the search", "--find-max-rps chooses how long its trials are")
+	case m == finding && typed("warm-up") && f.warmUp != "auto":
+		return fault.New(fault.Usage, "leave it out", "--warm-up %s means nothing to --find-max-rps, whose trials have a warm-up of their own", f.warmUp)
 	case typed("range") && m != finding:
 		return fault.New(fault.Usage, "pass --find-max-rps too", "--range is for a search")
-	case typed("duration") && (f.stages != "" || f.replay != "") && !typed("rps"):
+	case typed("duration") && (chosen["stages"] || chosen["replay"]):
 		return fault.New(fault.Usage, "leave it out", "--duration means nothing where --stages or --replay say how long the load is")
-	case f.replay != "" && typed("arrival"):
+	case chosen["replay"] && typed("arrival"):
 		return fault.New(fault.Usage, "leave --arrival out", "--replay has its own moments")
-	case typed("connections") && f.opts.Connections < f.opts.Concurrency:
+	case typed("connections") && (chosen["concurrency"] || m == offline) && f.opts.Connections < f.opts.Concurrency:
 		return fault.New(fault.Usage, "give as many connections, or leave --connections out", "--concurrency %d needs as many connections, and --connections is %d", f.opts.Concurrency, f.opts.Connections)
 	case f.target.batch < 1:
 		return fault.New(fault.Usage, "give the rows of a request", "--batch %d is not at least 1", f.target.batch)

@@ -27,12 +27,13 @@ func newReportCmd(a *app, run func(context.Context, *app, []string, reportFlags)
 		Use:   "report [NAME=]RUN...",
 		Short: "Show results again in any format, merge shards, and decide which configuration to deploy",
 		Long: `report reads results that infer wrote (--format json, --report FILE.json or FILE.html), or the samples of a load test
-(--samples-out), and shows them in any format; that is exit 0, whatever their verdict. With --slo and --gate it judges
+(--samples-out), and shows one in any format; that is exit 0, whatever its verdict. With --slo and --gate it judges
 anew, from the figures inside, and the exit code says the outcome.
 
 The shards of one load test (loadtest --shard 0/4 …) are merged exactly: the figures are those of the whole load. With
 --merge so are repeated runs of one load test or profile: counts add up exactly, and intervals follow from how the runs
-differ. What is not alike (model, machine, options) is refused by name.
+differ. What is not alike (model, machine, options) is refused by name. The whole is judged as its parts were, and the exit
+code says the outcome.
 
 Several other results are decided between: which configuration to deploy by the objectives (--slo, else those of the
 load tests), with the Pareto front of accuracy against latency, throughput within the objectives, cost and capacity. NAME=
@@ -96,8 +97,8 @@ func runReport(_ context.Context, a *app, args []string, f reportFlags) error {
 		return err
 	}
 	a.github(d)
-	if decided := len(ops) > 1 && d.Kind == "report"; !decided && !f.judges() {
-		return nil // it was judged when it was made, and is only shown
+	if shown := len(ops) == 1 && !f.merge && !f.judges(); shown {
+		return nil // it was judged when it was made
 	}
 	return outcome(d, f.strict)
 }

@@ -42,21 +42,19 @@ func Sweep(ctx context.Context, rigOf func(batch int64) (*Rig, error), points []
 	prepared := map[*Rig]bool{}
 	for i, p := range points {
 		rig, err := rigOf(max(1, p.Batch))
-		if err != nil {
-			return err
-		}
 		po := o.at(p)
-		if !prepared[rig] {
+		if err == nil && !prepared[rig] {
 			prepared[rig] = true
 			if len(prepared) > 1 {
 				po.Floor = false
 			}
-			if err := po.prepare(ctx, rig, h, x); err != nil {
-				return err
-			}
+			err = po.prepare(ctx, rig, h, x)
 		}
 		if ctx.Err() != nil {
-			break
+			break // what was measured so far stands; err, if any, is that of ctx
+		}
+		if err != nil {
+			return err
 		}
 		x.Target = rig.Target
 		point, err := po.point(ctx, rig, h, d, x, p, fmt.Sprintf("point %d of %d, %s", i+1, len(points), p))
@@ -75,6 +73,7 @@ func Sweep(ctx context.Context, rigOf func(batch int64) (*Rig, error), points []
 		x.Schedule = report.LoadSchedule{Loop: "closed", Seed: o.Schedule.Seed}
 	}
 	judgeCurve(d, x, o.SLO)
+	judgeAnswers(d, x)
 	d.Judge(o.Gates)
 	readCurve(d, x, o.SLO)
 	return d.SetDetails(x)
@@ -149,6 +148,10 @@ func (o *Options) point(ctx context.Context, rig *Rig, h Hooks, d *report.Docume
 		metric.Labels = out.Labels()
 		d.Add(metric)
 	}
+	for _, w := range pd.Warnings {
+		d.Warn("%s: %s", p, w)
+	}
+	x.Correctness = addCorrectness(x.Correctness, px.Correctness)
 	for _, s := range judgeSLOs(pd, o.SLO, px.Figures) {
 		s.At = p.String()
 		x.SLO = append(x.SLO, s)
@@ -203,12 +206,7 @@ func readCurve(d *report.Document, x *report.LoadDetails, slos []report.Gate) {
 			most += ", " + report.FormatValue(report.Rate, p.Throughput*float64(p.Batch)) + " rows"
 		}
 		r.say("Most was answered at %s: %s.", at, most)
-		slo := "p99<100ms"
-		if len(slos) > 0 {
-			slo = slos[0].Expr
-		} else if first := x.Points[0].P99; first != nil {
-			slo = "p99<" + short(promise(*first))
-		}
+		slo := searchSLO(slos, x.Points[0].P99)
 		x.Next = step(fmt.Sprintf("%s --find-max-rps --slo %s", command(x.Target), Quote(slo)), "it searches the highest rate at which %s holds, and confirms it", slo)
 	}
 	for _, g := range d.Gates {

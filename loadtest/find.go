@@ -37,7 +37,7 @@ func Find(ctx context.Context, rig *Rig, o Options, fo FindOptions, h Hooks, d *
 	for _, v := range objectives {
 		limit := v.gate.Limit
 		if v.errors {
-			limit = 0
+			limit = failTogether
 		}
 		so.Objectives = append(so.Objectives, search.Objective{Expr: v.gate.Expr, Allowed: v.allowed, Limit: limit})
 	}
@@ -50,6 +50,10 @@ func Find(ctx context.Context, rig *Rig, o Options, fo FindOptions, h Hooks, d *
 
 // trialWarmUp comes before the window of each trial, at its rate.
 const trialWarmUp = time.Second
+
+// failTogether is how far apart, in seconds, requests may be that fail together, in a server whose queue is full. It stands in
+// for the limit of an objective on errors: trials are long enough then for a queue that grows to show.
+const failTogether = 0.1
 
 // finder runs the trials of a search.
 type finder struct {
@@ -64,6 +68,7 @@ type finder struct {
 	steps      []report.LoadSearchStep
 	confirm    *trialFigures // the newest confirmation that held
 	current    *trialFigures
+	answers    *report.LoadCorrectness // of all trials; nil: nobody compares them
 }
 
 // trialFigures is what came of one trial.
@@ -87,7 +92,7 @@ func (f *finder) trial(ctx context.Context, rate float64, d time.Duration, watch
 		return search.Evidence{}, err
 	}
 	l := load{schedule: s, from: trialWarmUp, to: trialWarmUp + d, limit: f.o.limit()}
-	t := newTally(f.objectives, s, l.from, l.to)
+	t := newTally(f.objectives, s, l.from, l.to, f.o.Timeout)
 	l.keep = t.add
 	running, stop := context.WithCancel(ctx)
 	defer stop()
@@ -111,6 +116,7 @@ func (f *finder) trial(ctx context.Context, rate float64, d time.Duration, watch
 		e = t.evidence(took)
 	}
 	f.current = &trialFigures{rate: rate, seed: seed, m: m, figures: m.fold.Figures(), schedule: s, warmUp: l.from}
+	f.answers = addCorrectness(f.answers, correctnessOf(f.rig, f.current.figures, m))
 	e.Trusted, e.Why = f.trust(f.current)
 	f.points = append(f.points, pointOf(f.current.figures, rate, 0, e.Trusted, e.Why))
 	return e, nil
@@ -194,6 +200,8 @@ func (f *finder) fill(ctx context.Context, d *report.Document, x *report.LoadDet
 		f.describe(d, x, t)
 	}
 	f.judge(d, x, r)
+	x.Correctness = f.answers
+	judgeAnswers(d, x)
 	if r.Max == nil && ctx.Err() == nil && !slices.ContainsFunc(r.Steps, func(s search.Step) bool { return s.Trusted && !s.Holds }) {
 		d.AddCheck(CheckCPU, false, "%s", r.Reason) // no trial says anything about the server
 	}

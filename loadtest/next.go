@@ -47,25 +47,37 @@ func (r *reader) next() *report.NextStep {
 	if r.x.Schedule.Loop == "closed" {
 		return r.openLoop(again)
 	}
-	for _, s := range r.x.SLO {
+	for i, s := range r.x.SLO { // one for each of r.slos
 		if s.Verdict == report.GateInconclusive {
 			return step(fmt.Sprintf("%s --rps %s --duration %s%s", again, r.perSecond(1), wait(4*r.x.Window.Seconds), objectivesText(r.slos)),
 				"four times the requests halve the interval of %s", s.Expr)
 		}
 		if s.Verdict == report.Fail {
-			return r.relief(again, s.Expr)
+			return r.relief(again, r.slos[i])
 		}
 	}
 	if rate, _, ok := r.value("error_rate"); ok && rate > 0.01 {
 		return step(fmt.Sprintf("%s --rps %s%s", again, r.perSecond(0.5), objectivesText(r.slos)), "%s of the requests failed: see whether they do at half the rate", percent(rate))
 	}
-	slo := "p99<100ms"
-	if len(r.x.SLO) > 0 {
-		slo = r.x.SLO[0].Expr
-	} else if _, hi, ok := r.value("latency_p99"); ok {
-		slo = "p99<" + short(promise(hi))
+	var p99 *float64
+	if _, hi, ok := r.value("latency_p99"); ok {
+		p99 = &hi
 	}
+	slo := searchSLO(r.slos, p99)
 	return step(fmt.Sprintf("%s --find-max-rps --slo %s", again, Quote(slo)), "it tells how much load this server can take before %s breaks", slo)
+}
+
+// searchSLO is an objective that a search can judge: the first of slos that is one, else what a p99 allows to promise.
+func searchSLO(slos []report.Gate, p99 *float64) string {
+	for _, g := range slos {
+		if _, ok := objectiveOf(g); ok {
+			return g.Expr
+		}
+	}
+	if p99 == nil {
+		return "p99<100ms"
+	}
+	return "p99<" + short(promise(*p99))
 }
 
 // trustworthy helps with what makes the figures invalid, where a command can.
@@ -98,14 +110,17 @@ func (r *reader) openLoop(again string) *report.NextStep {
 }
 
 // relief is what may make an objective hold that does not.
-func (r *reader) relief(again, slo string) *report.NextStep {
+func (r *reader) relief(again string, slo report.Gate) *report.NextStep {
 	what, share := r.dominant()
 	if what == "compute" {
 		if m := r.d.Manifest.Model; m != nil {
 			return step("infer quantize "+Quote(m.Path)+" --int8", "the slowest requests spend %s of their time in the model", percent(share))
 		}
 	}
-	return step(fmt.Sprintf("%s --find-max-rps --slo %s", again, Quote(slo)), "it tells up to which rate %s holds", slo)
+	if _, ok := objectiveOf(slo); !ok {
+		return nil // no search can judge it
+	}
+	return step(fmt.Sprintf("%s --find-max-rps --slo %s", again, Quote(slo.Expr)), "it tells up to which rate %s holds", slo.Expr)
 }
 
 // perSecond is a multiple of the offered rate, as --rps takes it.

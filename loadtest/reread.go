@@ -49,6 +49,9 @@ func Reread(path string, slos, gates []report.Gate) (*report.Document, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, "samples %q", path)
 	}
+	if !possible(h.Fold) {
+		return nil, fault.New(fault.Usage, hintDamaged, "samples %q: no load has a window from %v to %v, ended at %v", path, h.Fold.From, h.Fold.To, h.Fold.Ended)
+	}
 	fold := sample.NewFold(h.Fold)
 	chunk := make([]sample.Sample, 4096)
 	for {
@@ -63,6 +66,13 @@ func Reread(path string, slos, gates []report.Gate) (*report.Document, error) {
 	}
 	x.Figures = fold.Figures()
 	return &d, Rejudge(&d, x, slos, gates)
+}
+
+// possible reports whether a load can have the window of o, which is then parted into few slices.
+func possible(o sample.FoldOptions) bool {
+	const longest = 2 * MaxDuration // with the warm-up before it
+	return 0 <= o.From && o.From <= o.To && 0 < o.To && o.To <= longest && 0 <= o.Planned && o.Planned <= longest &&
+		(o.Ended == 0 || o.From <= o.Ended && o.Ended <= longest)
 }
 
 // Rejudge derives the metrics of d anew from the figures of x, which become its details, and judges SLOs and gates in

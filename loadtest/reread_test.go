@@ -98,33 +98,51 @@ func TestFiguresOfNoLoad(t *testing.T) {
 	}
 }
 
-// TestRereadDamaged: the document in a file of samples keeps the contract, or the file is refused.
+// TestRereadDamaged: the document in a file of samples keeps the contract, and the window is one of a load, or the file is
+// refused.
 func TestRereadDamaged(t *testing.T) {
-	for _, verdict := range []report.Verdict{report.OK, "x"} {
-		d := shardDocument(t, "", func(x *report.LoadDetails) { x.Figures = nil })
-		d.Verdict = verdict
-		doc, err := json.Marshal(d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(t.TempDir(), "s")
-		w, err := sample.Create(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Add(loaded()); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(sample.Header{Fold: sample.FoldOptions{To: time.Second}, Document: doc}); err != nil {
-			t.Fatal(err)
-		}
-		got, err := Reread(path, nil, nil)
-		if verdict == report.OK {
-			if err != nil || got.Metric("throughput", nil) == nil {
-				t.Errorf("%v", err)
+	second := sample.FoldOptions{To: time.Second}
+	for _, c := range []struct {
+		name    string
+		verdict report.Verdict
+		fold    sample.FoldOptions
+		want    string // "": it is read
+	}{
+		{"whole", report.OK, second, ""},
+		{"cut before its window", report.OK, sample.FoldOptions{From: time.Second, To: 2 * time.Second, Ended: time.Second}, ""},
+		{"verdict", "x", second, `verdict "x"`},
+		{"negative begin", report.OK, sample.FoldOptions{From: math.MinInt64, To: time.Second}, "no load has a window"},
+		{"no end", report.OK, sample.FoldOptions{Ended: 4e18}, "no load has a window"},
+		{"endless", report.OK, sample.FoldOptions{To: math.MaxInt64}, "no load has a window"},
+		{"ends before it begins", report.OK, sample.FoldOptions{From: 2 * time.Second, To: time.Second}, "no load has a window"},
+		{"ended before it began", report.OK, sample.FoldOptions{From: time.Second, To: 2 * time.Second, Ended: time.Millisecond}, "no load has a window"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := shardDocument(t, "", func(x *report.LoadDetails) { x.Figures = nil })
+			d.Verdict = c.verdict
+			doc, err := json.Marshal(d)
+			if err != nil {
+				t.Fatal(err)
 			}
-		} else if fault.KindOf(err) != fault.Usage || fault.HintOf(err) != hintDamaged || !strings.Contains(err.Error(), `verdict "x"`) {
-			t.Errorf("%v (hint %q)", err, fault.HintOf(err))
-		}
+			path := filepath.Join(t.TempDir(), "s")
+			w, err := sample.Create(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Add(loaded()); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(sample.Header{Fold: c.fold, Document: doc}); err != nil {
+				t.Fatal(err)
+			}
+			got, err := Reread(path, nil, nil)
+			if c.want == "" {
+				if err != nil || got.Metric("throughput", nil) == nil {
+					t.Errorf("%v", err)
+				}
+			} else if fault.KindOf(err) != fault.Usage || fault.HintOf(err) != hintDamaged || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v (hint %q)", err, fault.HintOf(err))
+			}
+		})
 	}
 }

@@ -221,19 +221,38 @@ func (o *Options) fill(d *report.Document, x *report.LoadDetails, rig *Rig, l lo
 	for _, f := range m.stats.Faults {
 		x.Faults = append(x.Faults, report.LoadFault{Outcome: f.Outcome.String(), Code: int(f.Code), Text: f.Text, Count: f.Count})
 	}
-	if rig.Check != nil {
-		x.Correctness = &report.LoadCorrectness{Source: rig.Checked.Source, RTol: rig.Checked.RTol, ATol: rig.Checked.ATol,
-			Checked: x.Figures.Checked, Unchecked: m.stats.Unchecked, First: rig.Checked.Failures()}
-		for i := range x.Figures.Sections {
-			x.Correctness.Wrong += x.Figures.Sections[i].Outcomes["wrong"]
-		}
-	}
+	x.Correctness = correctnessOf(rig, x.Figures, m)
 	x.Server = serverOf(x.Figures, m.server)
 	derive(d, x)
 	if n := m.stats.Unchecked; rig.Check != nil && n > 0 {
 		d.Warn("%d answers came faster than they could be compared: they count as right", n)
 	}
 	check(d, x, rig.local(), m.usage, leastLag)
+}
+
+// correctnessOf is how the answers of a load compare with what is expected; nil where nobody compares them.
+func correctnessOf(rig *Rig, f *report.LoadFigures, m *measured) *report.LoadCorrectness {
+	if rig.Check == nil {
+		return nil
+	}
+	c := &report.LoadCorrectness{Source: rig.Checked.Source, RTol: rig.Checked.RTol, ATol: rig.Checked.ATol,
+		Checked: f.Checked, Unchecked: m.stats.Unchecked, First: rig.Checked.Failures()}
+	for i := range f.Sections {
+		c.Wrong += f.Sections[i].Outcomes["wrong"]
+	}
+	return c
+}
+
+// addCorrectness adds up loads on one server, the points of a sweep or the trials of a search; sum is nil before the first.
+func addCorrectness(sum, c *report.LoadCorrectness) *report.LoadCorrectness {
+	if sum == nil || c == nil {
+		return c
+	}
+	both := mergeCorrectness(sum, c)
+	if both.First = sum.First; len(sum.First) == 0 { // the checker keeps the first ones of all loads
+		both.First = c.First
+	}
+	return both
 }
 
 func generatorOf(m *measured) report.LoadGenerator {
@@ -339,12 +358,17 @@ func addRows(d *report.Document, rows int64) {
 // judge judges objectives and gates, reads the figures and stores the details.
 func judge(d *report.Document, x *report.LoadDetails, slos, gates []report.Gate) error {
 	x.SLO = judgeSLOs(d, slos, x.Figures)
-	if c := x.Correctness; c != nil {
-		d.Gates = append(d.Gates, correctGate(c))
-	}
+	judgeAnswers(d, x)
 	d.Judge(gates)
 	read(d, x, slos)
 	return d.SetDetails(x)
+}
+
+// judgeAnswers adds the gate that a wrong answer misses, where answers were compared.
+func judgeAnswers(d *report.Document, x *report.LoadDetails) {
+	if c := x.Correctness; c != nil {
+		d.Gates = append(d.Gates, correctGate(c))
+	}
 }
 
 // correctExpr is the gate that every compared load has.

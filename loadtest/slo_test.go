@@ -99,7 +99,7 @@ func TestTally(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := newTally([]objective{slo(t, "p99<20ms")}, s, time.Second, 2*time.Second)
+	y := newTally([]objective{slo(t, "p99<20ms")}, s, time.Second, 2*time.Second, 10*time.Second)
 	for i := range 50 { // due at 1.00 to 1.49 s, answered in 5 ms; before is warm-up
 		due := time.Second + time.Duration(i)*10*time.Millisecond
 		y.add([]sample.Sample{{Due: due, Sent: due, Done: due + 5*time.Millisecond}, {Due: due - time.Second, Done: due}})
@@ -121,6 +121,44 @@ func TestTally(t *testing.T) {
 	}
 	if first, last := e.Sections[0][0], e.Sections[0][sectionsOf-1]; first.Missed != 0 || last.Missed != last.Due {
 		t.Errorf("first section %+v, last %+v", first, last)
+	}
+}
+
+// TestNextSearches: a search is proposed by objectives only that it can judge.
+func TestNextSearches(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		slow int64
+		slos []string
+		want string // the objective; "": there is no search
+	}{
+		{"none", 0, nil, "p99<13ms"}, // a p99 of 10 ms, and a third
+		{"a percentile", 0, []string{"p99<20ms"}, "p99<20ms"},
+		{"a mean before a percentile", 0, []string{"mean<20ms", "p99<20ms"}, "p99<20ms"},
+		{"a mean alone", 0, []string{"mean<20ms"}, "p99<13ms"},
+		{"a percentile that fails", 50, []string{"p99<20ms"}, "p99<20ms"},
+		{"a mean that fails", 0, []string{"mean<5ms"}, ""},
+		{"a rate that fails", 0, []string{"throughput>=300/s"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := report.New("loadtest")
+			x := &report.LoadDetails{Target: report.LoadTarget{URL: "http://h", Protocol: "oip-http"}, Schedule: report.LoadSchedule{Loop: "open"}, Figures: figures(20, 100, c.slow, 0)}
+			derive(d, x)
+			var slos []report.Gate
+			for _, e := range c.slos {
+				g, err := report.ParseSLO(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				slos = append(slos, g)
+			}
+			if err := judge(d, x, slos, nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := x.Next; (got == nil) != (c.want == "") || got != nil && got.Command != "infer loadtest http://h --find-max-rps --slo '"+c.want+"'" {
+				t.Errorf("%+v, want a search by %q", got, c.want)
+			}
+		})
 	}
 }
 

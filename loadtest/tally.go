@@ -13,7 +13,7 @@ import (
 type tally struct {
 	objectives []objective
 	from, to   time.Duration
-	patience   time.Duration // the longest limit: who waits longer has missed them all
+	patience   time.Duration // the longest limit, without any the timeout: who waits longer has missed them all
 
 	mu     sync.Mutex
 	cursor *schedule.Cursor
@@ -32,12 +32,15 @@ const binWidth = 50 * time.Millisecond
 // sectionsOf a trial are told to the search.
 const sectionsOf = 20
 
-func newTally(objectives []objective, s *schedule.Schedule, from, to time.Duration) *tally {
+func newTally(objectives []objective, s *schedule.Schedule, from, to, timeout time.Duration) *tally {
 	t := &tally{objectives: objectives, from: from, to: to, cursor: s.Cursor(0, 1), next: -1}
 	for _, o := range objectives {
 		if !o.errors {
 			t.patience = max(t.patience, time.Duration(o.gate.Limit*float64(time.Second)))
 		}
+	}
+	if t.patience == 0 { // whether a request fails is not known before
+		t.patience = timeout
 	}
 	t.bins = make([]bin, (to-from+binWidth-1)/binWidth)
 	for i := range t.bins {

@@ -59,9 +59,8 @@ func (v *verifying) load() (report.Recomputed, error) {
 	x := &v.x
 	x.Window.Seconds = x.Figures.Seconds
 	v.server()
-	v.correctness()
 	derive(v.out, x)
-	fields := []string{"figures", "window.seconds", "window.steady", "tail", "correctness.checked", "correctness.wrong"}
+	fields := []string{"figures", "window.seconds", "window.steady", "tail"}
 	if x.Figures.Compute.N > 0 {
 		fields = append(fields, "server.queue_mean", "server.compute_mean")
 	}
@@ -69,6 +68,7 @@ func (v *verifying) load() (report.Recomputed, error) {
 		v.searched()
 		return v.recomputed(fields, v.gatesOfMetrics(x.SLO))
 	}
+	v.correctness() // of a search it is of all trials, and the figures are of one
 	slos, gates, err := judgedBy(v.d, x)
 	if err != nil {
 		return report.Recomputed{}, err
@@ -78,7 +78,7 @@ func (v *verifying) load() (report.Recomputed, error) {
 	}
 	v.checks()
 	v.totals()
-	return v.recomputed(append(fields, "slo", "reading", "runs"), nil)
+	return v.recomputed(append(fields, "correctness.checked", "correctness.wrong", "slo", "reading", "runs"), nil)
 }
 
 // recomputed is the outcome; err, where it is not nil, goes in its place.
@@ -209,11 +209,13 @@ func (v *verifying) searched() {
 	v.out.Add(again)
 }
 
-// gatesOfMetrics judges the gates that are no objectives.
+// gatesOfMetrics judges the gates that are no objectives: on the answers, and on metrics.
 func (v *verifying) gatesOfMetrics(slos []report.LoadSLO) error {
 	var exprs []string
 	for _, g := range v.d.Gates {
-		if !slices.ContainsFunc(slos, func(s report.LoadSLO) bool { return s.Expr == g.Expr }) {
+		if c := v.x.Correctness; c != nil && g.Expr == correctExpr {
+			v.out.Gates = append(v.out.Gates, correctGate(c))
+		} else if !slices.ContainsFunc(slos, func(s report.LoadSLO) bool { return s.Expr == g.Expr }) {
 			exprs = append(exprs, g.Expr)
 		}
 	}

@@ -268,10 +268,8 @@ type LoadPoint struct {
 // Labels are those of the metrics of p in a document.
 func (p LoadPoint) Labels() map[string]string {
 	labels := map[string]string{}
-	if p.Rate >= 100 {
-		labels["rps"] = strconv.FormatFloat(p.Rate, 'f', 0, 64)
-	} else if p.Rate > 0 {
-		labels["rps"] = strings.TrimSuffix(strconv.FormatFloat(p.Rate, 'f', 1, 64), ".0")
+	if p.Rate > 0 {
+		labels["rps"] = rateLabel(p.Rate)
 	}
 	if p.Concurrency > 0 {
 		labels["concurrency"] = strconv.Itoa(p.Concurrency)
@@ -280,4 +278,20 @@ func (p LoadPoint) Labels() map[string]string {
 		labels["batch"] = strconv.FormatInt(p.Batch, 10)
 	}
 	return labels
+}
+
+// rateDigits is how many significant digits of a rate that was asked for a label has.
+const rateDigits = 9
+
+// rateLabel is a rate as it was asked for, so that no two of a sweep have one label; one with more digits, which a search or
+// a clock has come to, is rounded.
+func rateLabel(rate float64) string {
+	text := strconv.FormatFloat(rate, 'f', -1, 64)
+	switch digits := len(strings.TrimLeft(strings.ReplaceAll(text, ".", ""), "0")); {
+	case digits <= rateDigits:
+		return text
+	case rate >= 100:
+		return strconv.FormatFloat(rate, 'f', 0, 64)
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(rate, 'f', 1, 64), ".0")
 }

@@ -143,3 +143,15 @@ func TestLoadtestMetrics(t *testing.T) {
 		}
 	}
 }
+
+// TestPointLabels: rates that were asked for are told apart by their labels; those that a search has come to are short.
+func TestPointLabels(t *testing.T) {
+	for rate, want := range map[float64]string{
+		0.05: "0.05", 0.1: "0.1", 0.15: "0.15", 5: "5", 100: "100", 100.5: "100.5", 101: "101", 1e6: "1000000", 9999999.99: "9999999.99",
+		546.3978712051522: "546", 97.53978712051522: "97.5", 12.000000001: "12",
+	} {
+		if got := (LoadPoint{Rate: rate}).Labels()["rps"]; got != want {
+			t.Errorf("%v: %s, want %s", rate, got, want)
+		}
+	}
+}

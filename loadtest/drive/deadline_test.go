@@ -73,7 +73,7 @@ func TestDeadlineDerived(t *testing.T) {
 	before := runtime.NumGoroutine()
 	child, cancel := context.WithCancel(d)
 	other, stop := context.WithTimeout(d, time.Minute)
-	if n := runtime.NumGoroutine(); n != before {
+	if n := runtime.NumGoroutine(); n > before { // those of other tests may end meanwhile
 		t.Errorf("%d goroutines for two contexts", n-before)
 	}
 	if len(d.after) != 2 {

@@ -86,9 +86,13 @@ func (t *Target) Do(ctx context.Context, s *sample.Sample, now func() time.Durat
 
 // failed says what became of a request that has no answer.
 func (t *Target) failed(ctx context.Context, s *sample.Sample, err error) (drive.Answer, func(), string) {
-	s.Outcome = sample.Failed
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded):
 		s.Outcome = sample.TimedOut
+	case errors.Is(ctx.Err(), context.Canceled):
+		s.Outcome = sample.Broken // the load was cut, the model did not fail
+	default:
+		s.Outcome = sample.Failed
 	}
 	return drive.Answer{}, nil, err.Error()
 }

@@ -118,8 +118,8 @@ func TestEnds(t *testing.T) {
 	}{
 		{name: "late in the queue", ahead: true, timeout: time.Second, want: sample.TimedOut, done: time.Second, text: "context deadline exceeded"},
 		{name: "late in the run", timeout: time.Second, want: sample.TimedOut, done: time.Second, text: "context deadline exceeded"},
-		{name: "cancelled in the queue", ahead: true, timeout: time.Hour, cancel: time.Second, want: sample.Failed, done: time.Second, text: "context canceled"},
-		{name: "cancelled in the run", timeout: time.Hour, cancel: time.Second, want: sample.Failed, done: time.Second, text: "context canceled"},
+		{name: "cancelled in the queue", ahead: true, timeout: time.Hour, cancel: time.Second, want: sample.Broken, done: time.Second, text: "context canceled"},
+		{name: "cancelled in the run", timeout: time.Hour, cancel: time.Second, want: sample.Broken, done: time.Second, text: "context canceled"},
 		{name: "failed", timeout: time.Hour, run: broken, want: sample.Failed, done: time.Minute, text: "the model broke"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

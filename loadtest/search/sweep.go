@@ -21,6 +21,9 @@ const maxPoints = 1000
 // maxWhole bounds a concurrency and a batch.
 const maxWhole = 1 << 20
 
+// rateDigits is how many significant digits of a rate count: those that the label of a point has in a report.
+const rateDigits = 9
+
 const (
 	sweepHint = "write --sweep rps=100..1000:100, rps=100,200,400, concurrency=1,2,4,8 or batch=1,4,8"
 	rangeHint = "write two rates, lowest first, such as 50:5000"
@@ -92,7 +95,7 @@ func (s *Sweep) parseSpan(list string) error {
 		return fault.New(fault.Usage, "take a larger step", "%.0f values are more than %d", n, maxPoints)
 	}
 	for i := range int(n) {
-		s.Values = append(s.Values, v[0]+float64(i)*v[2])
+		s.Values = append(s.Values, rounded(v[0]+float64(i)*v[2])) // a step, at least MinRate, shows in it
 	}
 	return nil
 }
@@ -101,13 +104,23 @@ func (s *Sweep) parseSpan(list string) error {
 func (s *Sweep) value(word string) (float64, error) {
 	word = strings.TrimSpace(word)
 	if s.Axis == AxisRate {
-		return parseRate(word)
+		v, err := parseRate(word)
+		return rounded(v), err
 	}
 	n, err := strconv.Atoi(word)
 	if err != nil || n < 1 || n > maxWhole {
 		return 0, fault.New(fault.Usage, sweepHint, "%s %q is not a whole number from 1 to %d", s.Axis, word, maxWhole)
 	}
 	return float64(n), nil
+}
+
+// rounded is v with the digits that count.
+func rounded(v float64) float64 {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', rateDigits, 64), 64)
+	if err != nil {
+		return v
+	}
+	return r
 }
 
 // ParseRange reads LO:HI, two rates in requests a second. Errors are of kind Usage.

@@ -12,7 +12,8 @@ func TestParseSweep(t *testing.T) {
 	for text, want := range map[string][]float64{
 		"rps=100..400:100":      {100, 200, 300, 400},
 		"rps=100..450:100":      {100, 200, 300, 400},
-		"rps=0.1..0.3:0.1":      {.1, .2, .30000000000000004},
+		"rps=0.1..0.3:0.1":      {.1, .2, .3},
+		"rps=0.05,0.1,0.15":     {.05, .1, .15},
 		"rps=100,200.5, 400":    {100, 200.5, 400},
 		"rps=5":                 {5},
 		"rps=5..5:1":            {5},
@@ -36,6 +37,7 @@ func TestParseSweep(t *testing.T) {
 		"rps=1e12":            "is not a number",
 		"rps=200,100":         "100 does not come after 200",
 		"rps=100,100":         "100 does not come after 100",
+		"rps=1,1.0000000001":  "does not come after 1",
 		"rps=100..1000":       "has no step",
 		"rps=100..1000:0":     "is not a number",
 		"rps=1000..100:100":   "1000 is above 100",

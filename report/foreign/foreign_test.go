@@ -347,6 +347,14 @@ func TestWrkUnits(t *testing.T) {
 	}
 }
 
+// TestWrkCounts: large counts are written out.
+func TestWrkCounts(t *testing.T) {
+	d, err := Read(bytes.ReplaceAll(fixture(t, "wrk-errors.txt"), []byte("17319"), []byte("1000000")))
+	if err != nil || !slices.ContainsFunc(d.Warnings, func(w string) bool { return strings.HasPrefix(w, "1000000 of 1000000 answers") }) {
+		t.Errorf("%v, %v", d, err)
+	}
+}
+
 // TestOneRequest: a stream of one request has no length, no rate and no percentiles, and says so.
 func TestOneRequest(t *testing.T) {
 	d, err := Read([]byte(`{"attack":"","code":200,"timestamp":"2026-11-27T11:53:04Z","latency":0}`))

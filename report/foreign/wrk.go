@@ -1,7 +1,6 @@
 package foreign
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -157,10 +156,10 @@ func (l *load) wrkRates(w wrkText, n float64) error {
 	l.add("goodput", good, int(min(n-late, maxCount)), nil)
 	l.add("error_rate", share(late+lost, n+lost), int(min(n+lost, maxCount)), nil)
 	if status[0] > 0 {
-		l.d.Warn("%s of %s answers were no success; wrk counts their latency with that of the others", fmt.Sprint(status[0]), fmt.Sprint(n))
+		l.d.Warn("%.0f of %.0f answers were no success; wrk counts their latency with that of the others", status[0], n)
 	}
 	if socket[3] > 0 {
-		l.d.Warn("%s answers came after wrk's timeout; their latency is in no figure", fmt.Sprint(socket[3]))
+		l.d.Warn("%.0f answers came after wrk's timeout; their latency is in no figure", socket[3])
 	}
 	return nil
 }

@@ -56,7 +56,9 @@ func newColdCmd(a *app) *cobra.Command {
 		Use:    coldCommand,
 		Hidden: true,
 		Args:   usageArgs(cobra.NoArgs),
-		RunE:   func(c *cobra.Command, _ []string) error { return runCold(c.Context(), a) },
+		// Configuration and environment are the parent's to read: it has, and flags of its own may go before them.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
+		RunE:              func(c *cobra.Command, _ []string) error { return runCold(c.Context(), a) },
 	}
 }
 

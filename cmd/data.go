@@ -57,11 +57,14 @@ func openData(m *model.Model, d dataFlags, b bindFlags) (*inputs, error) {
 		return nil, err
 	}
 	if !d.isMade() {
-		if in.set, err = dataset.Open(d.Source, m.Inputs(), dataset.Options{IO: in.io}); err != nil {
+		if in.set, err = dataset.Open(d.Source, m.Inputs(), dataset.Options{IO: in.io, Shapes: want.Shapes}); err != nil {
 			return nil, err
 		}
 		in.notes = in.set.Notes()
-		in.fromData(&want)
+		if err := in.fromData(&want); err != nil {
+			in.close()
+			return nil, err
+		}
 	}
 	if in.bound, err = m.Bind(want); err != nil {
 		in.close()
@@ -70,8 +73,9 @@ func openData(m *model.Model, d dataFlags, b bindFlags) (*inputs, error) {
 	return in, nil
 }
 
-// fromData binds what the flags leave open to the shapes of the data set, one row a run.
-func (in *inputs) fromData(want *model.Bindings) {
+// fromData binds what the flags leave open to the shapes of the data set, one row a run. Flags choose how many rows a run has;
+// all other axes are as the data have them.
+func (in *inputs) fromData(want *model.Bindings) error {
 	for name, shape := range in.set.Shapes() {
 		if _, ok := want.Shapes[name]; ok {
 			continue
@@ -82,12 +86,18 @@ func (in *inputs) fromData(want *model.Bindings) {
 		}
 		s := shape.Clone()
 		for i, dim := range port.Type.Dims {
-			if size, ok := want.Dims[dim.Name]; ok && !dim.Known {
-				s[i] = size
+			size, ok := want.Dims[dim.Name]
+			if !ok || dim.Known {
+				continue
 			}
+			if i > 0 && size != s[i] {
+				return fault.New(fault.Usage, "leave --dim out: the data have their own", "axis %q was asked to be %d, and it is %d in the data of input %q", dim.Name, size, s[i], name)
+			}
+			s[i] = size
 		}
 		want.Shapes[name] = s
 	}
+	return nil
 }
 
 func (in *inputs) port(name string) *model.Port {
@@ -169,7 +179,7 @@ func (in *inputs) boundRows() int64 {
 		}
 	}
 	for _, p := range in.m.Inputs() {
-		if s := in.bound.Shapes[p.Name]; len(s) > 0 && !p.Type.Dims[0].Known {
+		if s := in.bound.Shapes[p.Name]; len(s) > 0 && len(p.Type.Dims) > 0 && !p.Type.Dims[0].Known {
 			return s[0]
 		}
 	}

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -61,22 +62,22 @@ func (a *app) emit(d *report.Document, file string) error {
 	if err := d.Validate(); err != nil {
 		return fault.Wrap(err, "the result is not well-formed")
 	}
+	var unwritten error // what was measured is told all the same
 	for _, r := range a.out.reports {
 		format, err := formatOf(r)
-		if err != nil {
-			return err
+		if err == nil {
+			err = a.writeReport(r, d, format)
 		}
-		if err := a.writeReport(r, d, format); err != nil {
-			return err
-		}
+		unwritten = cmp.Or(unwritten, err)
 	}
 	if file != "" {
-		return a.writeReport(file, d, a.out.format)
+		return cmp.Or(a.writeReport(file, d, a.out.format), unwritten)
 	}
 	color := a.std.UseColor(a.out.color, a.std.OutTTY)
-	return render.Render(a.std.Out, d, a.out.format, render.Options{
+	err := render.Render(a.std.Out, d, a.out.format, render.Options{
 		Width: a.std.Width, Styles: styles(term.NewPalette(a.std.Out, color)), Top: a.top, Strict: a.strict, ID: a.gh.id,
 	})
+	return cmp.Or(err, unwritten)
 }
 
 func (a *app) writeReport(path string, d *report.Document, format string) error {

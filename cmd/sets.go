@@ -51,6 +51,9 @@ func (in *inputs) sets(n int) (sets [][]tensor.Tensor, source string, err error)
 // rowSets returns runs over the rows of the data set.
 func (in *inputs) rowSets(n int) (sets [][]tensor.Tensor, source string, err error) {
 	rows, have := in.boundRows(), in.set.Rows()
+	if rows < 1 {
+		return nil, "", fault.New(fault.Usage, "give the batch axis a size of 1 or more", "--shape makes a run of no rows")
+	}
 	if rows > have {
 		return nil, "", fault.New(fault.Usage, "give a smaller batch or more rows", "a run of %d rows needs more than the %d of data set %q", rows, have, in.flags.Source)
 	}

@@ -135,7 +135,7 @@ func (d *Draft) replace(from, to string) (backup, error) {
 		return old, err
 	}
 	if err := os.Rename(from, to); err != nil {
-		old.forget()
+		old.restore()
 		return old, err
 	}
 	return old, nil

@@ -253,7 +253,10 @@ func keep(path string) (backup, error) {
 		return b, err
 	}
 	b.dir = dir
-	if err := os.Link(path, b.old()); err != nil {
+	if os.Link(path, b.old()) == nil {
+		return b, nil
+	}
+	if err := os.Rename(path, b.old()); err != nil { // no hard links here, or none to another user's file: it steps aside
 		b.forget()
 		return b, err
 	}

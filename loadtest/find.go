@@ -169,7 +169,7 @@ func (f *finder) settle(ctx context.Context) {
 // note takes a step of the search when it is decided.
 func (f *finder) note(s search.Step) {
 	step := report.LoadSearchStep{
-		Rate: s.Rate, Verdict: string(s.Verdict), N: s.N, Missed: s.Missed, Seconds: s.Window.Seconds(), Reason: s.Reason, Confirm: s.Confirm,
+		Rate: s.Rate, Verdict: string(s.Verdict), Objective: f.objectives[s.Objective].gate.Expr, N: s.N, Missed: s.Missed, Seconds: s.Window.Seconds(), Reason: s.Reason, Confirm: s.Confirm,
 	}
 	if len(f.points) > 0 {
 		p := f.points[len(f.points)-1]
@@ -225,10 +225,14 @@ func (f *finder) describe(d *report.Document, x *report.LoadDetails, t *trialFig
 
 // judge adds a gate for every objective: it holds at the rate that was found, or at none.
 func (f *finder) judge(d *report.Document, x *report.LoadDetails, r *search.Result) {
-	for _, o := range f.objectives {
+	var last search.Step
+	if n := len(r.Steps); n > 0 {
+		last = r.Steps[n-1]
+	}
+	for k, o := range f.objectives {
 		g := report.GateResult{Expr: o.gate.Expr, Verdict: report.GateInconclusive, Reason: r.Reason}
 		switch {
-		case r.Max == nil && len(r.Steps) > 0 && r.Steps[len(r.Steps)-1].Verdict == search.Fail:
+		case r.Max == nil && last.Verdict == search.Fail && last.Objective == k:
 			g.Verdict = report.Fail
 		case r.Max != nil && r.Confirmed:
 			g.Verdict, g.Reason = confirmed(o, r)

@@ -113,7 +113,7 @@ func Merge(docs []*report.Document, slos, gates []report.Gate) (*report.Document
 	}
 	seen := map[string]bool{first.Schedule.Shard: true}
 	whole := *docs[0]
-	whole.Metrics, whole.Gates, whole.Warnings = nil, nil, slices.Clone(whole.Warnings)
+	whole.Metrics, whole.Gates, whole.Warnings = nil, nil, nil
 	whole.Validity.Checks = nil
 	if len(slos)+len(gates) == 0 {
 		if slos, gates, err = judgedBy(docs[0], first); err != nil {
@@ -121,6 +121,7 @@ func Merge(docs []*report.Document, slos, gates []report.Gate) (*report.Document
 		}
 	}
 	x := *first
+	keepWarnings(&whole, docs[0], first.Figures)
 	addChecks(&whole, docs[0], first.Schedule.Shard)
 	for _, d := range docs[1:] {
 		y, err := Details(d)
@@ -139,9 +140,7 @@ func Merge(docs []*report.Document, slos, gates []report.Gate) (*report.Document
 		x.Schedule.Planned += y.Schedule.Planned
 		x.Faults = mergeFaults(x.Faults, y.Faults)
 		x.Correctness = mergeCorrectness(x.Correctness, y.Correctness)
-		for _, w := range d.Warnings {
-			whole.Warn("%s", w)
-		}
+		keepWarnings(&whole, d, y.Figures)
 		addChecks(&whole, d, y.Schedule.Shard)
 		if d.Verdict == report.Interrupted {
 			whole.Verdict = report.Interrupted

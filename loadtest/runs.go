@@ -157,9 +157,12 @@ func addRun(x, y *report.LoadDetails, d *report.Document) {
 	x.Window.Settle, x.Window.Drain = max(x.Window.Settle, y.Window.Settle), max(x.Window.Drain, y.Window.Drain)
 }
 
-// keepWarnings takes over the warnings of a run but for those that follow from its sample, which is larger now.
+// keepWarnings takes over the warnings of a run, or a shard, but for those that follow from its sample, which is larger now.
 func keepWarnings(whole, d *report.Document, f *report.LoadFigures) {
-	_, own := sample.Metrics(f)
+	var own []string
+	if f != nil {
+		_, own = sample.Metrics(f)
+	}
 	for _, w := range d.Warnings {
 		if !slices.Contains(own, w) {
 			whole.Warn("%s", w)

@@ -209,6 +209,11 @@ func TestRecomputeMerged(t *testing.T) {
 			t.Errorf("shards: %+v", v.First())
 		}
 	}
+	for _, w := range whole.Warnings {
+		if strings.Contains(w, "this sample has 100") {
+			t.Errorf("a warning of one shard alone: %s", w)
+		}
+	}
 }
 
 // TestRecomputeRefuses: samples of another load are refused, and so are those of a document that has none.

@@ -236,15 +236,22 @@ type LoadSearch struct {
 
 // LoadSearchStep is one trial of a search.
 type LoadSearchStep struct {
-	Rate    float64  `json:"rate"`
-	Verdict string   `json:"verdict"` // pass, fail or inconclusive
-	N       int64    `json:"n"`       // requests that decided it
-	Missed  int64    `json:"missed"`  // of the objective that decided it
-	Seconds float64  `json:"seconds"`
-	P50     *float64 `json:"p50,omitempty"`
-	P99     *float64 `json:"p99,omitempty"`
-	Reason  string   `json:"reason"`
-	Confirm bool     `json:"confirmation,omitempty"`
+	Rate      float64  `json:"rate"`
+	Verdict   string   `json:"verdict"`             // pass, fail or inconclusive
+	Objective string   `json:"objective,omitempty"` // that decided it
+	N         int64    `json:"n"`                   // requests that decided it
+	Missed    int64    `json:"missed"`              // of the objective that decided it
+	Seconds   float64  `json:"seconds"`
+	P50       *float64 `json:"p50,omitempty"`
+	P99       *float64 `json:"p99,omitempty"`
+	Reason    string   `json:"reason"`
+	Confirm   bool     `json:"confirmation,omitempty"`
+}
+
+// Of reports whether the verdict of s is one on an objective: that of a trial that passed is on all of them, any other on the
+// one that decided it.
+func (s LoadSearchStep) Of(expr string, objectives int) bool {
+	return s.Verdict == Pass || s.Objective == expr || s.Objective == "" && objectives == 1
 }
 
 // LoadPoint is one point of a latency-throughput curve.

@@ -199,6 +199,9 @@ func (g gitFile) fullRef() (string, error) {
 		return "", err
 	}
 	const hint = "give a ref of its own, such as git:refs/infer/baseline"
+	if strings.HasPrefix(ref, "refs/remotes/") {
+		return "", fault.New(fault.Usage, hint, "no run can be added to git ref %q: the next fetch would take it away again", g.ref)
+	}
 	if _, err := runGit(nil, nil, "check-ref-format", ref); err != nil || !strings.HasPrefix(ref, "refs/") || strings.HasPrefix(ref, "refs/tags/") {
 		return "", fault.New(fault.Usage, hint, "no run can be added to git ref %q: it is neither a branch that is there nor under refs/", g.ref)
 	}

@@ -170,9 +170,11 @@ func TestGitRefuses(t *testing.T) {
 			t.Errorf("%s: %v", spec, s.Missing())
 		}
 	}
+	git(t, "update-ref", "refs/remotes/origin/perf", "HEAD")
 	for spec, says := range map[string]string{
 		"git:main": "it is the branch that is checked out", "git:HEAD": "it is the branch that is checked out", "git:v1": "neither a branch that is there nor under refs/",
-		"git:nothing": "neither a branch", "git:" + git(t, "rev-parse", "HEAD"): "neither a branch", "git:refs/tags/new": "neither a branch", "git:refs/a.lock": "neither a branch",
+		"git:nothing": "neither a branch", "git:" + git(t, "rev-parse", "HEAD"): "neither a branch", "git:refs/tags/new": "neither a branch", "git:origin/perf": "the next fetch would take it away",
+		"git:refs/remotes/origin/new": "the next fetch would take it away", "git:refs/a.lock": "neither a branch",
 	} {
 		if err := open(t, spec).Add(run(1, 10), nil); err == nil || fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), says) {
 			t.Errorf("adding to %s: %v", spec, err)

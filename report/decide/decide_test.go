@@ -522,3 +522,39 @@ func FuzzDecide(f *testing.F) {
 		}
 	})
 }
+
+// TestSearchOfSeveral: a trial that failed is told of the objective that decided it, and not of the others.
+func TestSearchOfSeveral(t *testing.T) {
+	for _, c := range []struct {
+		decider, slo string
+		throughput   float64 // within the objective
+	}{
+		{"p99<20ms", "p99<20ms", 100},
+		{"p99<20ms", "error_rate<1%", 110},
+		{"", "error_rate<1%", 110}, // of an older infer
+	} {
+		m := search(t, 20, 100)
+		var x report.LoadDetails
+		if err := json.Unmarshal(m.Details, &x); err != nil {
+			t.Fatal(err)
+		}
+		x.SLO = append(x.SLO, report.LoadSLO{Expr: "error_rate<1%", Verdict: report.Pass})
+		x.Search.Steps[1].Objective = c.decider
+		m = m.details(x)
+		for _, p := range x.Points {
+			m = m.with("error_rate", 0, 5000, 0, 0.001)
+			m.Metrics[len(m.Metrics)-1].Labels = p.Labels()
+		}
+		d, err := Decide([]Input{in("a=a.json", m)}, Options{SLO: gates(t, c.slo)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got report.DecisionDetails
+		if err := json.Unmarshal(d.Details, &got); err != nil {
+			t.Fatal(err)
+		}
+		if at := got.Configs[0].AtSLO; d.Verdict != report.OK || at == nil || math.Abs(at.Value-c.throughput) > 1e-9 {
+			t.Errorf("a trial that %q decided, by %s: %s, %+v", c.decider, c.slo, d.Verdict, at)
+		}
+	}
+}

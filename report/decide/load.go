@@ -128,7 +128,7 @@ func points(s *source) []point {
 	return list
 }
 
-// searched gives a trial what the search said of it: its verdict on every objective, and at the rate that was found the
+// searched gives a trial what the search said of it: its verdict on the objectives that it is of, and at the rate that was found the
 // figures and the verdicts of the confirmation.
 func searched(s *source, p *point) {
 	x := s.load
@@ -138,7 +138,9 @@ func searched(s *source, p *point) {
 		}
 		p.judged = nil
 		for _, j := range x.SLO {
-			p.judged = append(p.judged, report.LoadSLO{Expr: j.Expr, Verdict: step.Verdict, Reason: step.Reason, Missed: step.Missed, N: step.N})
+			if step.Of(j.Expr, len(x.SLO)) {
+				p.judged = append(p.judged, report.LoadSLO{Expr: j.Expr, Verdict: step.Verdict, Reason: step.Reason, Missed: step.Missed, N: step.N})
+			}
 		}
 	}
 	if found := x.Search.Max; found == nil || key(report.LoadPoint{Rate: *found}) != key(p.LoadPoint) {

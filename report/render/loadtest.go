@@ -164,12 +164,13 @@ func (v *load) headline() string {
 		add("%s", rowsOf(rows))
 	}
 	if v.Figures != nil {
-		add("%s sent", whole(v.due-v.outcomes["dropped"]))
+		unsent := v.outcomes["dropped"] + v.outcomes["unreachable"]
+		add("%s sent", whole(v.due-unsent))
 		if v.Figures.Lag != nil && !v.closed() {
 			add("%s late > %s", whole(v.Figures.Lag.Above(late)), seconds(late))
 		}
-		if n := v.outcomes["dropped"]; n > 0 {
-			add("%s not sent", whole(n))
+		if unsent > 0 {
+			add("%s not sent", whole(unsent))
 		}
 		if n := v.outcomes["wrong"]; n > 0 {
 			add("%s wrong", whole(n))

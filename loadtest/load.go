@@ -42,7 +42,8 @@ type measured struct {
 
 // run sends l to rig and folds the samples. When ctx ends it returns what was measured until then, with cut set.
 func (o *Options) run(ctx context.Context, rig *Rig, l load) (*measured, error) {
-	m := &measured{fold: sample.NewFold(sample.FoldOptions{From: l.from, To: l.to, Limit: l.limit}), end: l.to}
+	bounded := l.schedule == nil && l.requests > 0 // its requests end the window
+	m := &measured{fold: sample.NewFold(sample.FoldOptions{From: l.from, To: l.to, Capped: bounded, Limit: l.limit}), end: l.to}
 	emit := m.fold.Add
 	if l.keep != nil {
 		emit = func(s []sample.Sample) {
@@ -66,7 +67,7 @@ func (o *Options) run(ctx context.Context, rig *Rig, l load) (*measured, error) 
 	if m.cut = ctx.Err() != nil; m.cut {
 		m.end = min(m.end, max(l.from, took))
 	}
-	if l.schedule == nil && l.requests > 0 {
+	if bounded {
 		m.end = min(m.end, max(l.from, took))
 	}
 	m.drain = max(0, took-m.end)

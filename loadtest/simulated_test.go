@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -221,4 +222,22 @@ func TestFind(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRequestsEnd: requests that end a closed loop long before its duration leave sections enough for intervals.
+func TestRequestsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, o := report.New("loadtest"), brief(nil)
+		o.Concurrency, o.Requests, o.Duration = 1, 2000, time.Hour
+		if _, err := Run(t.Context(), &Rig{Generator: &simulated{service: 2500 * time.Microsecond}}, o, Hooks{}, d); err != nil {
+			t.Fatal(err)
+		}
+		m := d.Metric("throughput", nil)
+		if m == nil || m.Value == nil || math.Abs(*m.Value-400) > 0.5 || m.Lo == nil {
+			t.Errorf("throughput %+v, want 400 with an interval", m)
+		}
+		if text := strings.Join(d.Warnings, "\n"); strings.Contains(text, "bursts") {
+			t.Errorf("warnings:\n%s", text)
+		}
+	})
 }

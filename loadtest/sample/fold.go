@@ -10,11 +10,12 @@ import (
 
 // FoldOptions say what a fold counts. Times are since the start of the load, as those of a Sample.
 type FoldOptions struct {
-	From    time.Duration `json:"from"`    // the window begins: requests due before it are warm-up
-	To      time.Duration `json:"to"`      // and ends, exclusive; 0: not known before End
-	Planned time.Duration `json:"planned"` // likely length of the window where To is not known: it is parted by it; 0: not known either
-	Limit   time.Duration `json:"limit"`   // latency up to which a right answer is goodput; 0: any
-	Ended   time.Duration `json:"ended"`   // what End said; 0: nothing
+	From    time.Duration `json:"from"`             // the window begins: requests due before it are warm-up
+	To      time.Duration `json:"to"`               // and ends, exclusive; 0: not known before End
+	Capped  bool          `json:"capped,omitempty"` // To is only the latest end: the window may end long before
+	Planned time.Duration `json:"planned"`          // likely length of the window where To is not known, or Capped: it is parted by it; 0: not known either
+	Limit   time.Duration `json:"limit"`            // latency up to which a right answer is goodput; 0: any
+	Ended   time.Duration `json:"ended"`            // what End said; 0: nothing
 }
 
 const (
@@ -61,7 +62,7 @@ type slice struct {
 
 // NewFold returns a fold without samples.
 func NewFold(o FoldOptions) *Fold {
-	if o.To > o.From {
+	if o.To > o.From && !o.Capped {
 		o.Planned = o.To - o.From
 	}
 	width := firstWidth
@@ -202,7 +203,7 @@ func (f *Fold) end() time.Duration {
 	switch {
 	case f.o.Ended > 0 && (f.o.To == 0 || f.o.Ended < f.o.To):
 		return f.o.Ended
-	case f.o.To > 0:
+	case f.o.To > 0 && (!f.o.Capped || f.o.Ended > 0):
 		return max(f.o.To, f.o.From)
 	}
 	return max(f.o.From, f.last+1)
@@ -214,6 +215,9 @@ func (f *Fold) Figures() *report.LoadFigures {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	end := f.end()
+	for end-f.o.From > maxSlices*f.width { // the window ends long after the last sample
+		f.double()
+	}
 	n := int((end - f.o.From + f.width - 1) / f.width)
 	for len(f.slices) < n {
 		f.slices = append(f.slices, slice{})

@@ -246,6 +246,31 @@ func TestFoldEnd(t *testing.T) {
 	}
 }
 
+// TestFoldCapped: a window that may last for an hour is divided by how long it lasts, also where it ends in silence, and
+// its options give the same figures again.
+func TestFoldCapped(t *testing.T) {
+	samples := load(5000, 500, 4)
+	last := samples[len(samples)-1].Due + 1
+	for _, end := range []time.Duration{0, last, 2 * time.Minute, time.Hour} { // 0: not yet
+		f := NewFold(FoldOptions{To: time.Hour, Capped: true})
+		f.Add(samples)
+		want := last
+		if end > 0 {
+			f.End(end)
+			want = end
+		}
+		r := f.Figures()
+		if n := len(r.Timeline); n < maxSlices/2 || n > maxSlices || len(r.Sections) < 16 || r.Seconds != want.Seconds() {
+			t.Errorf("ended at %v: %d slices, %d sections, %g s", end, n, len(r.Sections), r.Seconds)
+		}
+		again := NewFold(f.Options())
+		again.Add(samples)
+		if !reflect.DeepEqual(r, again.Figures()) {
+			t.Errorf("ended at %v: the options give other figures", end)
+		}
+	}
+}
+
 // TestFoldMemory: what 5 million samples over many octaves leave on the heap is bounded.
 func TestFoldMemory(t *testing.T) {
 	if testing.Short() {

@@ -51,9 +51,11 @@ type CompareRun struct {
 	Created string `json:"created,omitempty"` // RFC 3339
 	Valid   bool   `json:"valid"`
 	Why     string `json:"why,omitempty"` // not valid
-	// Of names the configurations of a decision that the document tells of, Tells the metrics that were taken from it.
-	Of    []string `json:"of,omitempty"`
-	Tells []string `json:"tells,omitempty"`
+	// Config is the configuration of a decision that the document was typed to be of, NAME=RUN. Of names those that it tells
+	// of, Tells the metrics that were taken from it.
+	Config string   `json:"config,omitempty"`
+	Of     []string `json:"of,omitempty"`
+	Tells  []string `json:"tells,omitempty"`
 }
 
 // CompareDiffers is one thing in which the two sides are not alike.

@@ -10,21 +10,22 @@ import (
 // DecisionDetails is the details of kind "report": what several runs say together about which configuration to deploy.
 // Times are seconds, sizes bytes, rates 1/s, shares in [0, 1].
 type DecisionDetails struct {
-	Headline string           `json:"headline"`           // the decision in a sentence
-	Chosen   string           `json:"chosen,omitempty"`   // name of the configuration to deploy; "": none meets the objectives
-	Base     string           `json:"base,omitempty"`     // name of the one that the others are compared with: the first
-	SLO      []string         `json:"slo"`                // expressions, as typed
-	Configs  []DecisionConfig `json:"configs"`            // in the order in which they were named
-	Price    []DecisionPrice  `json:"price,omitempty"`    // the basis of every cost
-	Demand   float64          `json:"demand,omitempty"`   // rate to plan for, 1/s (--rps)
-	Use      float64          `json:"utilization"`        // share of its capacity that a replica is planned to be used at
-	Quality  string           `json:"quality,omitempty"`  // the metric of the Pareto chart's accuracy: "accuracy_top1" or "agreement_top1"; "": no configuration has one
-	Outcomes []Outcome        `json:"outcomes,omitempty"` // of --outcome
-	Steps    []DecisionStep   `json:"steps,omitempty"`    // what each configuration gains over the one before it
-	Sources  []CompareRun     `json:"sources"`            // the documents
-	Notes    []string         `json:"notes,omitempty"`    // warnings about the documents, whatever is decided; they are among those of the document, too
-	Levers   []string         `json:"levers,omitempty"`   // what may help where no configuration meets the objectives
-	Next     *NextStep        `json:"next,omitempty"`
+	Headline       string           `json:"headline"`                  // the decision in a sentence
+	Chosen         string           `json:"chosen,omitempty"`          // name of the configuration to deploy; "": none meets the objectives
+	Base           string           `json:"base,omitempty"`            // name of the one that the others are compared with: the first
+	SLO            []string         `json:"slo"`                       // expressions, as typed
+	AccuracyTarget float64          `json:"accuracy_target,omitempty"` // share of the base's accuracy to keep, of which the last of SLO follows
+	Configs        []DecisionConfig `json:"configs"`                   // in the order in which they were named
+	Price          []DecisionPrice  `json:"price,omitempty"`           // the basis of every cost
+	Demand         float64          `json:"demand,omitempty"`          // rate to plan for, 1/s (--rps)
+	Use            float64          `json:"utilization"`               // share of its capacity that a replica is planned to be used at
+	Quality        string           `json:"quality,omitempty"`         // the metric of the Pareto chart's accuracy: "accuracy_top1" or "agreement_top1"; "": no configuration has one
+	Outcomes       []Outcome        `json:"outcomes,omitempty"`        // of --outcome
+	Steps          []DecisionStep   `json:"steps,omitempty"`           // what each configuration gains over the one before it
+	Sources        []CompareRun     `json:"sources"`                   // the documents
+	Notes          []string         `json:"notes,omitempty"`           // warnings about the documents, whatever is decided; they are among those of the document, too
+	Levers         []string         `json:"levers,omitempty"`          // what may help where no configuration meets the objectives
+	Next           *NextStep        `json:"next,omitempty"`
 }
 
 // DecisionConfig is one way to run a model, and all that is known about it.

@@ -195,7 +195,7 @@ func objectivesOf(d *report.Document, x *report.DecisionDetails, o Options) ([]o
 		v, _ := base.Text()
 		list = append(list, objective{Gate: g, note: fmt.Sprintf("to keep %s of %s's %s", report.FormatValue(report.Ratio, o.AccuracyTarget), x.Base, v)})
 	}
-	x.SLO = []string{}
+	x.SLO, x.AccuracyTarget = []string{}, o.AccuracyTarget
 	for _, o := range list {
 		x.SLO = append(x.SLO, o.Expr)
 	}

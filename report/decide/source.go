@@ -117,7 +117,7 @@ func (s *source) validity() (valid bool, why string) {
 
 // run is the source as the decision lists it.
 func (s *source) run() report.CompareRun {
-	r := report.CompareRun{Path: s.Path, SHA256: s.SHA256, Kind: s.Doc.Kind, Created: s.Doc.Created.Format(time.RFC3339)}
+	r := report.CompareRun{Path: s.Path, SHA256: s.SHA256, Kind: s.Doc.Kind, Created: s.Doc.Created.Format(time.RFC3339), Config: s.Name}
 	r.Valid, r.Why = s.validity()
 	r.Of, r.Tells = sortedSet(s.of), sortedSet(s.tells)
 	return r

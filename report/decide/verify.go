@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,9 +18,11 @@ func Recompute(d *report.Document, given []Input) (report.Recomputed, error) {
 	if err != nil {
 		return report.Recomputed{}, err
 	}
-	o := Options{Outcomes: x.Outcomes}
-	if o.AccuracyTarget, err = ParseAccuracyTarget(flagIn(d.Manifest.Command, "--accuracy-target")); err != nil {
-		return report.Recomputed{}, err
+	o := Options{Outcomes: x.Outcomes, AccuracyTarget: x.AccuracyTarget}
+	if o.AccuracyTarget == 0 {
+		if o.AccuracyTarget, err = ParseAccuracyTarget(flagIn(d.Manifest.Command, "--accuracy-target")); err != nil {
+			return report.Recomputed{}, err
+		}
 	}
 	r := report.Recomputed{
 		Judged: true, From: "the metrics of its configurations (their documents are not given)",
@@ -45,7 +48,7 @@ func decidedAgain(d *report.Document, x *report.DecisionDetails, given []Input) 
 		if i < 0 {
 			return nil, fault.New(fault.Usage, "give all documents of the decision beside it, as they were then", "%q is not here, or was changed since: its SHA-256 was %.12s", s.Path, s.SHA256)
 		}
-		in = append(in, Input{Name: nameIn(d.Manifest.Command, s.Path), Path: s.Path, SHA256: s.SHA256, Doc: given[i].Doc})
+		in = append(in, Input{Name: cmp.Or(s.Config, nameIn(d.Manifest.Command, s.Path)), Path: s.Path, SHA256: s.SHA256, Doc: given[i].Doc})
 	}
 	if len(in) < len(given) {
 		return nil, fault.New(fault.Usage, "give only the documents of the decision", "it was made of %d documents, and %d are here", len(in), len(given))
@@ -62,8 +65,8 @@ func decidedAgain(d *report.Document, x *report.DecisionDetails, given []Input) 
 	return again, again.SetDetails(y)
 }
 
-// flagIn is the value of a flag of a command line, "" for none. The objective that an accuracy target became stands among
-// the others; what it was to keep is only there.
+// flagIn is the value of a flag of a command line, "" for none. Older decisions have what an accuracy target was to keep
+// only there.
 func flagIn(command []string, flag string) string {
 	for i, arg := range command {
 		if value, ok := strings.CutPrefix(arg, flag+"="); ok {
@@ -76,7 +79,7 @@ func flagIn(command []string, flag string) string {
 	return ""
 }
 
-// nameIn is the name that a command line gave to a document, "" for none.
+// nameIn is the name that a command line gave to a document, "" for none. Older decisions have it only there.
 func nameIn(command []string, path string) string {
 	for _, arg := range command {
 		if name, ok := strings.CutSuffix(arg, "="+path); ok && name != "" && !strings.ContainsAny(name, `/\`) && !strings.HasPrefix(name, "-") {

@@ -9,9 +9,10 @@ import (
 	"infer/report"
 )
 
-// TestRecompute: a decision follows from its documents, in any order, and from its configurations; a changed number of it
-// is found.
-func TestRecompute(t *testing.T) {
+// recomputable is a decision by an accuracy target, and its documents in another order, without the names that two of them
+// were given.
+func recomputable(t *testing.T) (*report.Document, []Input) {
+	t.Helper()
 	documents := []Input{in("fp32=a.json", load(t, 500, 250, 240, 262).of("models/model.onnx", "a")), in("int8=b.json", load(t, 500, 178, 174, 186).of("int8.onnx", "b")),
 		in("p.json", predicted(t, 760, 1000, "models/model.onnx", "a")), in("q.json", int8Of(t))}
 	for i := range documents {
@@ -22,7 +23,14 @@ func TestRecompute(t *testing.T) {
 	d, _ := decided(t, o, documents...)
 	d.Manifest.Command = []string{"infer", "report", "fp32=a.json", "int8=b.json", "p.json", "q.json", "--accuracy-target", "mlperf99"}
 	moved := []Input{documents[3], {Path: "moved.json", SHA256: documents[0].SHA256, Doc: documents[0].Doc}, documents[2], documents[1]}
-	moved[3].Name = "" // the names are those of the command line then
+	moved[3].Name = ""
+	return d, moved
+}
+
+// TestRecompute: a decision follows from its documents, in any order, and from its configurations; a changed number of it
+// is found.
+func TestRecompute(t *testing.T) {
+	d, moved := recomputable(t)
 	for _, given := range [][]Input{nil, moved} {
 		if v := recomputed(t, d, given, nil); v.Differs != 0 || v.Left != 0 || v.Same < 10 {
 			t.Errorf("%d documents: %+v", len(given), v.First())
@@ -54,6 +62,33 @@ func TestRecompute(t *testing.T) {
 	}
 	if _, err := Recompute(d, append(moved[:4:4], Input{Path: "x", SHA256: "x"})); fault.KindOf(err) != fault.Usage {
 		t.Error(err)
+	}
+}
+
+// TestRecomputeNames: the names of the documents and the accuracy target are in the details, since the command line of a
+// decision that was judged anew has neither; older decisions have them in the command line only.
+func TestRecomputeNames(t *testing.T) {
+	d, moved := recomputable(t)
+	older := func(tree map[string]any) {
+		x := tree["details"].(map[string]any)
+		delete(x, "accuracy_target")
+		for _, s := range x["sources"].([]any) {
+			delete(s.(map[string]any), "config")
+		}
+	}
+	if v := recomputed(t, d, moved, older); v.Differs != 0 {
+		t.Errorf("older: %+v", v.First())
+	}
+	d.Manifest.Command = []string{"infer", "report", "d.json"}
+	if v := recomputed(t, d, moved, nil); v.Differs != 0 {
+		t.Errorf("another command line: %+v", v.First())
+	}
+	again, err := Rejudge(d, Options{Prices: prices(t, "$0.80/h"), Now: born})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := recomputed(t, again, moved, nil); v.Differs != 0 {
+		t.Errorf("judged anew: %+v", v.First())
 	}
 }
 

@@ -98,12 +98,28 @@ func TestDeployDocker(t *testing.T) {
 	if !strings.Contains(compose(), "\nname: photos\n") {
 		t.Errorf("--name photos: %s", compose())
 	}
-	folder := deployed(t, models, "-o", filepath.Join(t.TempDir(), "deploy"))
-	if !slices.ContainsFunc(folder.Files, func(f report.FileDigest) bool { return f.Path == "models/"+filepath.Base(models)+"/d.onnx" }) {
-		t.Errorf("a folder of models: %+v", folder.Files)
-	}
 	if text := compose(); !strings.Contains(text, "stop_grace_period: 45s\n") {
 		t.Errorf("the time to drain: %s", text)
+	}
+}
+
+// TestDeployFolder: a folder of models keeps its name, also where it is named from the inside, and the server has the time to
+// drain that its flags ask for.
+func TestDeployFolder(t *testing.T) {
+	if f, err := os.Executable(); err != nil || !isELF(t, f) {
+		t.Skip("this machine's programs do not run in an image")
+	}
+	models, out := t.TempDir(), filepath.Join(t.TempDir(), "deploy")
+	b, err := os.ReadFile(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(models, "d.onnx"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder := deployed(t, models, "-o", out)
+	if !slices.ContainsFunc(folder.Files, func(f report.FileDigest) bool { return f.Path == "models/"+filepath.Base(models)+"/d.onnx" }) {
+		t.Errorf("a folder of models: %+v", folder.Files)
 	}
 	inside := filepath.Join(models, "inside")
 	if err := os.Mkdir(inside, 0o755); err != nil {
@@ -111,8 +127,9 @@ func TestDeployDocker(t *testing.T) {
 	}
 	t.Chdir(inside)
 	above := deployed(t, "..", "-o", out, "--force", "--", "--shutdown-delay", "20s", "--shutdown-timeout", "1m")
-	if above.Image != "infer-"+filepath.Base(models) || !strings.Contains(compose(), "stop_grace_period: 1m35s\n") {
-		t.Errorf("a folder from inside it: %s\n%s", above.Image, compose())
+	compose, err := os.ReadFile(filepath.Join(out, "compose.yaml"))
+	if err != nil || above.Image != "infer-"+filepath.Base(models) || !strings.Contains(string(compose), "stop_grace_period: 1m35s\n") {
+		t.Errorf("a folder from inside it: %s, %v\n%s", above.Image, err, compose)
 	}
 }
 

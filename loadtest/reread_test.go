@@ -1,9 +1,7 @@
 package loadtest
 
 import (
-	"encoding/json"
 	"math"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -120,22 +118,7 @@ func TestRereadDamaged(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := shardDocument(t, "", func(x *report.LoadDetails) { x.Figures = nil })
 			d.Verdict = c.verdict
-			doc, err := json.Marshal(d)
-			if err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(t.TempDir(), "s")
-			w, err := sample.Create(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := w.Add(loaded()); err != nil {
-				t.Fatal(err)
-			}
-			if err := w.Close(sample.Header{Fold: c.fold, Document: doc}); err != nil {
-				t.Fatal(err)
-			}
-			got, err := Reread(path, nil, nil)
+			got, err := Reread(samplesFile(t, d, c.fold), nil, nil)
 			if c.want == "" {
 				if err != nil || got.Metric("throughput", nil) == nil {
 					t.Errorf("%v", err)

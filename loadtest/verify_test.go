@@ -28,7 +28,13 @@ func written(t *testing.T, d *report.Document) string {
 	if err := bare.SetDetails(x); err != nil {
 		t.Fatal(err)
 	}
-	doc, err := json.Marshal(&bare)
+	return samplesFile(t, &bare, sample.FoldOptions{To: time.Second, Limit: 20 * time.Millisecond})
+}
+
+// samplesFile writes the samples of loaded with the document and the fold that they are of.
+func samplesFile(t *testing.T, d *report.Document, o sample.FoldOptions) string {
+	t.Helper()
+	doc, err := json.Marshal(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +46,7 @@ func written(t *testing.T, d *report.Document) string {
 	if err := w.Add(loaded()); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Close(sample.Header{Fold: sample.FoldOptions{To: time.Second, Limit: 20 * time.Millisecond}, Document: doc}); err != nil {
+	if err := w.Close(sample.Header{Fold: o, Document: doc}); err != nil {
 		t.Fatal(err)
 	}
 	return path
